@@ -1,0 +1,32 @@
+# Every target but setup makes the environments first (a second when there is nothing to do).
+PYTHON ?= python3
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
+
+.PHONY: lab test check setup labs solutions locks lint benchmark clean
+
+lab: setup        ## start the sandbox and open JupyterLab
+	@$(BIN)/workshop lab
+
+test: setup       ## run every test
+	@$(BIN)/workshop test
+
+check: setup      ## check your own lab: make check LAB=01
+	@$(BIN)/workshop check $(LAB)
+
+setup:            ## make both environments, or bring them up to date
+	@$(PYTHON) workshop/environments.py
+
+labs: setup       ## make labs/ from solutions/ (CHECK=1: only say whether they are fresh)
+	@$(BIN)/workshop labs $(if $(CHECK),--check)
+
+solutions: setup  ## run the solutions and store their outputs
+	@$(BIN)/workshop solutions
+
+lint: setup       ## ruff and codespell, as in make test
+	@$(BIN)/workshop lint
+
+locks: setup      ## make both lock files anew from the pyproject files
+	@$(BIN)/workshop locks
+
+benchmark: setup  ## print how fast things are here
+	@$(BIN)/python -m benchmarks

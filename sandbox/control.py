@@ -1,0 +1,133 @@
+"""What the workshop asks of the sandbox itself, under /_sandbox/ and with the learner's secret key:
+
+    GET  /_sandbox/status   who and where it is
+    GET  /_sandbox/lease    held open for as long as the caller wants the sandbox to live
+    POST /_sandbox/reset    empty the account
+    POST /_sandbox/stop     end
+    GET, PUT /_sandbox/faults   how DMS events go wrong on purpose (sandbox/dms)
+
+A lease is an open connection, so a caller that dies gives it up without having to say so. Each line that comes down
+the connection names the `account_epoch`, a number that changes when the account was emptied.
+"""
+
+import asyncio
+import json
+import time
+
+
+class Control:
+    """The life of the sandbox. `state`: what status shows. `idle_seconds`: see `_watch`."""
+
+    def __init__(self, state, idle_seconds, reset):
+        self._state = state
+        self._idle_seconds = idle_seconds
+        self._reset = reset
+        self._leases = set()
+        self._last_request = time.monotonic()
+        self._stop = asyncio.Event()
+        self.started = asyncio.Event()
+        self._epoch = time.time_ns()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def stop(self):
+        self._stop.set()
+
+    async def stopped(self):
+        """Wait until it is time to end: asked to, or idle. The server's shutdown trigger."""
+        self.started.set()
+        watching = asyncio.create_task(self._watch())
+        await self._stop.wait()
+        watching.cancel()
+        for lease in self._leases:
+            lease.set()
+
+    async def _watch(self):
+        """End when nobody holds a lease and no request has come for the idle time."""
+        while True:
+            await asyncio.sleep(min(1.0, self._idle_seconds))
+            if not self._leases and time.monotonic() - self._last_request > self._idle_seconds:
+                self.stop()
+
+    def request_seen(self):
+        self._last_request = time.monotonic()
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    async def answer(self, scope, receive, send):
+        """Answer one request under /_sandbox/; the gateway has checked the key."""
+        what = (scope["method"], scope["path"].removeprefix("/_sandbox/"))
+        if what == ("GET", "status"):
+            await respond(send, 200, {**self.public_state(), "leases": len(self._leases)})
+        elif what == ("GET", "lease"):
+            await self._lease(receive, send)
+        elif what == ("POST", "reset"):
+            await asyncio.to_thread(self._reset)
+            self._epoch = time.time_ns()
+            for lease in self._leases:
+                lease.set()
+            await respond(send, 200, self.public_state())
+        elif what == ("POST", "stop"):
+            await respond(send, 200, {})
+            self.stop()
+        elif what in (("GET", "faults"), ("PUT", "faults")):
+            await self._faults(scope, receive, send)
+        else:
+            await respond(send, 404, {"message": f"The sandbox has no {what[0]} {scope['path']}."})
+
+    def public_state(self):
+        return {**{key: value for key, value in self._state.items() if "key" not in key}, "account_epoch": self._epoch}
+
+    async def _lease(self, receive, send):
+        lease = asyncio.Event()
+        self._leases.add(lease)
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            headers = [(b"content-type", b"application/x-ndjson")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            while not (gone.done() or self._stop.is_set()):
+                lease.clear()
+                line = json.dumps({"account_epoch": self._epoch}).encode() + b"\n"
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+                waiting = asyncio.create_task(lease.wait())
+                await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+            self._leases.discard(lease)
+            self.request_seen()
+
+    async def _faults(self, scope, receive, send):
+        from sandbox import dms
+
+        if scope["method"] == "PUT":
+            try:
+                dms.set_faults(json.loads(await read(receive)))
+            except (ValueError, TypeError) as error:
+                await respond(send, 400, {"message": str(error)})
+                return
+        await respond(send, 200, dms.get_faults())
+
+
+async def _disconnected(receive):
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read(receive):
+    """The whole body of a request, as bytes."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return body
+
+
+async def respond(send, status, document, headers=()):
+    """Answer with a JSON document."""
+    body = json.dumps(document).encode()
+    basic = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*basic, *headers]})
+    await send({"type": "http.response.body", "body": body})

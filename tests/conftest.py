@@ -1,0 +1,30 @@
+"""What every test stands on: one sandbox for the whole run, and boto3 clients for it."""
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from workshop import sandbox as process
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """The status of a running sandbox of this checkout: endpoint, keys, log (see workshop.sandbox.status)."""
+    state = process.start()
+    lease = process.Lease(state)
+    yield state
+    lease.release()
+
+
+@pytest.fixture(scope="session")
+def aws(sandbox):
+    """A function that makes a boto3 client of the sandbox: aws("stepfunctions")."""
+
+    def client(service, **options):
+        keys = {"aws_access_key_id": sandbox["access_key_id"], "aws_secret_access_key": sandbox["secret_access_key"]}
+        # A test wants to see the first answer, not the one after retries.
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
+        options = {"config": config, **keys, **options}
+        return boto3.client(service, region_name=sandbox["region"], endpoint_url=sandbox["endpoint"], **options)
+
+    return client

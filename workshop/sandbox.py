@@ -1,0 +1,199 @@
+"""The sandbox as a process: start it, find it, hold it, stop it.
+
+A checkout has one sandbox. What is known of it stands in `.workshop/sandbox/`: `state.json` (address, keys, process),
+`sandbox.log`, and everything temporary. Two checkouts have two folders, two ports and two keys, and never meet.
+The sandbox's own side of this is `sandbox/control.py`.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+
+from workshop import environments
+from workshop.environments import CHECKOUT, SetupError, exclusive
+
+FOLDER = CHECKOUT / ".workshop" / "sandbox"
+
+# How long it lives on when the last kernel or `make lab` that held it has gone and no request comes, in seconds.
+# Started by hand nobody holds it, so it gets longer.
+IDLE_SECONDS = 30
+IDLE_SECONDS_BY_HAND = 3600
+
+
+class SandboxError(Exception):
+    """The sandbox cannot be used; the message says what to do about it."""
+
+    def _render_traceback_(self):  # a notebook shows the sentence, not our stack
+        return [f"Sandbox problem (not yours): {self}"]
+
+
+def status():
+    """What is known of the running sandbox, or None where none runs.
+
+    A dict: endpoint, pid, log, account, region, access_key_id, secret_access_key, account_epoch, leases.
+    """
+    state = _remembered()
+    if not state:
+        return None
+    try:
+        return {**state, **_ask(state, "GET", "status")}
+    except (OSError, ValueError):
+        return None  # a stale file, a dead sandbox, or a stranger on its old port
+
+
+def start(idle_seconds=IDLE_SECONDS):
+    """Find this checkout's sandbox or start it; gives its status. Raises SandboxError.
+
+    It comes back on the port and with the key it had before, where the port is free,
+    so that clients made before it stopped go on working.
+    """
+    found = status()
+    if found:
+        return found
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with exclusive(FOLDER / "start.lock"):  # of two who start at once, the second finds the first one's
+        return status() or _start(idle_seconds)
+
+
+def stop():
+    """Stop this checkout's sandbox and wait until it is gone. True if one ran."""
+    running = status()
+    if not running:
+        return False
+    with _open(running, "GET", "lease") as lease:  # ends when the sandbox does
+        lease.readline()
+        _ask(running, "POST", "stop")
+        while lease.readline():
+            pass
+    return True
+
+
+def reset():
+    """Empty the sandbox's account. Raises SandboxError where no sandbox runs."""
+    _ask(_running(), "POST", "reset", timeout=30)
+
+
+def faults(**wanted):
+    """How DMS events go wrong on purpose in the sandbox; with arguments, make it so. Gives the faults in force.
+
+    See sandbox/README.md for what can be asked. Raises SandboxError with the reason where a fault is not one.
+    """
+    running = _running()
+    return _ask(running, "PUT", "faults", wanted) if wanted else _ask(running, "GET", "faults")
+
+
+class Lease:
+    """Keeps the sandbox alive for as long as this process lives, and knows when it died or was emptied.
+
+    It is an open connection: when this process ends, however it ends, the connection closes and the sandbox sees it.
+    """
+
+    def __init__(self, state):
+        self.state = state
+        self._response = _open(state, "GET", "lease")
+        self.account_epoch = json.loads(self._response.readline())["account_epoch"]
+        self.alive = True
+        threading.Thread(target=self._listen, name="sandbox-lease", daemon=True).start()
+
+    def _listen(self):
+        try:
+            for line in self._response:
+                self.account_epoch = json.loads(line)["account_epoch"]
+        except (OSError, ValueError):
+            pass
+        self.alive = False
+
+    def release(self):
+        self._response.close()
+
+
+def _start(idle_seconds):
+    environment = environments.SANDBOX
+    if not environment.ready():
+        try:
+            environments.set_up()
+        except SetupError as error:
+            raise SandboxError(f"The sandbox's environment could not be made. {error}") from None
+    before = _remembered() or {}
+    order = {
+        "state": str(FOLDER),
+        "port": int(before.get("endpoint", ":0").rpartition(":")[2]),
+        "access_key_id": before.get("access_key_id") or "AKIA" + _random("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16),
+        "secret_access_key": before.get("secret_access_key") or secrets.token_urlsafe(30),
+        "idle_seconds": idle_seconds,
+    }
+    process = subprocess.Popen(
+        [environment.python, "-m", "sandbox"],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        **_detached(),
+    )
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.close()
+    answer = process.stdout.readline()
+    process.stdout.close()
+    if not answer:
+        raise SandboxError(f"The sandbox did not start.{_last_words()} Its log is {FOLDER / 'sandbox.log'}.")
+    return status() or json.loads(answer)
+
+
+def _detached():
+    """It must outlive the kernel that started it, and not die of a Ctrl-C meant for another."""
+    if os.name == "nt":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def _last_words():
+    try:
+        lines = (FOLDER / "sandbox.log").read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f" It said: {lines[-1]}." if lines else ""
+
+
+def _random(alphabet, length):
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def _remembered():
+    try:
+        return json.loads((FOLDER / "state.json").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _running():
+    running = status()
+    if not running:
+        raise SandboxError("No sandbox is running. Start it with `workshop sandbox start`.")
+    return running
+
+
+def _open(state, method, what, document=None, timeout=None):
+    request = urllib.request.Request(
+        f"{state['endpoint']}/_sandbox/{what}",
+        method=method,
+        data=None if document is None else json.dumps(document).encode(),
+        headers={"Authorization": f"Bearer {state['secret_access_key']}", "Content-Type": "application/json"},
+    )
+    # Never through a proxy: it is on this machine.
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout)
+
+
+def _ask(state, method, what, document=None, timeout=5):
+    try:
+        with _open(state, method, what, document, timeout) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as refusal:
+        if what == "status":
+            raise OSError from None
+        message = json.loads(refusal.read() or b"{}").get("message", str(refusal))
+        raise SandboxError(message) from None
