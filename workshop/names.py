@@ -1,0 +1,35 @@
+"""What things are called, and the tags they carry.
+
+Everything that a notebook makes is named `<learner>-<lab>-<thing>`, so that thirty people can share one account,
+and tagged, so that `workshop clean` finds it without having to remember it.
+"""
+
+import os
+
+TAG = "workshop"
+WORKSHOP = "stop-polling"
+
+
+def learner():
+    """Who is at the keyboard: WORKSHOP_LEARNER, lower-case letters, digits and dashes, at most 20; "you" if unset.
+
+    Raises ValueError where it is set to something that AWS would not take as part of a name.
+    """
+    chosen = os.environ.get("WORKSHOP_LEARNER") or "you"
+    if not (len(chosen) <= 20 and chosen.replace("-", "").isalnum() and chosen.isascii() and chosen == chosen.lower()):
+        raise ValueError(
+            f"WORKSHOP_LEARNER is {chosen!r}, but it becomes part of the names of AWS resources: "
+            "use lower-case letters, digits and dashes, 20 at most."
+        )
+    return chosen
+
+
+def name(lab, thing):
+    """The name of a thing of a lab: name("01-polling-loop", "start") is "you-01-start"."""
+    return f"{learner()}-{lab[:2]}-{thing}"
+
+
+def tags_of(resource_name):
+    """The tags of a resource that is named as above, as a dict of strings."""
+    lab = resource_name.removeprefix(f"{learner()}-")[:2]
+    return {TAG: WORKSHOP, f"{TAG}:learner": learner(), f"{TAG}:lab": lab}
