@@ -1,0 +1,271 @@
+"""Put a function, a state machine or a table into the account: what surrounds the code and the definitions that you write.
+
+Every call creates the resource or replaces the one of that name, so a cell can be run again. A function and a state
+machine keep their ARN when they are replaced. Roles get exactly the permissions that are named, and no more.
+"""
+
+import ast
+import base64
+import hashlib
+import io
+import json
+import time
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+
+from workshop.names import tags_of
+
+RUNTIME = "python3.13"
+LOGS_KEPT_DAYS = 7
+
+# How often AWS is asked whether a new resource is ready, and for how long.
+_SOON = {"Delay": 0.25, "MaxAttempts": 480}
+
+# What other services say in the seconds until a role that was just made has spread through AWS, and while a state
+# machine of the same name is still being deleted.
+_NOT_YET = ("cannot be assumed by Lambda", "authorized to assume the provided role", "StateMachineDeleting")
+_NOT_YET_SECONDS = 60
+
+
+class DeployError(Exception):
+    """It cannot be deployed; the message says why."""
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+def arn(service, resource):
+    """The ARN of a resource of this account: arn("dynamodb", "table/you-01-airports")."""
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    return f"arn:aws:{service}:{boto3.Session().region_name}:{account}:{resource}"
+
+
+def role(name, service, permissions):
+    """A role for `service` ("lambda", "states", "dms"), with exactly these permissions; gives its ARN.
+
+    permissions: {action: resource or list of resources}, as in {"dynamodb:PutItem": table_arn}; may be empty or None.
+    On AWS it takes some seconds until a change of permissions is felt everywhere.
+    """
+    iam = boto3.client("iam")
+    trust = _policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    try:
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=_tag_list(name))
+    except iam.exceptions.EntityAlreadyExistsException:
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+    if permissions:
+        statements = [{"Action": action, "Resource": resource} for action, resource in permissions.items()]
+        iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=_policy(*statements))
+    else:
+        with suppress(iam.exceptions.NoSuchEntityException):
+            iam.delete_role_policy(RoleName=name, PolicyName="permissions")
+    return iam.get_role(RoleName=name)["Role"]["Arn"]
+
+
+def function(name, source, *, permissions=None, environment=None, timeout=10):
+    """A Lambda function, ready to be invoked; gives its ARN.
+
+    source: a file such as a cell with %%writefile writes, or the source text itself. It must define
+        lambda_handler(event, context).
+    permissions: what the function may do, {action: resource or list of resources}. Writing its own log is always added.
+    environment: its environment variables, a dict of strings.
+    timeout: seconds that one invocation may take, 1 to 900.
+
+    Where a permission or a variable is still `...`, nothing is deployed, and None is given.
+    Raises DeployError where the source is missing, has a syntax error or no lambda_handler.
+    """
+    client = boto3.client("lambda")
+    if _has_blank(permissions) or _has_blank(environment):
+        with suppress(client.exceptions.ResourceNotFoundException):
+            client.delete_function(FunctionName=name)
+        return _still_blank()
+    code = _zip(_checked_source(source))
+    log_group = _log_group(name)
+    wanted = {
+        "Role": role(
+            f"{name}-lambda",
+            "lambda",
+            {**(permissions or {}), "logs:CreateLogStream": f"{log_group}:*", "logs:PutLogEvents": f"{log_group}:*"},
+        ),
+        "Runtime": RUNTIME,
+        "Handler": "lambda_function.lambda_handler",
+        "Timeout": timeout,
+        "Environment": {"Variables": environment or {}},
+    }
+    try:
+        present = client.get_function_configuration(FunctionName=name)
+        present.setdefault("Environment", {"Variables": {}})  # left out by AWS where there are none
+    except client.exceptions.ResourceNotFoundException:
+        _patiently(client.create_function, FunctionName=name, Code={"ZipFile": code}, Tags=tags_of(name), **wanted)
+    else:
+        # What is as it should be is left alone: its warm instances live on, and the cell is done sooner.
+        if present["CodeSha256"] != base64.b64encode(hashlib.sha256(code).digest()).decode():
+            client.update_function_code(FunctionName=name, ZipFile=code)
+            _wait(client, "function_updated_v2", FunctionName=name)
+        if any(present[setting] != value for setting, value in wanted.items()):
+            _patiently(client.update_function_configuration, FunctionName=name, **wanted)
+            _wait(client, "function_updated_v2", FunctionName=name)
+    _wait(client, "function_active_v2", FunctionName=name)
+    return client.get_function_configuration(FunctionName=name)["FunctionArn"]
+
+
+def state_machine(name, definition, *, permissions=None):
+    """A Step Functions state machine (Standard); gives its ARN.
+
+    definition: in the Amazon States Language, as a dict or as JSON text.
+    permissions: what its executions may do, {action: resource or list of resources}.
+
+    Where the definition or a permission is still `...`, nothing is deployed, and None is given.
+    Executions that run keep the definition they started with. On AWS an execution that is started in the first seconds
+    after a replacement may still get the old one.
+    Raises DeployError where the definition is no JSON object or Step Functions refuses it.
+    """
+    client = boto3.client("stepfunctions")
+    machine = arn("states", f"stateMachine:{name}")
+    if _has_blank(definition) or _has_blank(permissions):
+        client.delete_state_machine(stateMachineArn=machine)
+        return _still_blank()
+    wanted = {
+        "definition": json.dumps(read_definition(definition), indent=2, ensure_ascii=False),
+        "roleArn": role(f"{name}-states", "states", permissions),
+    }
+    try:
+        try:
+            tags = [{"key": key, "value": value} for key, value in tags_of(name).items()]
+            _patiently(client.create_state_machine, name=name, tags=tags, **wanted)
+        except client.exceptions.StateMachineAlreadyExists:
+            _patiently(client.update_state_machine, stateMachineArn=machine, **wanted)
+    except client.exceptions.InvalidDefinition as error:
+        raise DeployError(error.response["Error"]["Message"]) from None
+    return machine
+
+
+def read_definition(definition):
+    """A state machine's definition as a dict, from a dict or JSON text; raises DeployError where it is neither."""
+    try:
+        # A dict makes the round trip too: what cannot be JSON (a set, a function) is found here.
+        document = json.loads(definition if isinstance(definition, str) else json.dumps(definition))
+    except json.JSONDecodeError as error:
+        raise DeployError(f"The definition is not JSON: line {error.lineno}: {error.msg}.") from None
+    except TypeError as error:
+        raise DeployError(f"The definition cannot be written as JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise DeployError(f"A definition is a JSON object with StartAt and States, and this is {document!r:.60}.")
+    return document
+
+
+def table(name, key, *, ttl=None):
+    """An empty DynamoDB table, paid for by request, ready to be used; gives its name.
+
+    key: the name of its partition key, which holds strings.
+    ttl: the name of the attribute, in seconds since 1970, after which DynamoDB deletes an item.
+    A table of that name is deleted first, with its items.
+    """
+    client = boto3.client("dynamodb")
+    delete_table(name)
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        Tags=_tag_list(name),
+    )
+    _wait(client, "table_exists", TableName=name)
+    if ttl:
+        client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": ttl})
+    return name
+
+
+def delete_table(name):
+    """Delete a DynamoDB table, if there is one of that name, and wait until it is gone."""
+    client = boto3.client("dynamodb")
+    with suppress(client.exceptions.ResourceNotFoundException):
+        client.delete_table(TableName=name)
+        _wait(client, "table_not_exists", TableName=name)
+
+
+def _policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **each} for each in statements]})
+
+
+def _tag_list(name):
+    return [{"Key": key, "Value": value} for key, value in tags_of(name).items()]
+
+
+def _log_group(name):
+    """The function's log group, made here so that it is tagged and its logs do not stay for ever; gives its ARN."""
+    logs = boto3.client("logs")
+    group = f"/aws/lambda/{name}"
+    with suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_group(logGroupName=group, tags=tags_of(name))
+    logs.put_retention_policy(logGroupName=group, retentionInDays=LOGS_KEPT_DAYS)
+    return arn("logs", f"log-group:{group}")
+
+
+def _checked_source(source):
+    """The text of a function's source, once it compiles and has the handler that Lambda will call."""
+    where, text = "The source", source
+    if isinstance(source, Path) or "\n" not in source:
+        where = str(source)
+        if not Path(source).is_file():
+            raise DeployError(f"There is no file {where} in {Path.cwd()}: first run the cell that writes it.")
+        text = Path(source).read_text(encoding="utf-8")
+    try:
+        statements = ast.parse(text).body
+    except SyntaxError as error:
+        raise DeployError(f"{where}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from None
+    if "lambda_handler" not in {name for statement in statements for name in _names_made_by(statement)}:
+        raise DeployError(f"{where} defines no lambda_handler(event, context), which is what Lambda calls.")
+    return text
+
+
+def _names_made_by(statement):
+    match statement:
+        case ast.FunctionDef() | ast.ClassDef():
+            return [statement.name]
+        case ast.Assign():
+            return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        case ast.ImportFrom():
+            return [alias.asname or alias.name for alias in statement.names]
+    return []
+
+
+def _zip(text):
+    """The source as lambda_function.py in a zip; the same text gives the same bytes, so AWS can tell a change."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+        entry = zipfile.ZipInfo("lambda_function.py", date_time=(1980, 1, 1, 0, 0, 0))
+        entry.external_attr = 0o644 << 16  # readable for Lambda's user
+        written.writestr(entry, text.encode())
+    return archive.getvalue()
+
+
+def _has_blank(value):
+    if isinstance(value, dict):
+        return any(map(_has_blank, [*value, *value.values()]))
+    if isinstance(value, list | tuple):
+        return any(map(_has_blank, value))
+    return value is ...
+
+
+def _still_blank():
+    print("Still blank: nothing deployed.")
+
+
+def _patiently(call, **arguments):
+    """Make the call, again and again where AWS says that what it builds on is not there yet."""
+    end = time.monotonic() + _NOT_YET_SECONDS
+    while True:
+        try:
+            return call(**arguments)
+        except ClientError as error:
+            if time.monotonic() > end or not any(sign in str(error) for sign in _NOT_YET):
+                raise
+        time.sleep(1)
+
+
+def _wait(client, waiter, **arguments):
+    client.get_waiter(waiter).wait(WaiterConfig=_SOON, **arguments)
