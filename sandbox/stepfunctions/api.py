@@ -1,0 +1,147 @@
+"""The calls about executions, in MiniStack's handler form: a dict of the request in, a response triple out."""
+
+import contextvars
+import json
+import threading
+
+from ministack.services import stepfunctions as engine
+
+from . import states
+from .executions import Execution, Flow, running
+
+
+def _error(code, message):
+    return engine.error_response_json(code, message, 400)
+
+
+def _no_execution(arn):
+    return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+
+
+def start_execution(data):
+    """StartExecution: `stateMachineArn`, and perhaps `name` and `input` (JSON text)."""
+    execution, problem = _begin(data)
+    if problem is not None:
+        return problem
+    if isinstance(execution, dict):  # the same name and input while it runs: the same execution
+        record = execution
+    else:
+        record = execution.record
+        engine._emit_execution_status_event(record)
+        context = contextvars.copy_context()  # account and region of the request
+        threading.Thread(target=context.run, args=(states.run, execution), daemon=True).start()
+    return engine.json_response({"executionArn": record["executionArn"], "startDate": record["startDate"]})
+
+
+def start_sync_execution(data):
+    """StartSyncExecution: runs an execution to its end. MiniStack calls this off its event loop."""
+    execution, problem = _begin(data, sync=True)
+    if problem is not None:
+        return problem
+    states.run(execution)
+    record = execution.record
+    answer = {
+        key: record[key]
+        for key in ("executionArn", "stateMachineArn", "name", "startDate", "stopDate", "status", "error", "cause",
+                    "input", "inputDetails", "output")
+        if record.get(key) is not None
+    }  # fmt: skip
+    if "output" in answer:
+        answer["outputDetails"] = {"included": True}
+    return engine.json_response(answer)
+
+
+def _begin(data, sync=False):
+    """A new Execution for a request, or the record of the one that it repeats; else None and the refusal."""
+    wanted = data.get("stateMachineArn", "")
+    base = engine._resolve_state_machine_arn(wanted)
+    if base is None:
+        return None, _error("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{wanted}'")
+    machine = engine._state_machines[base]
+    version = engine._execution_version_arn(wanted)
+    source = engine._state_machine_versions.get(version) or machine
+    text = data.get("input", "{}")
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return None, _error("InvalidExecutionInput", "Invalid State Machine Execution Input: 'Invalid execution input.'")
+    if len(text.encode()) > 262_144:
+        message = (
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: "
+            "Member must have length less than or equal to 262144"
+        )
+        return None, _error("ValidationException", message)
+    name = data.get("name") or engine.new_uuid()
+    arn = f"arn:aws:states:{engine.get_region()}:{engine.get_account_id()}:execution:{machine['name']}:{name}"
+    if earlier := engine._executions.get(arn):
+        if earlier["status"] == "RUNNING" and earlier["input"] == text:
+            return earlier, None
+        return None, _error("ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
+    record = {
+        "executionArn": arn, "stateMachineArn": base, "name": name, "status": "RUNNING",
+        "startDate": engine.now_iso(), "stopDate": None, "input": text, "inputDetails": {"included": True},
+        "output": None, "outputDetails": {"included": True}, "sync": sync,
+        "encryptionConfiguration": source.get("encryptionConfiguration"),
+    }  # fmt: skip
+    if version:
+        record["stateMachineVersionArn"] = version
+    if wanted in engine._state_machine_aliases:
+        record["stateMachineAliasArn"] = wanted
+    execution = Execution(record, json.loads(source["definition"]), source["roleArn"])
+    context = {
+        "Execution": {
+            "Id": arn, "Input": given, "StartTime": record["startDate"], "Name": name,
+            "RoleArn": source["roleArn"], "RedriveCount": 0,
+        },
+        "StateMachine": {"Id": base, "Name": machine["name"]},
+    }  # fmt: skip
+    execution.flow = Flow(execution, context, {})
+    engine._executions[arn] = record
+    return execution, None
+
+
+def stop_execution(data):
+    """StopExecution: `executionArn`, and perhaps `error` and `cause`. A second stop answers as the first did."""
+    arn = data.get("executionArn")
+    record = engine._executions.get(arn)
+    if record is None:
+        return _no_execution(arn)
+    execution = running.get(arn)
+    if execution is not None:
+        execution.abort(data.get("error"), data.get("cause"))
+    return engine.json_response({"stopDate": record["stopDate"]})
+
+
+def describe_execution(data):
+    """DescribeExecution: `executionArn`."""
+    record = engine._executions.get(data.get("executionArn"))
+    if record is None:
+        return _no_execution(data.get("executionArn"))
+    status = record["status"]
+    shown = ("executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "input", "inputDetails",
+             "output", "error", "cause", "mapRunArn", "stateMachineVersionArn", "stateMachineAliasArn")  # fmt: skip
+    answer = {key: record[key] for key in shown if record.get(key) is not None}
+    if "output" in answer:
+        answer["outputDetails"] = {"included": True}
+    answer["redriveCount"] = 0
+    if status in ("FAILED", "TIMED_OUT", "ABORTED"):
+        answer["redriveStatus"] = "REDRIVABLE"
+    else:
+        answer["redriveStatus"] = "NOT_REDRIVABLE"
+        answer["redriveStatusReason"] = f"Execution is {status} and cannot be redriven"
+    return engine.json_response(answer)
+
+
+async def get_activity_task(data):
+    """GetActivityTask: `activityArn`, and perhaps `workerName`; waits up to 60 s, and skips work that is over."""
+    from . import tasks
+
+    status, headers, body = await _engine_get_activity_task(data)
+    answer = json.loads(body)
+    attempt = tasks.tokens.get(answer.get("taskToken"))
+    if attempt is not None:
+        attempt.start(data.get("workerName"))
+    return status, headers, body
+
+
+_engine_get_activity_task = engine._get_activity_task

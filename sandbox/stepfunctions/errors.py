@@ -1,0 +1,55 @@
+"""What ends a state or an execution, and how an error is matched by Retry and Catch."""
+
+TIMEOUT = "States.Timeout"
+HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
+RUNTIME = "States.Runtime"
+DATA_LIMIT = "States.DataLimitExceeded"
+QUERY = "States.QueryEvaluationError"
+
+MAX_DATA_BYTES = 262_144  # state input, output, task result; service quotas of Step Functions
+MAX_HISTORY_EVENTS = 25_000
+
+
+class Cancelled(BaseException):
+    """The flow was ended from outside (stop, time out, a failed sibling); its thread just leaves.
+
+    Not an Exception, so that no handler of errors takes it for one.
+    """
+
+
+class StateError(Exception):
+    """A state failed.
+
+    error, cause: strings as history shows them, or None where AWS leaves them out.
+    also: another name by which Retry and Catch may match it (a heartbeat is a kind of timeout).
+    location: the field of a failed JSONata expression, written to an EvaluationFailed event.
+    """
+
+    def __init__(self, error, cause=None, *, also=None, location=None):
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
+        self.also = also
+        self.location = location
+
+    @property
+    def output(self):
+        """The error output a Catch hands on: a timeout has an empty cause there, a failure without one null."""
+        return {"Error": self.error, "Cause": "" if self.cause is None and self.error == TIMEOUT else self.cause}
+
+    @property
+    def details(self):
+        """The error's part of an event; a missing error or cause has no key."""
+        return {key: value for key, value in (("error", self.error), ("cause", self.cause)) if value is not None}
+
+    def matches(self, error_equals):
+        """Whether a retrier or catcher with this ErrorEquals list takes the error.
+
+        States.Runtime is never taken; States.TaskFailed takes all but timeouts
+        (docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html).
+        """
+        if self.error == RUNTIME:
+            return False
+        if "States.ALL" in error_equals or self.error in error_equals or self.also in error_equals:
+            return True
+        return "States.TaskFailed" in error_equals and self.error != TIMEOUT

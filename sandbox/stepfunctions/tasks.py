@@ -1,0 +1,328 @@
+"""Task states: one attempt at a time, its events and time limits, and the callback pattern with task tokens.
+
+The calls to other services are MiniStack's (`_invoke_resource`, with its tables of integrations).
+"""
+
+import base64
+import contextvars
+import json
+import secrets
+import threading
+import time
+
+from ministack.services import stepfunctions as engine
+
+from .data import seconds_like
+from .errors import HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT, Cancelled, StateError
+from .executions import running, to_json
+
+CALLBACK = ".waitForTaskToken"
+SYNC = (".sync", ".sync:2")
+
+tokens = {}  # token -> Attempt that waits, or waited, for it: a closed one is told from one made up
+
+
+def run(here):
+    """One attempt at the Task that is visited: its result; raises StateError."""
+    return Attempt(here).run()
+
+
+class Attempt:
+    """One attempt at a Task. A retry is another one, with another token."""
+
+    def __init__(self, here):
+        self.here = here
+        self.flow = here.flow
+        self.resource = here.state["Resource"]
+        if ":activity:" in self.resource:
+            self.family, self.names = "Activity", {}
+        elif ":::" in self.resource:
+            kind, action = self.resource.split(":::", 1)[1].split(":", 1)
+            if kind == "aws-sdk":
+                service, action = action.split(":", 1)
+                kind = f"aws-sdk:{service}"
+            elif action.endswith(".sync:2"):
+                pass
+            self.family, self.names = "Task", {"resourceType": kind, "resource": action}
+        else:
+            self.family, self.names = "LambdaFunction", {}
+        self.started = False
+        self.answer = None  # how the task ended: a result in a tuple of one, or a StateError
+        self.closed = False
+
+    def run(self):
+        waits = self.family == "Activity" or self.resource.endswith(CALLBACK)
+        token = None
+        if waits:
+            token = base64.b64encode(secrets.token_bytes(456)).decode()  # as long as AWS's, with its + / =
+            self.flow.context["Task"] = {"Token": token}
+        arguments = self.here.arguments()
+        timeout = self._limit("TimeoutSeconds")
+        self.heartbeat = self._limit("HeartbeatSeconds")
+        self._schedule(arguments, timeout)
+        self.until = None if timeout is None else time.monotonic() + timeout
+        self.beat = time.monotonic()
+        if waits:
+            tokens[token] = self
+        try:
+            if self.family == "Activity":
+                self._queue(token, arguments)
+            else:
+                self.start()
+                result = self._call(arguments)
+                if not waits and not self.resource.endswith(SYNC):
+                    return self._succeed(result)
+                self._submitted(result)
+                if not waits:
+                    return self._succeed(self._await_execution(result))
+        except StateError as error:
+            with self.flow.execution.lock:
+                if self.answer is None:
+                    raise self._fail(error) from error
+                # It was answered, and that was acknowledged, before its start failed.
+                self._record_answer()
+        return self._await_answer()
+
+    # Time limits
+
+    def _limit(self, name):
+        """A time limit in seconds from a number, a path or an expression; None if it has none."""
+        if f"{name}Path" in self.here.state:
+            return self.here.path_field(f"{name}Path", "an integer value", seconds_like)
+        if self.here.jsonata and name in self.here.state:
+            return self.here.typed(name, "number")
+        return self.here.state.get(name)
+
+    def _left(self):
+        """Seconds until the next limit, None without any, and whether that limit is the heartbeat."""
+        limits = [] if self.until is None else [(self.until, False)]
+        if self.heartbeat is not None and (self.closed or self.family == "Task" or self.started):
+            limits.append((self.beat + self.heartbeat, True))
+        if not limits:
+            return None, False
+        end, is_heartbeat = min(limits)
+        return end - time.monotonic(), is_heartbeat
+
+    # Events
+
+    def _event(self, what, details):
+        family = self.family[0].lower() + self.family[1:]
+        return self.flow.event(f"{self.family}{what}", f"{family}{what}EventDetails", {**self.names, **details})
+
+    def _schedule(self, arguments, timeout):
+        if self.family == "Task":
+            details = {"region": engine.get_region(), "parameters": to_json(arguments)}
+        else:
+            details = {"resource": self.resource, "input": to_json(arguments), "inputDetails": {"truncated": False}}
+        if timeout is not None:
+            details["timeoutInSeconds"] = int(timeout)
+        if self.heartbeat is not None and self.family != "LambdaFunction":
+            details["heartbeatInSeconds"] = int(self.heartbeat)
+        self._event("Scheduled", details)
+
+    def start(self, worker=None):
+        """Record that the work began; for an activity that is when a worker takes it, and its clock starts then."""
+        self.started = True
+        self.beat = time.monotonic()
+        if self.family == "LambdaFunction":
+            self.flow.event("LambdaFunctionStarted")
+        elif self.family == "Activity":
+            self._event("Started", {} if worker is None else {"workerName": worker})
+        else:
+            self._event("Started", {})
+
+    def _submitted(self, output):
+        with self.flow.execution.lock:
+            self._event("Submitted", {"output": to_json(output), "outputDetails": {"truncated": False}})
+            self.submitted = True
+            if self.answer is not None:
+                self._record_answer()
+
+    def _succeed(self, result):
+        try:
+            self.here.limit(result, self.names.get("resourceType", self.resource))
+        except StateError as error:
+            raise self._fail(error) from error
+        self._event("Succeeded", {"output": to_json(result), "outputDetails": {"truncated": False}})
+        return result
+
+    def _fail(self, error):
+        self.closed = True
+        self._event("TimedOut" if error.error == TIMEOUT and error.cause is None else "Failed", error.details)
+        return error
+
+    # Calls
+
+    def _call(self, arguments):
+        """The integration's result. With a time limit it is called in a thread that a timeout leaves behind."""
+        if self._left()[0] is None and self.flow.execution.deadline is None:
+            return self._invoke(arguments)
+        outcome = []
+
+        def call():
+            try:
+                outcome.append((self._invoke(arguments), None))
+            except Exception as problem:
+                outcome.append((None, problem))
+            self.flow.wake()
+
+        threading.Thread(target=contextvars.copy_context().run, args=(call,), daemon=True).start()
+        if not self._wait(lambda: outcome):
+            raise self.timeout
+        result, problem = outcome[0]
+        if problem is not None:
+            raise problem
+        return result
+
+    def _invoke(self, arguments):
+        resource = self.resource.removesuffix(CALLBACK)
+        try:
+            if resource.startswith("arn:aws:states:::states:startExecution"):
+                return engine._invoke_nested_start_execution(resource, arguments)
+            return engine._invoke_resource(resource, arguments)
+        except engine._ExecutionError as problem:
+            raise StateError(problem.error, problem.cause) from problem
+
+    def _await_execution(self, started):
+        """The result of the execution that `startExecution.sync` started, once it has ended."""
+        record = engine._executions[started["ExecutionArn"]]
+        child = running.get(started["ExecutionArn"])
+        if child is not None:
+            child.watchers.append(self.flow)
+            if not self._wait(child.ended.is_set):
+                raise self.timeout
+        described = {
+            "ExecutionArn": record["executionArn"], "Input": record["input"], "InputDetails": {"Included": True},
+            "Name": record["name"], "StartDate": _millis(record["startDate"]),
+            "StateMachineArn": record["stateMachineArn"], "Status": record["status"],
+            "StopDate": _millis(record["stopDate"]),
+        }  # fmt: skip
+        if record["status"] != "SUCCEEDED":
+            described |= {k.capitalize(): record[k] for k in ("error", "cause") if record.get(k) is not None}
+            raise StateError("States.TaskFailed", to_json(dict(sorted(described.items()))))
+        output = json.loads(record["output"]) if self.resource.endswith(":2") else record["output"]
+        return {**described, "Output": output, "OutputDetails": {"Included": True}}
+
+    def _wait(self, done):
+        """Wait for something within the limits; False when one is over, with what that means in `timeout`."""
+        while True:
+            left, is_heartbeat = self._left()
+            if self.flow.wait(done, left):
+                return True
+            with self.flow.execution.lock:
+                if done():
+                    return True
+                left, is_heartbeat = self._left()
+                if left is not None and left <= 0:
+                    self.closed = True
+                    self.timeout = StateError(TIMEOUT, also=HEARTBEAT_TIMEOUT if is_heartbeat else None)
+                    return False
+
+    # The callback pattern
+
+    submitted = False
+
+    def _queue(self, token, arguments):
+        if self.resource not in engine._activities:
+            raise StateError(RUNTIME, f"The activity {self.resource} does not exist.")
+        engine._activity_tasks[self.resource].append({"taskToken": token, "input": to_json(arguments)})
+        self.submitted = True
+
+    def _await_answer(self):
+        if not self._wait(lambda: self.answer is not None):
+            raise self._fail(self.timeout)
+        if isinstance(self.answer, StateError):
+            raise self.answer
+        return self.answer[0]
+
+    def settle(self, answer):
+        """Take an answer, if it is the first and the task still waits; says whether it was taken.
+
+        It is in the history before the caller hears of it, so what was acknowledged cannot be lost.
+        """
+        with self.flow.execution.lock:
+            if self.closed or self.answer is not None or self.flow.cancelled:
+                return False
+            self.answer = answer
+            try:
+                if self.submitted:  # else once its start has returned
+                    self._record_answer()
+            except Cancelled:
+                return False
+        self.flow.wake()
+        return True
+
+    def _record_answer(self):
+        self.closed = True
+        try:
+            if isinstance(self.answer, StateError):
+                self._event("Failed", self.answer.details)
+            else:
+                self._succeed(self.answer[0])
+        except StateError as error:
+            self.answer = error
+
+    def renew(self):
+        """Begin the heartbeat interval anew; says whether the task still waits."""
+        with self.flow.execution.lock:
+            if self.closed or self.answer is not None or self.flow.cancelled:
+                return False
+            self.beat = time.monotonic()
+            return True
+
+
+def _millis(stamp):
+    """A time as `startExecution.sync` shows it: milliseconds since 1970."""
+    return engine._iso_to_epoch_ms(stamp)
+
+
+# The calls of the API
+
+
+def send_task_success(data):
+    """SendTaskSuccess: `taskToken`, `output` (JSON text)."""
+    output = data.get("output")
+    if problem := _too_long("output", output, 262_144):
+        return problem
+    try:
+        result = json.loads(output)
+    except (TypeError, ValueError):
+        if data.get("taskToken") not in tokens:
+            return _invalid_token()
+        return engine.error_response_json("InvalidOutput", "Invalid Output: 'Output is not valid JSON'", 400)
+    return _answer(data, lambda attempt: attempt.settle((result,)))
+
+
+def send_task_failure(data):
+    """SendTaskFailure: `taskToken`, and perhaps `error` and `cause`, texts."""
+    problem = _too_long("error", data.get("error"), 256) or _too_long("cause", data.get("cause"), 32_768)
+    return problem or _answer(data, lambda attempt: attempt.settle(StateError(data.get("error"), data.get("cause"))))
+
+
+def send_task_heartbeat(data):
+    """SendTaskHeartbeat: `taskToken`."""
+    return _answer(data, Attempt.renew)
+
+
+def _answer(data, take):
+    attempt = tokens.get(data.get("taskToken"))
+    if attempt is None:
+        return _invalid_token()
+    if not take(attempt):
+        message = "Task Timed Out: 'Provided task does not exist anymore'"
+        return engine.error_response_json("TaskTimedOut", message, 400)
+    return engine.json_response({})
+
+
+def _invalid_token():
+    return engine.error_response_json("InvalidToken", "Invalid Token: 'Invalid token'", 400)
+
+
+def _too_long(name, value, limit):
+    if isinstance(value, str) and len(value) > limit:
+        message = (
+            f"1 validation error detected: Value at '{name}' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {limit}"
+        )
+        return engine.error_response_json("ValidationException", message, 400)
+    return None
