@@ -46,11 +46,10 @@ def main():
         "access_key_id": order["access_key_id"],
         "secret_access_key": order["secret_access_key"],
     }
-    try:
-        asyncio.run(_serve(listener, state, folder / "state.json", order.get("idle_seconds", 60)))
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    logging_done()
+    asyncio.run(_serve(listener, state, folder / "state.json", temporary, order.get("idle_seconds", 60)))
+    # At once: threads of executions that still wait must not keep a stopped sandbox alive.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 # What a handler's process inherits from the learner's shell. Nothing of AWS: a profile or a key of a real
@@ -92,7 +91,7 @@ def _listen(port):
     raise SystemExit("No port of the loopback interface is free.")
 
 
-async def _serve(listener, state, state_file, idle_seconds):
+async def _serve(listener, state, state_file, temporary, idle_seconds):
     from hypercorn.asyncio import serve
     from hypercorn.config import Config, Sockets
 
@@ -110,12 +109,16 @@ async def _serve(listener, state, state_file, idle_seconds):
     config.backlog = 1024
     config.accesslog = None
 
-    control = Control(state, idle_seconds, reset=engine.reset)
+    def clear_away():
+        engine.stop()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+    control = Control(state, idle_seconds, engine.reset, clear_away)
     application = Gateway(engine.load(), control, state)
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT"):
         with contextlib.suppress(NotImplementedError, ValueError):
-            loop.add_signal_handler(getattr(signal, name), control.stop)
+            loop.add_signal_handler(getattr(signal, name), control.stop)  # not on Windows: there it just ends
 
     async def announce():
         await control.started.wait()
@@ -127,17 +130,8 @@ async def _serve(listener, state, state_file, idle_seconds):
         os.close(sys.stdout.fileno())
 
     announcing = asyncio.create_task(announce())
-    try:
-        await serve(application, config, shutdown_trigger=control.stopped, mode="asgi")
-    finally:
-        announcing.cancel()
-        engine.stop()
-
-
-def logging_done():
-    """End at once: threads of executions that still wait must not keep a stopped sandbox alive."""
-    sys.stderr.flush()
-    os._exit(0)
+    await serve(application, config, shutdown_trigger=control.stopped, mode="asgi")
+    announcing.cancel()
 
 
 if __name__ == "__main__":

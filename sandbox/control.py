@@ -16,12 +16,17 @@ import time
 
 
 class Control:
-    """The life of the sandbox. `state`: what status shows. `idle_seconds`: see `_watch`."""
+    """The life of the sandbox.
 
-    def __init__(self, state, idle_seconds, reset):
+    state: what status shows. idle_seconds: see `_watch`. reset: called to empty the account. clear_away: called at the
+    end, to leave no process and no file behind.
+    """
+
+    def __init__(self, state, idle_seconds, reset, clear_away):
         self._state = state
         self._idle_seconds = idle_seconds
         self._reset = reset
+        self._clear_away = clear_away
         self._leases = set()
         self._last_request = time.monotonic()
         self._stop = asyncio.Event()
@@ -39,6 +44,8 @@ class Control:
         watching = asyncio.create_task(self._watch())
         await self._stop.wait()
         watching.cancel()
+        # Leases end last: whoever waits for theirs to end may rely on nothing being left behind.
+        await asyncio.to_thread(self._clear_away)
         for lease in self._leases:
             lease.set()
 

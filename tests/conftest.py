@@ -1,10 +1,19 @@
 """What every test stands on: one sandbox for the whole run, and boto3 clients for it."""
 
-import boto3
-import pytest
-from botocore.config import Config
+import os
+import tempfile
 
-from workshop import sandbox as process
+# A test run has a sandbox, progress and measurements of its own: a learner's stay as they are.
+# Set before anything of the workshop is imported, and inherited by pytest's workers and every kernel.
+os.environ.setdefault("WORKSHOP_STATE", tempfile.mkdtemp(prefix="workshop-tests-"))
+os.environ["WORKSHOP_HEADLESS"] = "1"
+
+import boto3  # noqa: E402
+import pytest  # noqa: E402
+from botocore.config import Config  # noqa: E402
+
+from workshop import account as accounts  # noqa: E402
+from workshop import sandbox as process  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +37,9 @@ def aws(sandbox):
         return boto3.client(service, region_name=sandbox["region"], endpoint_url=sandbox["endpoint"], **options)
 
     return client
+
+
+@pytest.fixture
+def account(sandbox):
+    """The sandbox as the account of this test process, for code that makes its own boto3 clients."""
+    return accounts.use_sandbox(sandbox)

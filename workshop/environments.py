@@ -26,6 +26,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 NEEDS_PYTHON = (3, 11)
 
+# What the workshop remembers of a learner: sandbox, progress, measurements. The tests have a folder of their own.
+STATE = Path(os.environ.get("WORKSHOP_STATE") or CHECKOUT / ".workshop")
+
 # JupyterLab asks on its first start whether it may fetch news, and cells wait behind that question.
 # A workshop that works offline has the answer already.
 JUPYTERLAB_OVERRIDES = {
@@ -90,7 +93,9 @@ class Environment:
             self._create()
         uv = installer.uv()
         if uv:
-            _run([uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", *self._uv_target(), self.lock])
+            _run(
+                [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", *self._uv_target(), self.lock]
+            )
             for folder in self.installs:
                 _run([uv, "pip", "install", "--quiet", "--no-deps", *self._uv_target(), "--editable", folder])
         else:

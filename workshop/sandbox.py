@@ -5,18 +5,21 @@ A checkout has one sandbox. What is known of it stands in `.workshop/sandbox/`: 
 The sandbox's own side of this is `sandbox/control.py`.
 """
 
+import contextlib
+import http.client
 import json
 import os
 import secrets
+import socket
 import subprocess
 import threading
 import urllib.error
 import urllib.request
 
 from workshop import environments
-from workshop.environments import CHECKOUT, SetupError, exclusive
+from workshop.environments import CHECKOUT, STATE, SetupError, exclusive
 
-FOLDER = CHECKOUT / ".workshop" / "sandbox"
+FOLDER = STATE / "sandbox"
 
 # How long it lives on when the last kernel or `make lab` that held it has gone and no request comes, in seconds.
 # Started by hand nobody holds it, so it gets longer.
@@ -64,11 +67,9 @@ def stop():
     running = status()
     if not running:
         return False
-    with _open(running, "GET", "lease") as lease:  # ends when the sandbox does
-        lease.readline()
-        _ask(running, "POST", "stop")
-        while lease.readline():
-            pass
+    lease = Lease(running)
+    _ask(running, "POST", "stop")
+    lease.ended.wait(10)
     return True
 
 
@@ -94,21 +95,27 @@ class Lease:
 
     def __init__(self, state):
         self.state = state
-        self._response = _open(state, "GET", "lease")
-        self.account_epoch = json.loads(self._response.readline())["account_epoch"]
-        self.alive = True
+        connection = http.client.HTTPConnection(state["endpoint"].removeprefix("http://"))
+        connection.request("GET", "/_sandbox/lease", headers=_authorization(state))
+        self._socket = connection.sock
+        self._lines = connection.getresponse()
+        self.account_epoch = json.loads(self._lines.readline())["account_epoch"]
+        self.ended = threading.Event()
         threading.Thread(target=self._listen, name="sandbox-lease", daemon=True).start()
 
     def _listen(self):
-        try:
-            for line in self._response:
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            for line in self._lines:
                 self.account_epoch = json.loads(line)["account_epoch"]
-        except (OSError, ValueError):
-            pass
-        self.alive = False
+        self.ended.set()
+
+    @property
+    def alive(self):
+        return not self.ended.is_set()
 
     def release(self):
-        self._response.close()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _start(idle_seconds):
@@ -177,12 +184,16 @@ def _running():
     return running
 
 
+def _authorization(state):
+    return {"Authorization": f"Bearer {state['secret_access_key']}"}
+
+
 def _open(state, method, what, document=None, timeout=None):
     request = urllib.request.Request(
         f"{state['endpoint']}/_sandbox/{what}",
         method=method,
         data=None if document is None else json.dumps(document).encode(),
-        headers={"Authorization": f"Bearer {state['secret_access_key']}", "Content-Type": "application/json"},
+        headers={**_authorization(state), "Content-Type": "application/json"},
     )
     # Never through a proxy: it is on this machine.
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout)

@@ -1,0 +1,205 @@
+"""The command `workshop`: what the Makefile calls, for people without make."""
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+from workshop import sandbox
+from workshop.environments import CHECKOUT
+
+
+def lab(arguments):
+    """Start the sandbox and JupyterLab; end both on Ctrl-C."""
+    state = sandbox.start()
+    lease = sandbox.Lease(state)
+    print(f"The sandbox is at {state['endpoint']}. Ctrl-C here ends JupyterLab and the sandbox.", flush=True)
+    jupyterlab = [
+        sys.executable, "-m", "jupyterlab", str(CHECKOUT / "notebooks" / "00-start-here.ipynb"),
+        f"--ServerApp.root_dir={CHECKOUT}",
+        "--ServerApp.answer_yes=True",  # one Ctrl-C is enough
+        "--ServerApp.log_level=WARN",  # of its many lines, the ones with the address remain
+        "--LabApp.extension_manager=readonly",  # the other one asks the network what there is
+        *arguments.jupyter,
+    ]  # fmt: skip
+    server = subprocess.Popen(jupyterlab, cwd=CHECKOUT)
+    try:
+        return _wait(server)
+    finally:
+        lease.release()
+        running = sandbox.status()
+        if running and not running["leases"]:
+            sandbox.stop()
+            print("JupyterLab and the sandbox have ended.")
+
+
+def _wait(process):
+    """Wait for a child that gets the terminal's Ctrl-C itself; gives its exit status."""
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return process.wait()
+
+
+def check(arguments):
+    """Check a lab as it is saved."""
+    from workshop import labs
+
+    return labs.check_saved(arguments.lab)
+
+
+def reset(arguments):
+    """Put a lab back to how it came; the learner's is copied aside."""
+    from workshop import labs
+
+    return labs.reset_saved(arguments.lab)
+
+
+def doctor(arguments):
+    """Examine whether all that the workshop needs is here."""
+    from workshop import doctor as examiner
+
+    return 0 if examiner.examine() else 1
+
+
+def clean(arguments):
+    """Delete what the workshop made in the account."""
+    from workshop import account, cleaning
+
+    connected, _lease = account.connect()
+    print(connected)
+    return cleaning.clean()
+
+
+def sandbox_start(arguments):
+    """Start the sandbox, or find the one that runs."""
+    state = sandbox.start(idle_seconds=sandbox.IDLE_SECONDS_BY_HAND)
+    print(f"The sandbox is at {state['endpoint']}, account {state['account']}. Its log: {state['log']}")
+
+
+def sandbox_stop(arguments):
+    """Stop the sandbox; what was made in it is gone."""
+    print("The sandbox has stopped." if sandbox.stop() else "No sandbox was running.")
+
+
+def sandbox_status(arguments):
+    """Say whether and where the sandbox runs."""
+    state = sandbox.status()
+    if arguments.json:
+        shown = ("endpoint", "pid", "log", "account", "region")
+        print(json.dumps({key: state[key] for key in shown} if state else None))
+    elif state:
+        print(f"The sandbox runs at {state['endpoint']} (process {state['pid']}), account {state['account']}, "
+              f"{state['region']}. Its log: {state['log']}")  # fmt: skip
+    else:
+        print("No sandbox is running. Start it with `workshop sandbox start`.")
+    return 0 if state else 3
+
+
+def sandbox_reset(arguments):
+    """Empty the sandbox's account."""
+    sandbox.reset()
+    print("The sandbox's account is empty.")
+
+
+def sandbox_env(arguments):
+    """Print shell commands that point an AWS CLI or script at the sandbox: eval "$(workshop sandbox env)"."""
+    from workshop import account
+
+    state = sandbox.start(idle_seconds=sandbox.IDLE_SECONDS_BY_HAND)
+    for variable, value in account.environment(state).items():
+        print(f"export {variable}={shlex.quote(value)}")
+    print("unset AWS_PROFILE AWS_SESSION_TOKEN")
+
+
+def test(arguments):
+    """Run every test; further words go to pytest."""
+    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "2", "--dist", "loadscope"]
+    return subprocess.call([sys.executable, "-m", "pytest", *parallel, *arguments.pytest], cwd=CHECKOUT)
+
+
+def lint(arguments):
+    """Check style and spelling; with --fix, mend what can be mended."""
+    fix = arguments.fix
+    commands = [
+        ["ruff", "check", *(["--fix"] if fix else [])],
+        ["ruff", "format", *([] if fix else ["--check"])],
+        ["codespell", *(["--write-changes"] if fix else [])],
+    ]
+    return max(subprocess.call([sys.executable, "-m", *command], cwd=CHECKOUT) for command in commands)
+
+
+def labs(arguments):
+    """Make labs/ from solutions/."""
+    from workshop import authoring
+
+    return authoring.main_labs(check=arguments.check)
+
+
+def solutions(arguments):
+    """Run the solutions headless and store their outputs."""
+    from workshop import authoring
+
+    return authoring.main_solutions(arguments.names)
+
+
+def locks(arguments):
+    """Resolve both environments anew into their lock files."""
+    for folder, extra in ((CHECKOUT, ["--group", "test"]), (CHECKOUT / "sandbox", [])):
+        # No registry's address and no command line in the lock: names, versions and hashes only.
+        command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes",
+                   "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet", "pyproject.toml", *extra,
+                   "-o", "requirements.lock", "--upgrade"]  # fmt: skip
+        status = subprocess.call([sys.executable, "-m", *command], cwd=folder)
+        if status:
+            return status
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="workshop", description="Stop polling: the workshop's own commands.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+
+    def command(group, function, name=None):
+        summary = function.__doc__.splitlines()[0]
+        added = group.add_parser(name or function.__name__, help=summary, description=function.__doc__)
+        added.set_defaults(function=function)
+        return added
+
+    command(commands, lab).add_argument("jupyter", nargs="*", help="further options for jupyter lab, after --")
+    command(commands, check).add_argument("lab", help="a lab's number or name: 01")
+    command(commands, reset).add_argument("lab", help="a lab's number or name: 01")
+    command(commands, doctor)
+    command(commands, clean)
+    group = commands.add_parser("sandbox", help="start, stop, look at the local AWS")
+    group = group.add_subparsers(title="commands", required=True, metavar="command")
+    command(group, sandbox_start, "start")
+    command(group, sandbox_stop, "stop")
+    command(group, sandbox_status, "status").add_argument(
+        "--json", action="store_true", help="one object, for programs"
+    )
+    command(group, sandbox_reset, "reset")
+    command(group, sandbox_env, "env")
+    command(commands, test).add_argument("pytest", nargs="*", help="further words for pytest, after --")
+    command(commands, lint).add_argument("--fix", action="store_true")
+    command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
+    command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")
+    command(commands, locks)
+    return parser
+
+
+def main(words=None):
+    """Run one command; ends the process with its exit status."""
+    arguments = _parser().parse_args(words)
+    try:
+        sys.exit(arguments.function(arguments) or 0)
+    except (sandbox.SandboxError, ValueError) as error:
+        sys.exit(f"workshop: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    main()
