@@ -1,4 +1,4 @@
-"""Put a function, a state machine or a table into the account: what surrounds the code and the definitions that you write.
+"""Put a function, a state machine or a table into the account: all that surrounds the code you write.
 
 Every call creates the resource or replaces the one of that name, so a cell can be run again. A function and a state
 machine keep their ARN when they are replaced. Roles get exactly the permissions that are named, and no more.
