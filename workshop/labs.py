@@ -1,0 +1,355 @@
+"""A lab as its notebook sees it: `lab = Lab("01-polling-loop")`, then `lab.check(1)`, `lab.hint(1)`, `lab` itself.
+
+And as the command line sees it: `check_saved` for `make check LAB=01`, `reset_saved` for `workshop reset 01`.
+What is asked of each task, its hints and how it is looked at, is in `workshop/checks/`.
+"""
+
+import contextlib
+import functools
+import html
+import importlib
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from botocore.exceptions import ConnectionError, HTTPClientError, NoCredentialsError, NoRegionError
+
+from workshop import names, records
+from workshop.account import AccountError
+from workshop.checks import NotAttempted, NotYet, Outcome, SandboxProblem, Task
+from workshop.environments import CHECKOUT, STATE
+from workshop.sandbox import SandboxError
+
+__all__ = ["Lab", "LabError", "NotAttempted", "NotYet", "SandboxProblem", "Task", "check_saved", "reset_saved"]
+
+TRIES = 3  # checks of a task until its solution is offered
+CELL_SECONDS = 60  # what a cell of a saved lab may take when it is checked from the command line
+
+_SYMBOLS = {"done": "✓", "not yet": "…", "not attempted": "○"}
+
+
+class LabError(ValueError):
+    """There is no such lab or task; the message says which there are."""
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+class Lab:
+    """One lab: its names, its tasks and how far the learner is.
+
+    notebook: the name of its notebook, "01-polling-loop".
+    checkout: where solutions/ and notebooks/ are.
+    """
+
+    def __init__(self, notebook, checkout=CHECKOUT):
+        self.notebook = notebook
+        self._checkout = Path(checkout)
+        self._checks = checks_of(notebook)
+        self.tasks = self._checks.TASKS
+
+    def __str__(self):
+        return self.notebook
+
+    def name(self, thing):
+        """The name of a thing of this lab in the account: lab.name("start") is "you-01-start"."""
+        return names.name(self.notebook, thing)
+
+    def check(self, number):
+        """Look whether a task is done: print one line if so, and raise an Outcome that says what is missing if not."""
+        self._task(number)
+        outcome = self._look(number)
+        done = not isinstance(outcome, Outcome)
+        with self._entry(number) as entry:
+            # Done stays done: the sandbox forgets when it stops, a learner's progress does not.
+            if entry.get("status") != "done" and not isinstance(outcome, SandboxProblem):
+                status = "done" if done else outcome.status
+                entry.update(status=status, tries=entry.get("tries", 0) + (not done))
+        if not done:
+            outcome.task, outcome.offers_solution = number, not self._tries_left(number)
+            raise outcome from None
+        print(f"Task {number}: done. {outcome}")
+
+    def hint(self, number):
+        """Show the task's hints so far and one more."""
+        hints = self._task(number).hints
+        with self._entry(number) as entry:
+            entry["hints"] = min(entry.get("hints", 0) + 1, len(hints))
+        for step, hint in enumerate(hints[: entry["hints"]], start=1):
+            print(f"Hint {step} of {len(hints)}: {hint}")
+        if entry["hints"] < len(hints):
+            print(f"For the next one, run lab.hint({number}) again.")
+        else:
+            print(f"That was the last one. {self._way_to_solution(number)}")
+
+    def solution(self, number):
+        """Put the solution into a new cell below, once the task is done or was tried three times."""
+        self._task(number)
+        if self._tries_left(number):
+            print(f"{self._way_to_solution(number)} For a hint, run lab.hint({number}).")
+            return
+        _new_cell(self._answer(number, solved=True))
+        print(
+            f"The new cell is a solution of task {number}; yours may differ and be right. To go on with it, put it in "
+            f"the place of your answer, run it, and then run lab.check({number})."
+        )
+
+    def reset(self, number):
+        """Put the task's answer, blank as it came, into a new cell below, and forget its tries and progress.
+
+        No other task is touched, and nothing is deleted.
+        """
+        self._task(number)
+        with self._entry(number) as entry:
+            entry.clear()
+        _new_cell(self._answer(number, solved=False))
+        print(f"The new cell is the answer of task {number} as it came. Put it in the place of yours, and start anew.")
+
+    def user(self, name):
+        """For checks: what the learner's notebook calls `name`.
+
+        A function comes wrapped: where it gives `...` back it is not attempted, and an error in it is the learner's.
+        Raises NotAttempted where there is nothing of that name, or it is still `...`.
+        """
+        shell = _shell()
+        namespace = shell.user_ns if shell else vars(sys.modules["__main__"])
+        if name not in namespace:
+            raise NotAttempted(f"There is no {name} in this notebook yet.")
+        if namespace[name] is ...:
+            raise NotAttempted(f"{name} is still `...`.")
+        return _guarded(name, namespace[name]) if callable(namespace[name]) else namespace[name]
+
+    def __repr__(self):
+        done, of = self._count()
+        bar = "#" * round(20 * done / of) if of else ""
+        rows = (f"  {n}  {status:<13}  {title}" for n, status, title in self._rows())
+        return "\n".join([f"Lab {self.notebook}: {done} of {of} tasks done [{bar:-<20}]", *rows])
+
+    def _repr_html_(self):
+        # No colours of our own, so it is as readable as the reader's theme; every symbol stands beside its word.
+        done, of = self._count()
+        rows = "".join(
+            f"<li>{_SYMBOLS[status]} Task {n}, {status}: {html.escape(title)}</li>" for n, status, title in self._rows()
+        )
+        return (
+            f"<div><strong>Lab {self.notebook}</strong>: {done} of {of} tasks done "
+            f'<progress max="{of}" value="{done}" aria-label="tasks done">{done} of {of}</progress></div>'
+            f'<ul style="list-style: none">{rows}</ul>'
+        )
+
+    def _rows(self):
+        progress = records.read("progress").get(self.notebook, {})
+        for number, task in self.tasks.items():
+            status = progress.get(str(number), {}).get("status", "not attempted")
+            yield number, status, task.title + " (stretch)" * task.stretch
+
+    def _count(self):
+        needed = [status for number, status, _ in self._rows() if not self.tasks[number].stretch]
+        return needed.count("done"), len(needed)
+
+    def _task(self, number):
+        if number not in self.tasks:
+            there_are = ", ".join(map(str, self.tasks))
+            raise LabError(f"Lab {self.notebook} has no task {number!r}. Its tasks are {there_are}.")
+        return self.tasks[number]
+
+    @contextlib.contextmanager
+    def _entry(self, number):
+        """What is remembered of a task, to be changed in a `with` block: its status, tries and hints, if any."""
+        with records.change("progress") as progress:
+            yield progress.setdefault(self.notebook, {}).setdefault(str(number), {})
+
+    def _tries_left(self, number):
+        entry = records.read("progress").get(self.notebook, {}).get(str(number), {})
+        return 0 if entry.get("status") == "done" else max(0, TRIES - entry.get("tries", 0))
+
+    def _way_to_solution(self, number):
+        left = self._tries_left(number)
+        if not left:
+            return f"The solution is there too: lab.solution({number})."
+        return (
+            f"lab.solution({number}) shows a solution once the task is done, or after {left} more "
+            f"{'try' if left == 1 else 'tries'}. A try is a lab.check({number})."
+        )
+
+    def _answer(self, number, solved):
+        from workshop import authoring  # only here: reading notebooks takes a while to import
+
+        for folder in ("solutions", "notebooks"):
+            path = self._checkout / folder / f"{self.notebook}.ipynb"
+            if path.exists():
+                return authoring.answer(path, number, solved)
+        raise LabError(f"The solution of {self.notebook} is not here: solutions/{self.notebook}.ipynb is missing.")
+
+    def _look(self, number):
+        """What the check says: its sentence, or an Outcome."""
+        try:
+            if not (os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("WORKSHOP_TARGET") == "aws"):
+                raise SandboxProblem("This notebook is not connected: run its first cell, %load_ext workshop.")
+            return getattr(self._checks, f"task_{number}")(self)
+        except Outcome as outcome:
+            return outcome
+        except (SandboxError, AccountError) as problem:
+            return SandboxProblem(str(problem))
+        except (ConnectionError, HTTPClientError):
+            return SandboxProblem("The account does not answer. Run the notebook again from its first cell.")
+        except (NoCredentialsError, NoRegionError):
+            return SandboxProblem("This notebook lost its account. Run it again from its first cell.")
+        except Exception as error:
+            log = _log(f"{self.notebook}, task {number}")
+            return SandboxProblem(f"The check itself failed with {_one_line(error)}. The details are in {log}.")
+
+
+def checks_of(notebook):
+    """The module with the checks of that lab. Raises LabError where there is none.
+
+    WORKSHOP_CHECKS names another package to look in, for labs of your own.
+    """
+    package = os.environ.get("WORKSHOP_CHECKS", "workshop.checks")
+    module = f"{package}.{notebook[3:].replace('-', '_')}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise LabError(f"There is no lab named {notebook!r}: there is no module {module} with its checks.") from None
+
+
+def check_saved(lab, folder=CHECKOUT / "labs", cell_seconds=CELL_SECONDS):
+    """Run a lab as it is saved, in a fresh kernel, and print one line per task and what to do next.
+
+    lab: its number or name ("01", "01-polling-loop"). cell_seconds: what one cell may take.
+    Gives the exit status: 0 if all tasks but the stretch ones are done, 1 if not, 2 if the file cannot be read.
+    Raises LabError where there is no such lab.
+    """
+    path = _find(lab, Path(folder))
+    print(f"{_shown(path)}, saved {_when(path)}. What is only on the screen is not checked: save first.")
+    for other in _unsaved(path):
+        print(f"Is it saved? There is a newer {other.name}: save in JupyterLab, then check again.")
+    fault = _unreadable(path)
+    if fault:
+        print(f"It cannot be read: {fault}. `workshop reset {path.name[:2]}` makes it anew, and keeps yours aside.")
+        return 2
+    sys.stdout.flush()
+    pytest = [sys.executable, "-m", "pytest", "-o", "addopts=", "--rootdir", path.parent, "-p", "no:cacheprovider"]
+    quiet = ["-p", "workshop.nbval_report", "-qq", "--tb=no", "--no-summary", "-W", "ignore"]
+    nbval = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_seconds}"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    return subprocess.run(
+        [*map(str, [*pytest, *quiet, *nbval, path])],
+        env={**environment, "WORKSHOP_HEADLESS": "1"},
+        check=False,
+    ).returncode
+
+
+def reset_saved(lab, checkout=CHECKOUT):
+    """Make a lab's file anew as it came; one that was changed is kept aside, and its progress forgotten. Gives 0.
+
+    lab: its number or name. Raises LabError where there is no such lab.
+    """
+    from workshop import authoring
+
+    solution = _find(lab, Path(checkout) / "solutions")
+    authoring.make_lab(solution, Path(checkout) / "labs")
+    with records.change("progress") as progress:
+        progress.pop(solution.stem, None)
+    print(f"labs/{solution.name} is as it came. If JupyterLab shows it: File, Reload Notebook from Disk.")
+    return 0
+
+
+def _find(lab, folder):
+    """The notebook of that number or name in the folder."""
+    wanted = Path(str(lab)).stem
+    there = sorted(path for path in folder.glob("[0-9][0-9]-*.ipynb"))
+    found = [path for path in there if wanted in (path.stem, path.stem[:2]) or wanted.zfill(2) == path.stem[:2]]
+    if not found:
+        raise LabError(f"There is no lab {lab!r} in {_shown(folder)}. There are: {', '.join(p.stem for p in there)}.")
+    return found[0]
+
+
+def _shown(path):
+    return path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else str(path)
+
+
+def _when(path):
+    saved = path.stat().st_mtime
+    seconds = max(0, time.time() - saved)
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= length:
+            count = int(seconds // length)
+            ago = f"{count} {unit}{'s' * (count > 1)} ago"
+            break
+    else:
+        ago = "just now"
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(saved))} ({ago})"
+
+
+def _unsaved(path):
+    """Files that are newer than the saved lab: one that JupyterLab was writing, or its checkpoint."""
+    others = [path.with_name(f".~{path.name}"), path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"]
+    saved = path.stat().st_mtime
+    return [other for other in others if other.exists() and other.stat().st_mtime > saved + 2]
+
+
+def _unreadable(path):
+    import nbformat
+
+    try:
+        nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises a dozen kinds
+        return _one_line(error)
+    return None
+
+
+def _shell():
+    """IPython's shell, None in plain Python."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _new_cell(source):
+    shell = _shell()
+    if shell:
+        shell.set_next_input(source, replace=False)
+    else:
+        print(source)
+
+
+def _guarded(name, function):
+    @functools.wraps(function)
+    def call(*arguments, **keywords):
+        try:
+            value = function(*arguments, **keywords)
+        except (ConnectionError, HTTPClientError, SandboxError):
+            raise
+        except (Exception, SystemExit) as error:
+            if isinstance(error, TypeError) and "ellipsis" in str(error):
+                raise NotAttempted(f"There is still a `...` in {name}.") from None
+            given = ", ".join([*map(repr, arguments), *(f"{key}={value!r}" for key, value in keywords.items())])
+            observed = f"{name}({_shortened(given)}) raised {_one_line(error)}."
+            raise NotYet(observed, "A call that ends without an error.") from None
+        if value is ...:
+            raise NotAttempted(f"{name} still gives `...` back.")
+        return value
+
+    return call
+
+
+def _one_line(error):
+    return _shortened(" ".join(f"{type(error).__name__}: {error}".split())).rstrip(".")
+
+
+def _shortened(text):
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _log(about):
+    path = (records.folder() or STATE) / "checks.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as log:
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {about}\n{traceback.format_exc()}\n")
+    return re.sub(r"^.*?/(?=\.workshop/)", "", path.as_posix())

@@ -1,0 +1,157 @@
+"""A pytest plugin: what nbval found in a lab, told as one line per task and what to do next.
+
+`workshop check` runs `pytest -p workshop.nbval_report --nbval-lax labs/NN-topic.ipynb`. A task's cells are known by
+their tags (`task-2` with `answer` or `check`), its outcome by what its check cell printed or raised. The exit status
+is 0 where all tasks but the stretch ones are done.
+
+Without the plugin, nbval alone tells the same less kindly: a check that is not done raises, so its cell fails.
+"""
+
+import re
+
+import pytest
+from nbval.plugin import IPyNbCell
+
+from workshop import checks, labs
+
+_OUTCOMES = {kind.__name__: kind.status for kind in (checks.NotAttempted, checks.NotYet, checks.SandboxProblem)}
+
+
+class SavedLab:
+    """What is known so far of one notebook while its cells run."""
+
+    def __init__(self, path):
+        self.path = path
+        self.tasks = labs.checks_of(path.stem).TASKS
+        self.found = {}  # task -> its status
+        self.raised = {}  # task -> what a cell of it raised, before its check
+
+    def saw(self, item, not_run):
+        """A cell has run; gives the line to print, or None.
+
+        not_run: why it was not run, a sentence's end; None where it was.
+        """
+        tags = item.cell.metadata.get("tags", [])
+        task = next((int(tag[5:]) for tag in tags if re.fullmatch(r"task-\d+", tag)), None)
+        name, fault = self._fault(item, not_run)
+        if task in self.tasks and "check" in tags:
+            self.found[task], line = self._outcome(task, item, name, fault)
+            return line
+        if fault and task in self.tasks:
+            self.raised[task] = fault
+        elif fault and "raises-exception" not in tags and not self._behind():
+            return f"A cell outside the tasks {fault}. It begins: {item.cell.source.strip().splitlines()[0][:80]}"
+        return None
+
+    def _behind(self):
+        """Whether a task before this cell is not done, so that the cell may fail for want of its result."""
+        return bool(self.raised) or any(status != "done" for status in self.found.values())
+
+    def _fault(self, item, not_run):
+        """(the exception's name, "raised NameError: ..."), or (None, None) where the cell ended well."""
+        seconds = item.config.option.nbval_cell_timeout
+        timed_out, item.parent.timed_out = item.parent.timed_out, False  # each cell has its own time
+        if timed_out:
+            stopped = "and was stopped" if item.parent.kernel.is_alive() else "and took the kernel with it"
+            return None, f"did not end within {seconds:g} seconds {stopped}"
+        for output in item.test_outputs or []:
+            if output["output_type"] == "error":
+                text = re.sub(r" \([^()]*\.py, (line \d+)\)$", r" (\1)", " ".join(output["evalue"].split()))
+                return output["ename"], f"raised {output['ename']}: {text}".rstrip(".: ")
+        return None, not_run and f"was not run: {not_run}"
+
+    def _outcome(self, task, item, name, fault):
+        """(status, line) of a task whose check cell has run."""
+        title = f"Task {task}{' (stretch)' * self.tasks[task].stretch}"
+        said = "".join(output.get("text", "") for output in item.test_outputs or [])
+        done = re.search(rf"^Task {task}: done\.(.*)", said, re.MULTILINE)
+        if name == checks.SandboxProblem.__name__:
+            pass  # whatever else went wrong, went wrong because of it
+        elif task in self.raised:
+            return "not yet", f"{title}: not yet. Its cell {self.raised[task]}."
+        elif done:
+            return "done", f"{title}: done.{done[1]}"
+        if name in _OUTCOMES:
+            sentence = fault.removeprefix(f"raised {name}: Task {task}: {_OUTCOMES[name]}.")
+            return _OUTCOMES[name], f"{title}: {_OUTCOMES[name]}.{sentence}."
+        if fault:
+            return "not yet", f"{title}: not yet. Its check cell {fault}."
+        return "not checked", f"{title}: not checked. Its check cell no longer says lab.check({task})."
+
+    def rest(self):
+        """The last lines: tasks that were not met, how many are done, the next step."""
+        for task in self.tasks:
+            if task not in self.found:
+                self.found[task] = "not checked"
+                yield (
+                    f"Task {task}: not checked. Its check cell is gone; "
+                    f"`workshop reset {self.path.stem[:2]}` brings the lab back as it came, and keeps yours aside."
+                )
+        needed = [task for task in self.tasks if not self.tasks[task].stretch]
+        left = [task for task in needed if self.found[task] != "done"]
+        yield ""
+        yield f"{len(needed) - len(left)} of {len(needed)} tasks done."
+        if not left:
+            yield self._next_topic()
+        elif self.found[left[0]] == checks.SandboxProblem.status:
+            yield "Next: `workshop doctor`, which says what is wrong here. It is not about your answers."
+        else:
+            task = left[0]
+            yield f"Next: task {task}, {self.tasks[task].title}. For a hint, run lab.hint({task}) in the notebook."
+
+    def _next_topic(self):
+        stretch = [str(task) for task in self.tasks if self.found[task] != "done"]
+        more = f"Task {' and '.join(stretch)} would stretch you further. " if stretch else ""
+        later = sorted(
+            path for path in (self.path.parent.parent / "notebooks").glob("[0-9]*.ipynb") if path.stem > self.path.stem
+        )
+        return f"{more}Next: {later[0].parent.name}/{later[0].name}" if later else f"{more}Next: this was the last lab."
+
+    def passed(self):
+        return all(self.found[task] == "done" for task in self.tasks if not self.tasks[task].stretch)
+
+
+class Report:
+    """Collects what the cells of each notebook did, and prints it in place of pytest's own report."""
+
+    def __init__(self, config):
+        self._print = config.get_terminal_writer().line
+        self._labs = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        report = yield
+        if isinstance(item, IPyNbCell) and (call.when == "call" or call.excinfo):
+            line = self._lab(item.path).saw(item, _why_not_run(call))
+            if line:
+                self._print(line)
+        return report
+
+    def pytest_report_teststatus(self):
+        return "", "", ""  # no dots and letters between our lines
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session):
+        for lab in self._labs.values():
+            for line in lab.rest():
+                self._print(line)
+        if self._labs:
+            session.exitstatus = 0 if all(lab.passed() for lab in self._labs.values()) else 1
+
+    def _lab(self, path):
+        if path not in self._labs:
+            self._labs[path] = SavedLab(path)
+        return self._labs[path]
+
+
+def _why_not_run(call):
+    if call.when == "setup" and call.excinfo:
+        return "the kernel did not start"
+    if call.excinfo and call.excinfo.errisinstance(RuntimeError):  # all that nbval says of a kernel that is gone
+        return "the kernel was gone"
+    return None
+
+
+@pytest.hookimpl(trylast=True)  # pytest's own reporter comes first
+def pytest_configure(config):
+    config.pluginmanager.register(Report(config), "workshop-report")
