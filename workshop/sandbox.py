@@ -13,6 +13,7 @@ import secrets
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -70,6 +71,11 @@ def stop():
     lease = Lease(running)
     _ask(running, "POST", "stop")
     lease.ended.wait(10)
+    address = ("127.0.0.1", int(running["endpoint"].rpartition(":")[2]))
+    with contextlib.suppress(OSError):  # its work is done; its port is free when nobody answers there any more
+        while True:
+            socket.create_connection(address, timeout=1).close()
+            time.sleep(0.005)
     return True
 
 
