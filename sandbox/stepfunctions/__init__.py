@@ -1,8 +1,8 @@
 """Step Functions as AWS has it, around MiniStack's.
 
 MiniStack keeps the state machines, versions, aliases, tags and activities, calls the other services and evaluates
-JSONata; this package runs the executions (`executions`, `states`, `tasks`, `choices`, with `data` and `paths`),
-writes their history and answers the calls about them (`api`).
+JSONata; this package runs the executions (`executions`, `states`, `choices`, `tasks` with `integrations`, `data` with
+`paths`), writes their history and answers the calls about them (`api`).
 """
 
 _loaded = False
@@ -35,6 +35,7 @@ def _put_over(engine):
     engine._start_sync_execution = api.start_sync_execution
     engine._stop_execution = api.stop_execution
     engine._describe_execution = api.describe_execution
+    engine._get_execution_history = api.get_execution_history
     engine._get_activity_task = api.get_activity_task
     engine._send_task_success = tasks.send_task_success
     engine._send_task_failure = tasks.send_task_failure

@@ -6,7 +6,8 @@ import threading
 
 from ministack.services import stepfunctions as engine
 
-from . import states
+from . import states, tasks
+from .errors import MAX_DATA_BYTES, json_problem
 from .executions import Execution, Flow, running
 
 
@@ -61,14 +62,13 @@ def _begin(data, sync=False):
     version = engine._execution_version_arn(wanted)
     source = engine._state_machine_versions.get(version) or machine
     text = data.get("input", "{}")
-    try:
-        given = json.loads(text)
-    except ValueError:
-        return None, _error("InvalidExecutionInput", "Invalid State Machine Execution Input: 'Invalid execution input.'")
-    if len(text.encode()) > 262_144:
+    if wrong := json_problem(text):
+        wrong = wrong if text.strip() else "Invalid execution input."
+        return None, _error("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{wrong}'")
+    if len(text.encode()) > MAX_DATA_BYTES:
         message = (
             "1 validation error detected: Value at 'input' failed to satisfy constraint: "
-            "Member must have length less than or equal to 262144"
+            f"Member must have length less than or equal to {MAX_DATA_BYTES}"
         )
         return None, _error("ValidationException", message)
     name = data.get("name") or engine.new_uuid()
@@ -90,7 +90,7 @@ def _begin(data, sync=False):
     execution = Execution(record, json.loads(source["definition"]), source["roleArn"])
     context = {
         "Execution": {
-            "Id": arn, "Input": given, "StartTime": record["startDate"], "Name": name,
+            "Id": arn, "Input": json.loads(text), "StartTime": record["startDate"], "Name": name,
             "RoleArn": source["roleArn"], "RedriveCount": 0,
         },
         "StateMachine": {"Id": base, "Name": machine["name"]},
@@ -132,10 +132,24 @@ def describe_execution(data):
     return engine.json_response(answer)
 
 
+def get_execution_history(data):
+    """GetExecutionHistory, paged by MiniStack; without execution data an event has no word of it."""
+    arn = data.get("executionArn")
+    if arn not in engine._executions:
+        return _no_execution(arn)
+    status, headers, body = _engine_get_execution_history(data)
+    if data.get("includeExecutionData", True) or status != 200:
+        return status, headers, body
+    answer = json.loads(body)
+    for event in answer["events"]:
+        for key in [key for key in event if key.endswith("EventDetails")]:
+            event[key].pop("inputDetails", None)
+            event[key].pop("outputDetails", None)
+    return engine.json_response(answer)
+
+
 async def get_activity_task(data):
     """GetActivityTask: `activityArn`, and perhaps `workerName`; waits up to 60 s, and skips work that is over."""
-    from . import tasks
-
     status, headers, body = await _engine_get_activity_task(data)
     answer = json.loads(body)
     attempt = tasks.tokens.get(answer.get("taskToken"))
@@ -145,3 +159,4 @@ async def get_activity_task(data):
 
 
 _engine_get_activity_task = engine._get_activity_task
+_engine_get_execution_history = engine._get_execution_history

@@ -5,7 +5,7 @@ import functools
 import operator
 import re
 
-from .errors import QUERY, RUNTIME
+from .errors import RUNTIME
 from .paths import PathError, is_number, same_json
 
 
@@ -15,18 +15,15 @@ def choose(here):
         if _holds(here, rule, index):
             return here.finish(rule=rule, location=f"Choices[{index}]/"), rule["Next"]
     if "Default" not in here.state:
-        raise here.failure("States.NoChoiceMatched", "No choice rule matched and no Default")
+        # The guide lists States.NoChoiceMatched for this; what AWS records is States.Runtime.
+        raise here.failure(RUNTIME, "Failed to transition out of the state. The state does not point to a next state.")
     return here.finish(), here.state["Default"]
 
 
 def _holds(here, rule, index):
     if not here.jsonata:
         return evaluate(here, rule, here.scope(here.effective_input()))
-    location = f"Choices[{index}]/Condition"
-    value = here.jsonata_value(rule["Condition"], location)
-    if not isinstance(value, bool):
-        raise here.failure(QUERY, f"The Condition must be a boolean: {value!r}", location=location)
-    return value
+    return here.typed(f"Choices[{index}]/Condition", "boolean", rule["Condition"])
 
 
 def evaluate(here, rule, scope):
@@ -62,6 +59,7 @@ def _read(here, scope, path):
         raise here.failure(RUNTIME, cause) from problem
 
 
+TIMESTAMP_FORMAT = "ISO-8601 extended offset date-time format string"
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 
 
@@ -92,7 +90,8 @@ def _compare(convert, test, value, wanted):
 def _pattern(text):
     r"""StringMatches: `*` stands for any text, `\*` for an asterisk, `\\` for a backslash."""
     parts = re.findall(r"\\[\\*]|\*|[^\\*]+|\\", text)
-    return re.compile("".join(".*" if part == "*" else re.escape(re.sub(r"\\(.)", r"\1", part)) for part in parts), re.S)
+    regex = "".join(".*" if part == "*" else re.escape(re.sub(r"\\(.)", r"\1", part)) for part in parts)
+    return re.compile(regex, re.S)
 
 
 _TESTS = {

@@ -1,13 +1,12 @@
 """How data passes through one visit to a state, in JSONPath and in JSONata."""
 
 import copy
-import json
 
 from ministack.services import stepfunctions as engine
 
 from .errors import DATA_LIMIT, MAX_DATA_BYTES, QUERY, RUNTIME, StateError
 from .executions import to_json
-from .paths import PathError, Scope, is_number, put
+from .paths import PathError, Scope, is_number, parse, put
 
 _ABSENT = object()
 
@@ -37,17 +36,30 @@ class Visit:
         return self.jsonata_value(self.state[name], name) if self.jsonata else self.state[name]
 
     def path_field(self, name, kind, check):
-        """What `<name>Path` refers to; `kind` says in AWS's words what it must be and `check` whether it is."""
+        """What a field such as SecondsPath refers to; `kind` says in AWS's words what it must be, `check` whether."""
         path = self.state[name]
+        data = self.effective_input()
         try:
-            value = self.scope(self.effective_input()).evaluate(path)
+            value = self.scope(data).evaluate(path)
         except PathError as problem:
-            raise self.failure(RUNTIME, f"Invalid path '{path}': {problem}") from problem
+            where = f"specified for the field '{name}' could not be found in the input '{to_json(data)}'"
+            raise self.failure(RUNTIME, f"The JSONPath '{path}' {where}") from problem
         if not check(value):
-            raise self.failure(
-                RUNTIME, f"The {name} parameter does not reference {kind}: {path} == {_shown(value)}"
-            )
+            shown = value if isinstance(value, str) else to_json(value)
+            raise self.failure(RUNTIME, f"The {name} parameter does not reference {kind}: {path} == {shown}")
         return value
+
+    def whole_number(self, name):
+        """A field that counts seconds or the like, in JSONata perhaps by an expression; None without the field."""
+        if name not in self.state or not self.jsonata:
+            return self.state.get(name)
+        value = self.typed(name, "number")
+        if not float(value).is_integer():
+            cause = f"The {name} field cannot be parsed as an integer: {to_json(value)}"
+            raise self.failure(QUERY, cause, location=name)
+        if value < 0:
+            raise self.failure(QUERY, f"{name} cannot be negative but was: {to_json(value)}", location=name)
+        return int(value)
 
     # JSONPath
 
@@ -65,7 +77,16 @@ class Visit:
         try:
             return self.scope(data).read(path)
         except PathError as problem:
-            raise self.failure(RUNTIME, f"Invalid path '{path}': {problem}") from problem
+            raise self.failure(RUNTIME, f"Invalid path '{path}' : {problem}") from problem
+
+    def reference(self, path, data):
+        """The value at a reference path, such as ItemsPath."""
+        try:
+            return self.scope(data).read(path)
+        except PathError as problem:
+            step = parse(path)[1][-1][1][0]
+            cause = f'Unable to apply step "{step}" to input {to_json(data)}'
+            raise self.failure("States.ReferencePathConflict", cause) from problem
 
     def template(self, template, data):
         """A payload template, evaluated against data."""
@@ -121,17 +142,20 @@ class Visit:
             )
         return copy.deepcopy(value)
 
-    def typed(self, name, wanted, value=_ABSENT):
-        """A field in JSONata that must have a JSON type (`number`, `string`, `boolean`, `array`)."""
-        value = self.field(name) if value is _ABSENT else value
+    def typed(self, location, wanted, template=_ABSENT):
+        """The value of a JSONata field that must have a JSON type (`number`, `string`, `boolean`, `array`).
+
+        template: where the field at `location` is not one of the state itself, as a Choice rule's Condition.
+        """
+        template = self.state[location] if template is _ABSENT else template
+        value = self.jsonata_value(template, location)
         if engine._json_type(value) != wanted:
-            raise self.failure(
-                QUERY,
-                f"The JSONata expression '{_inside(self.state.get(name))}' specified for the field '{name}' returned "
-                f"an unexpected result type. Expected '{wanted}', but was '{engine._json_type(value)}' "
-                f"for value: {to_json(value)}",
-                location=name,
+            expression = template[2:-2].strip() if isinstance(template, str) else to_json(template)
+            cause = (
+                f"The JSONata expression '{expression}' specified for the field '{location}' returned an unexpected "
+                f"result type. Expected '{wanted}', but was '{engine._json_type(value)}' for value: {to_json(value)}"
             )
+            raise self.failure(QUERY, cause, location=location)
         return value
 
     # Both
@@ -188,15 +212,6 @@ class Visit:
         return output
 
 
-def _shown(value):
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _inside(expression):
-    return expression[2:-2].strip() if isinstance(expression, str) else to_json(expression)
-
-
-def seconds_like(value):
-    """Whether a value can be a number of seconds: a whole number, not negative."""
+def is_whole(value):
+    """Whether a value can count seconds or the like."""
     return is_number(value) and value >= 0 and float(value).is_integer()
-

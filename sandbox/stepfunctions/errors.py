@@ -1,5 +1,8 @@
 """What ends a state or an execution, and how an error is matched by Retry and Catch."""
 
+import json
+import re
+
 TIMEOUT = "States.Timeout"
 HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
 RUNTIME = "States.Runtime"
@@ -53,3 +56,18 @@ class StateError(Exception):
         if "States.ALL" in error_equals or self.error in error_equals or self.also in error_equals:
             return True
         return "States.TaskFailed" in error_equals and self.error != TIMEOUT
+
+
+def json_problem(text):
+    """What is wrong with a text that should be JSON, None if nothing is; where known in the words of AWS's parser."""
+    try:
+        json.loads(text)
+    except ValueError as problem:
+        rest = text[getattr(problem, "pos", 0) :]
+        if token := re.match(r"[A-Za-z_]\w*", rest):
+            expected = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+            return f"Unrecognized token '{token.group()}': was expecting {expected}"
+        if rest.startswith("'") and "property name" in str(problem):
+            return "Unexpected character (''' (code 39)): was expecting double-quote to start field name"
+        return str(problem)
+    return None

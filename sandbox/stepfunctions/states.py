@@ -6,6 +6,7 @@ https://states-language.net/spec.html ; the events and their order follow record
 
 import contextvars
 import datetime
+import json
 import logging
 import random
 import threading
@@ -13,9 +14,10 @@ import threading
 from ministack.services import stepfunctions as engine
 
 from . import choices, tasks
-from .data import Visit, seconds_like
-from .errors import RUNTIME, TIMEOUT, Cancelled, StateError
-from .executions import Flow, to_json
+from .choices import TIMESTAMP_FORMAT, parse_timestamp
+from .data import Visit, is_whole
+from .errors import QUERY, RUNTIME, Cancelled, StateError
+from .executions import to_json
 
 logger = logging.getLogger("sandbox.stepfunctions")
 
@@ -26,7 +28,7 @@ def run(execution):
     """Walk an execution to its end, in the calling thread."""
     flow, definition = execution.flow, execution.definition
     try:
-        data = engine.json.loads(execution.record["input"])
+        data = json.loads(execution.record["input"])
         execution.succeed(walk(flow, definition["States"], definition["StartAt"], data))
     except StateError as error:
         execution.fail(error)
@@ -116,20 +118,20 @@ def _wait(here):
 def _wait_seconds(here):
     state = here.state
     if "SecondsPath" in state:
-        return here.path_field("SecondsPath", "an integer value", seconds_like)
+        return here.path_field("SecondsPath", "an integer value", is_whole)
     if "TimestampPath" in state:
-        kind = "a valid ISO-8601 extended offset date-time format string"
-        return _until(here.path_field("TimestampPath", kind, lambda value: parse_timestamp(value) is not None))
+        return _until(here.path_field("TimestampPath", f"a valid {TIMESTAMP_FORMAT}", parse_timestamp))
     if "Seconds" in state:
-        return here.typed("Seconds", "number") if here.jsonata else state["Seconds"]
-    return _until(here.typed("Timestamp", "string") if here.jsonata else state["Timestamp"])
+        return here.whole_number("Seconds")
+    timestamp = here.typed("Timestamp", "string") if here.jsonata else state["Timestamp"]
+    if parse_timestamp(timestamp) is None:
+        cause = f"The Timestamp field cannot be parsed as an {TIMESTAMP_FORMAT}: {timestamp}"
+        raise here.failure(QUERY, cause, location="Timestamp")
+    return _until(timestamp)
 
 
 def _until(timestamp):
     return max(0, (parse_timestamp(timestamp) - datetime.datetime.now(datetime.UTC)).total_seconds())
-
-
-parse_timestamp = choices.parse_timestamp
 
 
 def _task(here):
@@ -151,6 +153,8 @@ def _with_retry_and_catch(here, attempt):
                 retries[index] = used + 1
                 here.flow.sleep(_delay(retrier, used))
                 continue
+            if here.state["Type"] != "Task":
+                here.flow.event(f"{here.state['Type']}StateFailed")
             index, catcher = _first_match(here.state.get("Catch", []), error)
             if catcher is None:
                 raise
@@ -179,7 +183,7 @@ def _run_branches(here):
     group = _Group(flow)
     for branch in here.state["Branches"]:
         group.start(flow.branch(dict(flow.context), started), branch, data)
-    group.join("ParallelState")
+    group.join()
     flow.previous = group.last
     flow.event("ParallelStateSucceeded", chain=False)
     return group.results
@@ -198,7 +202,7 @@ def _run_iterations(here):
     width = _concurrency(here) or INLINE_MAP_CONCURRENCY
     group = _Group(flow, here.name)
     for index, item in enumerate(items):
-        group.join("MapState", below=width)  # a place is free
+        group.join(below=width)  # a place is free
         context = {**flow.context, "Map": {"Item": {"Index": index, "Value": item}}}
         details = {"name": here.name, "index": index}
         previous = started if index < width else group.last
@@ -207,7 +211,7 @@ def _run_iterations(here):
         )
         child = flow.branch(context, begun)
         group.start(child, processor, _item_input(here, item, context))
-    group.join("MapState")
+    group.join()
     flow.previous = group.ended or started
     flow.event("MapStateSucceeded", chain=False)
     return group.results
@@ -215,17 +219,19 @@ def _run_iterations(here):
 
 def _items(here):
     if here.jsonata:
-        return here.typed("Items", "array") if "Items" in here.state else here.input
-    data = here.effective_input()
-    return here.scope(data).read(here.state["ItemsPath"]) if "ItemsPath" in here.state else data
+        path, items = "$states.input", here.typed("Items", "array") if "Items" in here.state else here.input
+    else:
+        path = here.state.get("ItemsPath", "$")
+        items = here.reference(path, here.effective_input())
+    if not isinstance(items, list):
+        raise here.failure(RUNTIME, f'Reference path "{path}" must point to array.')
+    return items
 
 
 def _concurrency(here):
     if "MaxConcurrencyPath" in here.state:
-        return here.path_field("MaxConcurrencyPath", "an integer value", seconds_like)
-    if here.jsonata and "MaxConcurrency" in here.state:
-        return here.typed("MaxConcurrency", "number")
-    return here.state.get("MaxConcurrency", 0)
+        return here.path_field("MaxConcurrencyPath", "an integer value", is_whole)
+    return here.whole_number("MaxConcurrency") or 0
 
 
 def _item_input(here, item, context):
@@ -290,7 +296,7 @@ class _Group:
                 self.open -= 1
             self.parent.wake()
 
-    def join(self, what, below=1):
+    def join(self, below=1):
         """Wait until fewer than `below` flows are open; if one failed, end the rest and raise its error."""
         self.parent.wait(lambda: self.error is not None or self.open < below)
         if self.error is None:
@@ -308,7 +314,7 @@ class _Group:
                     self._iteration("Failed" if flow is self.failed else "Aborted", parent, index, previous)
                 if flow.state_type not in (None, "Fail"):
                     parent.event(f"{flow.state_type}StateAborted", previous=previous, chain=False)
-            parent.event(f"{what}Failed", previous=previous)
+            parent.previous = previous
         raise self.error
 
     def _iteration(self, outcome, flow, index, previous):
@@ -321,5 +327,3 @@ _HANDLERS = {
     "Pass": _pass, "Task": _task, "Choice": _choice, "Wait": _wait,
     "Succeed": _succeed, "Fail": _fail, "Parallel": _parallel, "Map": _map,
 }  # fmt: skip
-
-__all__ = ["Flow", "TIMEOUT", "run", "walk"]

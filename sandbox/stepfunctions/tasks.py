@@ -12,7 +12,8 @@ import time
 
 from ministack.services import stepfunctions as engine
 
-from .data import seconds_like
+from . import integrations
+from .data import is_whole
 from .errors import HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT, Cancelled, StateError
 from .executions import running, to_json
 
@@ -41,8 +42,6 @@ class Attempt:
             if kind == "aws-sdk":
                 service, action = action.split(":", 1)
                 kind = f"aws-sdk:{service}"
-            elif action.endswith(".sync:2"):
-                pass
             self.family, self.names = "Task", {"resourceType": kind, "resource": action}
         else:
             self.family, self.names = "LambdaFunction", {}
@@ -88,10 +87,8 @@ class Attempt:
     def _limit(self, name):
         """A time limit in seconds from a number, a path or an expression; None if it has none."""
         if f"{name}Path" in self.here.state:
-            return self.here.path_field(f"{name}Path", "an integer value", seconds_like)
-        if self.here.jsonata and name in self.here.state:
-            return self.here.typed(name, "number")
-        return self.here.state.get(name)
+            return self.here.path_field(f"{name}Path", "an integer value", is_whole)
+        return self.here.whole_number(name)
 
     def _left(self):
         """Seconds until the next limit, None without any, and whether that limit is the heartbeat."""
@@ -155,13 +152,14 @@ class Attempt:
 
     def _call(self, arguments):
         """The integration's result. With a time limit it is called in a thread that a timeout leaves behind."""
+        resource = self.resource.removesuffix(CALLBACK)
         if self._left()[0] is None and self.flow.execution.deadline is None:
-            return self._invoke(arguments)
+            return integrations.call(resource, arguments)
         outcome = []
 
         def call():
             try:
-                outcome.append((self._invoke(arguments), None))
+                outcome.append((integrations.call(resource, arguments), None))
             except Exception as problem:
                 outcome.append((None, problem))
             self.flow.wake()
@@ -173,15 +171,6 @@ class Attempt:
         if problem is not None:
             raise problem
         return result
-
-    def _invoke(self, arguments):
-        resource = self.resource.removesuffix(CALLBACK)
-        try:
-            if resource.startswith("arn:aws:states:::states:startExecution"):
-                return engine._invoke_nested_start_execution(resource, arguments)
-            return engine._invoke_resource(resource, arguments)
-        except engine._ExecutionError as problem:
-            raise StateError(problem.error, problem.cause) from problem
 
     def _await_execution(self, started):
         """The result of the execution that `startExecution.sync` started, once it has ended."""

@@ -1,0 +1,118 @@
+"""The calls that Task states make, answered as the service integrations of Step Functions answer.
+
+MiniStack does the work (`_invoke_resource`, `lambda_svc`); here are the parts in which its results and errors differ.
+"""
+
+import contextlib
+import email.utils
+import json
+
+from ministack.core.responses import new_uuid
+from ministack.services import stepfunctions as engine
+
+from .errors import StateError
+
+
+def call(resource, arguments):
+    """The result of a task's resource (without `.waitForTaskToken`) for its arguments; raises StateError."""
+    try:
+        if not resource.startswith("arn:aws:states:::"):
+            return _lambda(engine._extract_lambda_ref(resource), arguments)[0]
+        if resource.startswith("arn:aws:states:::aws-sdk:"):
+            return engine._invoke_aws_sdk_integration(resource, arguments)
+        if resource == "arn:aws:states:::lambda:invoke":
+            result = _lambda_invoke(arguments)
+        elif resource.startswith("arn:aws:states:::states:startExecution"):
+            result = engine._invoke_nested_start_execution(resource, arguments)
+        else:
+            result = engine._invoke_resource(resource, arguments)
+        return {**result, **_metadata()}
+    except engine._ExecutionError as problem:
+        raise _as_aws(resource, problem) from problem
+
+
+def _lambda_invoke(arguments):
+    """`lambda:invoke`: the function's answer within that of Lambda's Invoke."""
+    ref = engine._resolve_lambda_function_ref(arguments.get("FunctionName"), optimized=True)
+    payload = arguments.get("Payload", {})
+    if arguments.get("Qualifier") and ":" not in ref.split(":function:")[-1]:
+        ref = f"{ref}:{arguments['Qualifier']}"
+    if arguments.get("InvocationType") == "Event":
+        record, version = _function(ref)
+        from ministack.services import lambda_svc
+
+        lambda_svc.invoke_async_with_retry(record, payload)
+        return {"ExecutedVersion": version, "Payload": "", "StatusCode": 202}
+    result, version = _lambda(ref, payload)
+    return {"ExecutedVersion": version, "Payload": result, "StatusCode": 200}
+
+
+def _lambda(ref, event):
+    """What a function returns for an event, and which version it was."""
+    from ministack.services import lambda_svc
+
+    record, version = _function(ref)
+    outcome = lambda_svc._execute_function_with_config_scope(record, event)
+    body = outcome.get("body")
+    if outcome.get("error"):
+        if not isinstance(body, dict):
+            raise StateError("Lambda.Unknown", str(body))
+        raise StateError(body.get("errorType") or "Lambda.Unknown", json.dumps(body, separators=(",", ":")))
+    if isinstance(body, str | bytes):
+        with contextlib.suppress(ValueError):
+            body = json.loads(body)
+    return body, version
+
+
+def _function(ref):
+    """A function's record as MiniStack executes it, and its version."""
+    from ministack.services import lambda_svc
+
+    function, config, name = lambda_svc._get_func_record_for_ref(ref)
+    if not function or not config:
+        arn = ref if str(ref).startswith("arn:") else lambda_svc._func_arn(name)
+        raise engine._ExecutionError("Lambda.ResourceNotFoundException", f"Function not found: {arn}")
+    return lambda_svc._execution_record_for_config(function, config), config.get("Version", "$LATEST")
+
+
+def _metadata():
+    """What the optimized integrations add to a result about the HTTP request behind it."""
+    request = new_uuid()
+    headers = {
+        "Content-Type": "application/json",
+        "Date": email.utils.formatdate(usegmt=True),
+        "x-amzn-RequestId": request,
+    }
+    http = {"AllHttpHeaders": {key: [value] for key, value in headers.items()}, "HttpHeaders": headers}
+    return {"SdkHttpMetadata": {**http, "HttpStatusCode": 200}, "SdkResponseMetadata": {"RequestId": request}}
+
+
+def _as_aws(resource, problem):
+    """The StateError of a service's error, with its cause in the form of the SDK behind the integration.
+
+    Optimized integrations speak through version 1 of AWS's SDK for Java, `aws-sdk` ones through version 2.
+    """
+    error, cause = problem.error, problem.cause
+    if error.startswith("States."):
+        return StateError(error, cause)
+    prefix, _, code = error.partition(".")
+    if resource.startswith("arn:aws:states:::aws-sdk:"):
+        service = resource.split(":")[6].lower()
+        error = f"{prefix}.{_exception(service, prefix, code)}"
+        return StateError(error, f"{cause} (Service: {prefix}, Status Code: 400, Request ID: {new_uuid()})")
+    service = {"Lambda": "AWSLambda", "DynamoDB": "AmazonDynamoDBv2", "SQS": "AmazonSQS"}.get(prefix, prefix)
+    status = 404 if prefix == "Lambda" and code == "ResourceNotFoundException" else 400
+    details = f"Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()}; Proxy: null"
+    return StateError(error, f"{cause} (Service: {service}; {details})")
+
+
+def _exception(service, prefix, code):
+    """The SDK's class for an error code: a modeled one, always ending in Exception, else the service's own."""
+    info = engine._AWS_SDK_SERVICE_MAP.get(service, {})
+    model = engine._service_model(info.get("service_key", service))
+    modeled = {shape.name for shape in model.error_shapes} if model is not None else {code}
+    if code not in modeled:
+        return f"{prefix}Exception"
+    for ending in ("Exception", "Fault", "Error"):
+        code = code.removesuffix(ending)
+    return f"{code}Exception"
