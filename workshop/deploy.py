@@ -9,6 +9,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import time
 import zipfile
 from contextlib import suppress
@@ -22,13 +23,17 @@ from workshop.names import tags_of
 RUNTIME = "python3.13"
 LOGS_KEPT_DAYS = 7
 
-# How often AWS is asked whether a new resource is ready, and for how long.
-_SOON = {"Delay": 0.25, "MaxAttempts": 480}
+# For how long AWS is asked whether something is ready, in seconds. A DMS replication instance takes the longest.
+PATIENCE = 900
 
-# What other services say in the seconds until a role that was just made has spread through AWS, and while a state
-# machine of the same name is still being deleted.
-_NOT_YET = ("cannot be assumed by Lambda", "authorized to assume the provided role", "StateMachineDeleting")
-_NOT_YET_SECONDS = 60
+# What AWS says while something that a call builds on is still on its way: a role that was just made has not spread to
+# all services yet, a state machine or a replication task of that name has not ended yet.
+_NOT_YET = (
+    "cannot be assumed by Lambda",
+    "authorized to assume the provided role",
+    "StateMachineDeleting",
+    "InvalidResourceStateFault",
+)
 
 
 class DeployError(Exception):
@@ -53,7 +58,7 @@ def role(name, service, permissions):
     iam = boto3.client("iam")
     trust = _policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
     try:
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=_tag_list(name))
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tag_list(name))
     except iam.exceptions.EntityAlreadyExistsException:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
     if permissions:
@@ -99,16 +104,16 @@ def function(name, source, *, permissions=None, environment=None, timeout=10):
         present = client.get_function_configuration(FunctionName=name)
         present.setdefault("Environment", {"Variables": {}})  # left out by AWS where there are none
     except client.exceptions.ResourceNotFoundException:
-        _patiently(client.create_function, FunctionName=name, Code={"ZipFile": code}, Tags=tags_of(name), **wanted)
+        patiently(client.create_function, FunctionName=name, Code={"ZipFile": code}, Tags=tags_of(name), **wanted)
     else:
         # What is as it should be is left alone: its warm instances live on, and the cell is done sooner.
         if present["CodeSha256"] != base64.b64encode(hashlib.sha256(code).digest()).decode():
             client.update_function_code(FunctionName=name, ZipFile=code)
-            _wait(client, "function_updated_v2", FunctionName=name)
+            wait_until(client, "function_updated_v2", FunctionName=name)
         if any(present[setting] != value for setting, value in wanted.items()):
-            _patiently(client.update_function_configuration, FunctionName=name, **wanted)
-            _wait(client, "function_updated_v2", FunctionName=name)
-    _wait(client, "function_active_v2", FunctionName=name)
+            patiently(client.update_function_configuration, FunctionName=name, **wanted)
+            wait_until(client, "function_updated_v2", FunctionName=name)
+    wait_until(client, "function_active_v2", FunctionName=name)
     return client.get_function_configuration(FunctionName=name)["FunctionArn"]
 
 
@@ -135,9 +140,9 @@ def state_machine(name, definition, *, permissions=None):
     try:
         try:
             tags = [{"key": key, "value": value} for key, value in tags_of(name).items()]
-            _patiently(client.create_state_machine, name=name, tags=tags, **wanted)
+            patiently(client.create_state_machine, name=name, tags=tags, **wanted)
         except client.exceptions.StateMachineAlreadyExists:
-            _patiently(client.update_state_machine, stateMachineArn=machine, **wanted)
+            patiently(client.update_state_machine, stateMachineArn=machine, **wanted)
     except client.exceptions.InvalidDefinition as error:
         raise DeployError(error.response["Error"]["Message"]) from None
     return machine
@@ -171,9 +176,9 @@ def table(name, key, *, ttl=None):
         KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
-        Tags=_tag_list(name),
+        Tags=tag_list(name),
     )
-    _wait(client, "table_exists", TableName=name)
+    wait_until(client, "table_exists", TableName=name)
     if ttl:
         client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": ttl})
     return name
@@ -184,15 +189,39 @@ def delete_table(name):
     client = boto3.client("dynamodb")
     with suppress(client.exceptions.ResourceNotFoundException):
         client.delete_table(TableName=name)
-        _wait(client, "table_not_exists", TableName=name)
+        wait_until(client, "table_not_exists", TableName=name)
+
+
+def tag_list(name):
+    """The tags of a resource of that name, as most services want them: [{"Key": ..., "Value": ...}, ...]."""
+    return [{"Key": key, "Value": value} for key, value in tags_of(name).items()]
+
+
+def wait_until(client, waiter, **arguments):
+    """Wait with a boto3 waiter, at the pace of the account. Raises botocore's WaiterError."""
+    config = {"Delay": _pause(), "MaxAttempts": int(PATIENCE / _pause())}
+    client.get_waiter(waiter).wait(WaiterConfig=config, **arguments)
+
+
+def patiently(call, **arguments):
+    """Make a call, and make it again for as long as AWS says that what it builds on is not ready; gives its answer."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call(**arguments)
+        except ClientError as error:
+            if time.monotonic() > end or not any(sign in str(error) for sign in _NOT_YET):
+                raise
+        time.sleep(_pause())
+
+
+def _pause():
+    """Seconds between two questions to the account: the sandbox is ready soon, AWS limits how often it may be asked."""
+    return 0.05 if os.environ.get("AWS_ENDPOINT_URL") else 2
 
 
 def _policy(*statements):
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **each} for each in statements]})
-
-
-def _tag_list(name):
-    return [{"Key": key, "Value": value} for key, value in tags_of(name).items()]
 
 
 def _log_group(name):
@@ -253,19 +282,3 @@ def _has_blank(value):
 
 def _still_blank():
     print("Still blank: nothing deployed.")
-
-
-def _patiently(call, **arguments):
-    """Make the call, again and again where AWS says that what it builds on is not there yet."""
-    end = time.monotonic() + _NOT_YET_SECONDS
-    while True:
-        try:
-            return call(**arguments)
-        except ClientError as error:
-            if time.monotonic() > end or not any(sign in str(error) for sign in _NOT_YET):
-                raise
-        time.sleep(1)
-
-
-def _wait(client, waiter, **arguments):
-    client.get_waiter(waiter).wait(WaiterConfig=_SOON, **arguments)

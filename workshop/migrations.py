@@ -1,0 +1,252 @@
+"""A database migration that is ready to be started: airports, from a file in S3 to a table in DynamoDB.
+
+This is the job that the labs wait for. Around it AWS Database Migration Service (DMS) needs a bucket, a table, two
+roles, two endpoints and a replication instance; they are made here, so that a lab can be about the waiting.
+
+On AWS a replication instance takes minutes to make and costs money for every hour that it exists, used or not, until
+`workshop clean` deletes it. An account that never used DMS also needs the role dms-vpc-role first:
+https://docs.aws.amazon.com/dms/latest/userguide/security-iam.html
+"""
+
+import dataclasses
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import boto3
+
+from workshop import deploy
+from workshop.names import learner
+
+AIRPORTS = Path(__file__).parent / "data" / "airports.csv"
+FAILURES = (None, "bad row", "no file", "no table")
+
+# The columns of airports.csv as DMS must be told them, since a CSV file does not say.
+# https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Source.S3.html
+_COLUMNS = [
+    {
+        "ColumnName": "iata",
+        "ColumnType": "STRING",
+        "ColumnLength": "4",
+        "ColumnNullable": "false",
+        "ColumnIsPk": "true",
+    },
+    {"ColumnName": "name", "ColumnType": "STRING", "ColumnLength": "50"},
+    {"ColumnName": "city", "ColumnType": "STRING", "ColumnLength": "40"},
+    {"ColumnName": "state", "ColumnType": "STRING", "ColumnLength": "2"},
+    {"ColumnName": "country", "ColumnType": "STRING", "ColumnLength": "40"},
+    {"ColumnName": "latitude", "ColumnType": "REAL8"},
+    {"ColumnName": "longitude", "ColumnType": "REAL8"},
+]
+_SOURCE_TABLE = {"schema-name": "travel", "table-name": "airports"}
+_FILE = "travel/airports/LOAD001.csv"
+
+# Stop at the first thing that goes wrong; by default DMS would put the table aside and call the task "stopped". Leave
+# the table as it is; by default DMS would replace it by one with 200 units of provisioned capacity, which costs.
+_SETTINGS = {
+    "FullLoadSettings": {"TargetTablePrepMode": "DO_NOTHING"},
+    "ErrorBehavior": {"DataErrorPolicy": "STOP_TASK", "TableErrorPolicy": "STOP_TASK"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Migration:
+    """A migration that can be started.
+
+    name, arn: of its DMS replication task. table: the DynamoDB table that it fills, by `iata`. bucket: the S3 bucket
+    with its file. rows: how many rows the file has.
+    """
+
+    name: str
+    arn: str
+    table: str
+    bucket: str
+    rows: int
+
+    def start(self, kind="start-replication"):
+        """Start it: "start-replication" the first time, "reload-target" or "resume-processing" any later time."""
+        boto3.client("dms").start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=kind)
+
+    def describe(self):
+        """What DescribeReplicationTasks says of it now, without the (long) settings: a dict with Status and so on."""
+        return _tasks("replication-task-arn", self.arn)[0]
+
+    def rows_arrived(self):
+        """How many items its table has now."""
+        pages = boto3.client("dynamodb").get_paginator("scan")
+        return sum(page["Count"] for page in pages.paginate(TableName=self.table, Select="COUNT", ConsistentRead=True))
+
+    def __repr__(self):
+        return f"<Migration {self.name}: {self.rows:,} rows from {self.bucket} in S3 to {self.table} in DynamoDB>"
+
+
+def migration(name, *, rows=None, rows_per_second=300, fails=None):
+    """A new Migration of that name, ready to be started; an older one of that name is stopped and deleted.
+
+    rows: how many of the 3,376 airports; None for all.
+    rows_per_second: how fast the sandbox copies them; AWS is as fast as it is.
+    fails: None, or how it will fail once started:
+        "bad row"   a row late in the file has a latitude that is no number
+        "no file"   there is no file in the bucket
+        "no table"  the DynamoDB table does not exist, and the migration may not create one
+    """
+    airports = AIRPORTS.read_text(encoding="utf-8").splitlines(keepends=True)
+    rows = len(airports) if rows is None else rows
+    if not 1 <= rows <= len(airports):
+        raise ValueError(f"rows is {rows!r}, but it must be from 1 to {len(airports):,}, or None for all.")
+    if fails not in FAILURES:
+        raise ValueError(f"fails is {fails!r}; it may be {', '.join(map(repr, FAILURES))}.")
+    dms = boto3.client("dms")
+    _delete_tasks_named(name)
+    instance = _replication_instance(dms)
+    bucket = _bucket_with(name, airports[:rows], fails)
+    table = f"{name}-airports"
+    deploy.delete_table(table) if fails == "no table" else deploy.table(table, key="iata")
+    endpoints = [_source(dms, name, bucket), _target(dms, name, table)]
+    for endpoint in endpoints:
+        deploy.patiently(dms.test_connection, ReplicationInstanceArn=instance, EndpointArn=endpoint)
+    for endpoint in endpoints:  # DMS starts a task only once both connections were tested
+        deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": [endpoint]}])
+    task = dms.create_replication_task(
+        ReplicationTaskIdentifier=name,
+        SourceEndpointArn=endpoints[0],
+        TargetEndpointArn=endpoints[1],
+        ReplicationInstanceArn=instance,
+        MigrationType="full-load",
+        TableMappings=json.dumps(_mappings(table)),
+        ReplicationTaskSettings=json.dumps(_SETTINGS),
+        Tags=[*deploy.tag_list(name), {"Key": "sandbox:rows-per-second", "Value": str(rows_per_second)}],
+    )
+    arn = task["ReplicationTask"]["ReplicationTaskArn"]
+    deploy.wait_until(dms, "replication_task_ready", Filters=[{"Name": "replication-task-arn", "Values": [arn]}])
+    return Migration(name, arn, table, bucket, rows)
+
+
+def delete_task(arn):
+    """Stop a replication task if it runs, delete it, and wait until it is gone."""
+    dms = boto3.client("dms")
+
+    def stop_and_delete():
+        with suppress(dms.exceptions.InvalidResourceStateFault):  # it does not run, or not yet
+            dms.stop_replication_task(ReplicationTaskArn=arn)
+        dms.delete_replication_task(ReplicationTaskArn=arn)
+
+    with suppress(dms.exceptions.ResourceNotFoundFault):
+        deploy.patiently(stop_and_delete)
+        deploy.wait_until(dms, "replication_task_deleted", Filters=[{"Name": "replication-task-arn", "Values": [arn]}])
+
+
+def _tasks(by, value):
+    dms = boto3.client("dms")
+    found = dms.describe_replication_tasks(Filters=[{"Name": by, "Values": [value]}], WithoutSettings=True)
+    return found["ReplicationTasks"]
+
+
+def _delete_tasks_named(name):
+    with suppress(boto3.client("dms").exceptions.ResourceNotFoundFault):
+        for task in _tasks("replication-task-id", name):
+            delete_task(task["ReplicationTaskArn"])
+
+
+def _replication_instance(dms):
+    """The ARN of the machine that migrations run on: one for each learner, made once, since on AWS it costs."""
+    name = f"{learner()}-00-migrations"
+    with suppress(dms.exceptions.ResourceAlreadyExistsFault):
+        dms.create_replication_instance(
+            ReplicationInstanceIdentifier=name,
+            ReplicationInstanceClass="dms.t3.micro",
+            AllocatedStorage=5,
+            MultiAZ=False,
+            PubliclyAccessible=False,
+            Tags=deploy.tag_list(name),
+        )
+    found = {"Filters": [{"Name": "replication-instance-id", "Values": [name]}]}
+    deploy.wait_until(dms, "replication_instance_available", **found)
+    return dms.describe_replication_instances(**found)["ReplicationInstances"][0]["ReplicationInstanceArn"]
+
+
+def _bucket_with(name, lines, fails):
+    """The name of a bucket with the file to migrate. Bucket names are unique in all of AWS, so the account is in it."""
+    s3 = boto3.client("s3")
+    bucket = f"{name}-{boto3.client('sts').get_caller_identity()['Account']}"
+    region = boto3.Session().region_name
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=bucket, **where)
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": deploy.tag_list(name)})
+    if fails == "no file":
+        s3.delete_object(Bucket=bucket, Key=_FILE)
+        return bucket
+    if fails == "bad row":
+        late = len(lines) * 4 // 5
+        *before, _, longitude = lines[late].split(",")
+        lines[late] = ",".join([*before, "unknown", longitude])
+    s3.put_object(Bucket=bucket, Key=_FILE, Body="".join(lines).encode())
+    return bucket
+
+
+def _source(dms, name, bucket):
+    """The ARN of the endpoint from which the rows come."""
+    arn = f"arn:aws:s3:::{bucket}"
+    role = deploy.role(f"{name}-source", "dms", {"s3:ListBucket": arn, "s3:GetObject": f"{arn}/*"})
+    table = {
+        "TableName": _SOURCE_TABLE["table-name"],
+        "TablePath": f"{_SOURCE_TABLE['schema-name']}/{_SOURCE_TABLE['table-name']}/",
+        "TableOwner": _SOURCE_TABLE["schema-name"],
+        "TableColumns": _COLUMNS,
+        "TableColumnsTotal": str(len(_COLUMNS)),
+    }
+    settings = {
+        "BucketName": bucket,
+        "ServiceAccessRoleArn": role,
+        "ExternalTableDefinition": json.dumps({"TableCount": "1", "Tables": [table]}),
+        "Rfc4180": True,
+    }
+    return _endpoint(dms, f"{name}-source", EndpointType="source", EngineName="s3", S3Settings=settings)
+
+
+def _target(dms, name, table):
+    """The ARN of the endpoint to which the rows go.
+
+    Its role may fill the table, but not create it. DMS keeps two tables of its own beside it:
+    https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.DynamoDB.html
+    """
+    own = [deploy.arn("dynamodb", f"table/awsdms_{kind}_exceptions") for kind in ("apply", "full_load")]
+    both = [deploy.arn("dynamodb", f"table/{table}"), *own]
+    permissions = {f"dynamodb:{action}": both for action in ("PutItem", "UpdateItem", "DeleteItem", "DescribeTable")}
+    permissions |= {"dynamodb:CreateTable": own, "dynamodb:DeleteTable": own, "dynamodb:ListTables": "*"}
+    settings = {"ServiceAccessRoleArn": deploy.role(f"{name}-target", "dms", permissions)}
+    return _endpoint(dms, f"{name}-target", EndpointType="target", EngineName="dynamodb", DynamoDbSettings=settings)
+
+
+def _endpoint(dms, name, **settings):
+    """The ARN of an endpoint. All that it says follows from its name, so one that is there already will do."""
+    with suppress(dms.exceptions.ResourceAlreadyExistsFault):
+        deploy.patiently(dms.create_endpoint, EndpointIdentifier=name, Tags=deploy.tag_list(name), **settings)
+    found = dms.describe_endpoints(Filters=[{"Name": "endpoint-id", "Values": [name]}])
+    return found["Endpoints"][0]["EndpointArn"]
+
+
+def _mappings(table):
+    """Which rows go where: all of the source's table, as they are, to items of `table`."""
+    here = {"object-locator": _SOURCE_TABLE}
+    key = {
+        "target-attribute-name": "iata",
+        "attribute-type": "scalar",
+        "attribute-sub-type": "string",
+        "value": "${iata}",
+    }
+    return {
+        "rules": [
+            {"rule-type": "selection", "rule-id": "1", "rule-name": "airports", "rule-action": "include", **here},
+            {
+                "rule-type": "object-mapping",
+                "rule-id": "2",
+                "rule-name": "to-dynamodb",
+                "rule-action": "map-record-to-record",
+                "target-table-name": table,
+                "mapping-parameters": {"partition-key-name": "iata", "attribute-mappings": [key]},
+                **here,
+            },
+        ]
+    }
