@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import secrets
+import select
 import socket
 import subprocess
 import threading
@@ -117,7 +118,11 @@ class Lease:
 
     @property
     def alive(self):
-        return not self.ended.is_set()
+        """Whether the sandbox lives; the system knows it before the listening thread has had its turn."""
+        if self.ended.is_set():
+            return False
+        readable, _, _ = select.select([self._socket], [], [], 0)
+        return not readable or bool(self._socket.recv(1, socket.MSG_PEEK))
 
     def release(self):
         with contextlib.suppress(OSError):
