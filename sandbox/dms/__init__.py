@@ -7,49 +7,48 @@
   access.py      reading S3 and writing DynamoDB with an endpoint's role
   events.py      state changes on the default event bus, and faults in their delivery
 
-All state lives on the event loop that serves MiniStack's requests, and a running task is a coroutine there.
+All state lives on the event loop that serves MiniStack's requests, and a running task is a coroutine there. The
+modules, and botocore's model of DMS, are loaded when the first request comes: that costs 150 ms and 12 MB.
 """
 
-from sandbox.dms import service
-from sandbox.dms.events import get_faults, set_faults
-from sandbox.dms.service import reset
+_PREFIX = "AmazonDMSv20160101"  # of X-Amz-Target
 
-__all__ = ["get_faults", "install", "reset", "set_faults"]
-
-# Names of DMS errors as Step Functions gives them: prefix and naming of the AWS SDK for Java 2. An error that the
-# service model does not list has the name of the SDK's base exception there.
-# https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
-ERRORS_IN_STEP_FUNCTIONS = {
-    "AccessDeniedFault": "AccessDeniedException",
-    "InvalidResourceStateFault": "InvalidResourceStateException",
-    "ResourceAlreadyExistsFault": "ResourceAlreadyExistsException",
-    "ResourceNotFoundFault": "ResourceNotFoundException",
-    "AccessDeniedException": "DatabaseMigrationException",
-    "InvalidParameterCombinationException": "DatabaseMigrationException",
-    "InvalidParameterValueException": "DatabaseMigrationException",
-    "SerializationException": "DatabaseMigrationException",
-    "ValidationException": "DatabaseMigrationException",
-    # What a state names that DMS does not have: Step Functions itself refuses it.
-    "UnknownOperationException": "States.Runtime",
-    "UnknownParameterException": "States.Runtime",
-}
+# Errors that no call of AWS's answers with, since Step Functions itself refuses what a state names wrongly.
+_REFUSED_BY_STEP_FUNCTIONS = dict.fromkeys(("UnknownOperationException", "UnknownParameterException"), "States.Runtime")
 
 
 def install():
     """Add the service to MiniStack: its requests, its IAM actions, and aws-sdk:databasemigration in state machines."""
     from ministack import app
-    from ministack.core import iam_actions, router
-    from ministack.services import stepfunctions
+    from ministack.core import router
 
-    app.SERVICE_HANDLERS["dms"] = service.handle_request
-    router.SERVICE_PATTERNS["dms"] = {"target_prefixes": [service.TARGET_PREFIX]}
+    app.SERVICE_HANDLERS["dms"] = _handle_request
+    router.SERVICE_PATTERNS["dms"] = {"target_prefixes": [_PREFIX]}
+    _add_iam_actions()
+    get_module = app._get_module
 
-    iam_actions.SERVICE_TO_IAM_NAMESPACE["dms"] = "dms"
+    def get_module_with_dms(name):
+        module = get_module(name)
+        if name == "stepfunctions" and "databasemigration" not in module._AWS_SDK_SERVICE_MAP:
+            info = {"target_prefix": _PREFIX, "protocol": "json", "service_key": "dms"}
+            module._AWS_SDK_SERVICE_MAP["databasemigration"] = info
+            module._AWS_SDK_ERROR_PREFIX["databasemigration"] = "DatabaseMigration"
+            module._AWS_SDK_ERROR_CODE_OVERRIDES["databasemigration"] = _REFUSED_BY_STEP_FUNCTIONS
+        return module
+
+    app._get_module = get_module_with_dms  # Step Functions is loaded at its first request
+
+
+def _add_iam_actions():
+    from ministack.core import iam_actions
+
     resource_arn = iam_actions.extract_resource_arn
     denied = iam_actions.access_denied_response
 
     def extract_resource_arn(name, method, path, headers, body, query_params, region, account_id):
         if name == "dms":
+            from sandbox.dms import service
+
             return service.iam_resource(body, headers, region, account_id)
         return resource_arn(name, method, path, headers, body, query_params, region, account_id)
 
@@ -57,13 +56,33 @@ def install():
         # DMS words a denial as SSM does: JSON 1.1, status 400, the resource named.
         return denied("ssm" if name == "dms" and not kwargs.get("error_code") else name, *args, **kwargs)
 
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["dms"] = "dms"
     iam_actions.extract_resource_arn = extract_resource_arn
     iam_actions.access_denied_response = access_denied_response
 
-    stepfunctions._AWS_SDK_SERVICE_MAP["databasemigration"] = {
-        "target_prefix": service.TARGET_PREFIX,
-        "protocol": "json",
-        "service_key": "dms",
-    }
-    stepfunctions._AWS_SDK_ERROR_PREFIX["databasemigration"] = "DatabaseMigration"
-    stepfunctions._AWS_SDK_ERROR_CODE_OVERRIDES["databasemigration"] = ERRORS_IN_STEP_FUNCTIONS
+
+async def _handle_request(*request):
+    from sandbox.dms import service
+
+    return await service.handle_request(*request)
+
+
+def reset():
+    """Empty the account: endpoints, instances, tasks, and the plan of faults. May be called from any thread."""
+    from sandbox.dms import service
+
+    service.reset()
+
+
+def get_faults():
+    """How the delivery of events goes wrong on purpose: see events.set_faults."""
+    from sandbox.dms import events
+
+    return events.get_faults()
+
+
+def set_faults(plan):
+    """Set how the delivery of events goes wrong: see events.set_faults. Raises ValueError with one clear sentence."""
+    from sandbox.dms import events
+
+    events.set_faults(plan)

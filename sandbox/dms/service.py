@@ -23,7 +23,6 @@ import asyncio
 import base64
 import binascii
 import json
-import logging
 import re
 import secrets
 import time
@@ -31,9 +30,6 @@ import time
 from sandbox.dms import access, events, settings, tables
 from sandbox.dms.migration import PAUSE, ROWS_PER_SECOND, Run, Task
 
-logger = logging.getLogger("dms")
-
-TARGET_PREFIX = "AmazonDMSv20160101"
 # A tag on a replication task that AWS ignores: how many rows a second the sandbox copies.
 RATE_TAG = "sandbox:rows-per-second"
 _HIGHEST_RATE = 100_000
