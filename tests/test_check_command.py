@@ -6,7 +6,7 @@ import re
 import pytest
 from notebook_files import code, task, write
 
-from workshop import labs, records
+from workshop import authoring, labs, records
 
 CHECKS = """
 from workshop.checks import NotYet, Task
@@ -161,6 +161,33 @@ def test_an_unsaved_state_is_pointed_out_and_a_broken_file_is_named(lab, capfd):
         "Is it saved? There is a newer 04-counting-checkpoint.ipynb: save in JupyterLab, then check again."
     )
     assert said[2].startswith("It cannot be read: ") and "`workshop reset 04`" in said[2]
+
+
+def test_a_generated_lab_against_the_sandbox_untouched_and_solved(tmp_path, sandbox, capfd):
+    first = "%load_ext workshop\nimport boto3\nfrom workshop import deploy\nfrom workshop.labs import Lab"
+    answer = """airport = (
+    ### BEGIN SOLUTION
+    {"iata": {"S": "ZRH"}, "city": {"S": "Zurich"}}
+    ### END SOLUTION
+)
+if airport is not ...:
+    boto3.client("dynamodb").put_item(TableName=table, Item=airport)"""
+    solution = write(
+        tmp_path / "solutions" / "00-start-here.ipynb",
+        code(first, id="first"),
+        code('lab = Lab("00-start-here")\ntable = deploy.table(lab.name("airports"), "iata")', id="set-up"),
+        *task(1, answer),
+    )
+    authoring.make_lab(solution, tmp_path / "labs")
+    assert labs.check_saved("00", tmp_path / "labs") == 1
+    assert lines(capfd)[1:3] == ["Task 1: not attempted. The table you-00-airports is empty.", ""]
+    assert labs.check_saved("00", tmp_path / "solutions") == 0
+    assert lines(capfd)[1:] == [
+        "Task 1: done. The table you-00-airports holds ZRH, Zurich.",
+        "",
+        "1 of 1 tasks done.",
+        "Next: this was the last lab.",
+    ]
 
 
 def test_a_lab_that_is_not_there_is_one_sentence(lab):

@@ -1,0 +1,346 @@
+"""What a learner meets in a notebook: checks and their outcomes, hints, solutions, progress."""
+
+import os
+import threading
+import types
+
+import boto3
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from notebook_files import code, task, write
+
+from workshop import deploy, labs, measurements, records
+from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task
+from workshop.labs import Lab
+from workshop.sandbox import SandboxError
+
+HINTS = ("Look closer.", "Look at the end.")
+
+
+@pytest.fixture(autouse=True)
+def own_records(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path / "records"))
+    monkeypatch.delenv("WORKSHOP_LEARNER", raising=False)
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A lab of two tasks and a stretch task; what their checks do stands in `lab.does[number]`."""
+    does = {}
+    checks = types.SimpleNamespace(
+        TASKS={1: Task("Start <it>", HINTS), 2: Task("Wait", HINTS), 3: Task("Back off", HINTS, stretch=True)},
+        **{f"task_{number}": lambda lab, number=number: does[number](lab) for number in (1, 2, 3)},
+    )
+    monkeypatch.setattr(labs, "checks_of", lambda notebook: checks)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    answer = "x = [\n    ### BEGIN SOLUTION\n    1,\n    #: ...,\n    ### END SOLUTION\n]"
+    write(tmp_path / "solutions" / "04-toy.ipynb", *task(1, answer), *task(2, answer), *task(3, answer))
+    lab = Lab("04-toy", tmp_path)
+    lab.does = does
+    return lab
+
+
+def raising(error):
+    def check(lab):
+        raise error
+
+    return check
+
+
+def outcome(lab, number, does):
+    lab.does[number] = does if callable(does) else raising(does)
+    with pytest.raises(labs.Outcome) as raised:
+        lab.check(number)
+    return raised.value
+
+
+def test_done_is_one_line(lab, capsys):
+    lab.does[1] = lambda lab: "It started."
+    lab.check(1)
+    assert capsys.readouterr().out == "Task 1: done. It started.\n"
+
+
+def test_not_yet_says_what_was_seen_what_is_missing_and_how_to_go_on(lab):
+    events = [f"{n}  line" for n in range(9)] + [
+        {"id": 12, "type": "TaskFailed", "taskFailedEventDetails": {"resource": "x", "error": "E", "cause": "why"}}
+    ]
+    seen = outcome(lab, 1, NotYet("There are 3 states.", "A state that waits.", events))
+    assert seen._render_traceback_() == [
+        "Task 1: not yet",
+        "  Observed: There are 3 states.",
+        *(f"      {n}  line" for n in range(4, 9)),
+        "       12  TaskFailed  x  E  why",
+        "  Missing: A state that waits.",
+        "  Stuck? Run lab.hint(1).",
+    ]
+    assert str(seen) == "Task 1: not yet. There are 3 states. A state that waits."
+
+
+def test_not_attempted_is_told_from_wrong(lab):
+    seen = outcome(lab, 2, NotAttempted("There is no machine."))
+    assert seen._render_traceback_() == [
+        "Task 2: not attempted",
+        "  There is no machine.",
+        "  Fill in the answer above, run its cell, then this one. For a start: lab.hint(2)",
+    ]
+
+
+def test_what_is_not_the_learners_fault_is_never_blamed_on_them(lab, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    session = boto3.Session("x", "x", region_name="us-east-1")
+    dead = outcome(lab, 1, lambda lab: session.client("sqs").list_queues())
+    assert isinstance(dead, SandboxProblem) and dead._render_traceback_() == [
+        "Task 1: could not be checked",
+        "  The account does not answer. Run the notebook again from its first cell.",
+        "  This is not about your answer. `workshop doctor` in a terminal says what is wrong.",
+    ]
+    assert isinstance(outcome(lab, 1, SandboxError("It is full.")), SandboxProblem)
+    ours = outcome(lab, 1, KeyError("x"))
+    log = tmp_path / "records" / "checks.log"
+    assert isinstance(ours, SandboxProblem)
+    assert str(ours) == (
+        f"Task 1: could not be checked. The check itself failed with KeyError: 'x'. The details are in {log}."
+    )
+    assert "Traceback" in log.read_text() and "04-toy, task 1" in log.read_text()
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    assert "run its first cell, %load_ext workshop" in str(outcome(lab, 1, lambda lab: "never asked"))
+    assert "not attempted" in repr(lab).splitlines()[1] and lab._tries_left(1) == 3
+
+
+def test_a_wrong_number_of_task_or_lab_is_one_sentence(lab, monkeypatch):
+    with pytest.raises(labs.LabError, match=r"has no task 4\. Its tasks are 1, 2, 3") as wrong:
+        lab.check(4)
+    assert len(wrong.value._render_traceback_()) == 1
+    monkeypatch.undo()
+    with pytest.raises(labs.LabError, match="no lab named '09-nothing'"):
+        Lab("09-nothing")
+
+
+def test_names_are_the_learners_own(lab, monkeypatch):
+    assert lab.name("start") == "you-04-start"
+    monkeypatch.setenv("WORKSHOP_LEARNER", "ann")
+    assert lab.name("start") == "ann-04-start"
+
+
+# -- the learner's own functions ---------------------------------------------------------------------------------------
+
+
+def blank():
+    return ...
+
+
+def half(n):
+    return n * ...
+
+
+def broken(n, by=0):
+    return n / by
+
+
+def leaves():
+    raise SystemExit("bye")
+
+
+USER = {
+    "missing": ("missing", lambda found: found, NotAttempted, "There is no missing in this notebook yet."),
+    "dots": ("dots", lambda found: found, NotAttempted, "dots is still `...`."),
+    "blank": ("blank", lambda found: found(), NotAttempted, "blank still gives `...` back."),
+    "half": ("half", lambda found: found(2), NotAttempted, "There is still a `...` in half."),
+    "broken": ("broken", lambda found: found(2, by=0), NotYet,
+               "broken(2, by=0) raised ZeroDivisionError: division by zero. A call that ends without an error."),
+    "leaves": ("leaves", lambda found: found(), NotYet, "leaves() raised SystemExit: bye."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, use, kind, said", USER.values(), ids=USER)
+def test_a_blank_or_broken_function_is_not_a_name_error(lab, monkeypatch, name, use, kind, said):
+    namespace = {"dots": ..., "blank": blank, "half": half, "broken": broken, "leaves": leaves, "fine": 3}
+    monkeypatch.setattr(labs, "_shell", lambda: types.SimpleNamespace(user_ns=namespace))
+    seen = outcome(lab, 1, lambda lab: use(lab.user(name)))
+    assert type(seen) is kind and said in str(seen)
+    assert lab.user("fine") == 3 and lab.user("broken")(4, by=2) == 2
+
+
+# -- hints, solutions, progress ----------------------------------------------------------------------------------------
+
+
+def test_hints_come_one_more_at_a_time(lab, capsys):
+    lab.hint(1)
+    assert capsys.readouterr().out == "Hint 1 of 2: Look closer.\nFor the next one, run lab.hint(1) again.\n"
+    for _ in range(2):
+        Lab("04-toy", lab._checkout).hint(1)  # a new kernel knows what was shown
+        assert capsys.readouterr().out == (
+            "Hint 1 of 2: Look closer.\nHint 2 of 2: Look at the end.\nThat was the last one. lab.solution(1) shows a "
+            "solution once the task is done, or after 3 more tries. A try is a lab.check(1).\n"
+        )
+
+
+def test_the_solution_comes_after_three_tries_and_reset_takes_it_back(lab, capsys):
+    for left in ("3 more tries", "2 more tries", "1 more try"):
+        lab.solution(1)
+        assert f"after {left}. " in capsys.readouterr().out
+        seen = outcome(lab, 1, NotYet("a", "b"))
+    assert seen.help() == "Stuck? Run lab.hint(1) or lab.solution(1)."
+    lab.solution(1)
+    said = capsys.readouterr().out
+    assert said.startswith("x = [\n    1,\n]\n") and "is a solution of task 1" in said and "BEGIN" not in said
+    lab.does[2] = lambda lab: "Yes."
+    lab.check(2)
+    lab.reset(1)
+    assert capsys.readouterr().out.startswith("Task 2: done. Yes.\nx = [\n    ...,\n]\n")
+    lab.solution(1)
+    assert "after 3 more tries" in capsys.readouterr().out
+    lab.solution(2)  # after success
+    assert capsys.readouterr().out.startswith("x = [\n    1,\n]\n")
+
+
+def test_done_stays_done_when_the_sandbox_has_forgotten(lab):
+    lab.does[1] = lambda lab: "Yes."
+    lab.check(1)
+    outcome(lab, 1, NotAttempted("It is gone."))
+    assert repr(lab).startswith("Lab 04-toy: 1 of 2 tasks done")
+
+
+def test_the_progress_reads_as_text_and_shows_as_a_bar(lab):
+    lab.does[1] = lambda lab: "Yes."
+    lab.check(1)
+    outcome(lab, 2, NotYet("a", "b"))
+    assert repr(lab).splitlines() == [
+        "Lab 04-toy: 1 of 2 tasks done [##########----------]",
+        "  1  done           Start <it>",
+        "  2  not yet        Wait",
+        "  3  not attempted  Back off (stretch)",
+    ]
+    html = lab._repr_html_()
+    assert '<progress max="2" value="1" aria-label="tasks done">1 of 2</progress>' in html
+    assert "1 of 2 tasks done" in html and "Task 1, done: Start &lt;it&gt;" in html
+    assert "color" not in html and "<script" not in html
+
+
+def test_several_kernels_change_the_progress_without_losing_any(lab):
+    def count(name):
+        for _ in range(50):
+            with records.change("progress") as progress:
+                progress[name] = progress.get(name, 0) + 1
+                progress["all"] = progress.get("all", 0) + 1
+
+    threads = [threading.Thread(target=count, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert records.read("progress") == {"a": 50, "b": 50, "all": 100}
+
+
+def test_a_damaged_progress_file_and_none_at_all_are_an_empty_one(lab, tmp_path, monkeypatch):
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "progress.json").write_text('{"04-toy"')
+    assert "0 of 2" in repr(lab)
+    outcome(lab, 1, NotYet("a", "b"))
+    assert records.read("progress") == {"04-toy": {"1": {"status": "not yet", "tries": 1}}}
+    monkeypatch.setenv("WORKSHOP_RECORDS", "memory")
+    assert "not attempted  Start" in repr(lab)
+    outcome(lab, 1, NotYet("a", "b"))
+    assert "not yet        Start" in repr(lab)
+
+
+def test_measurements_are_kept_for_later_labs(tmp_path, capsys):
+    with pytest.raises(KeyError, match="Neither your lab 04 nor its solution has measured 'seconds'"):
+        measurements.recall("04", "seconds", tmp_path)
+    measurements.record("04-toy", "seconds", 3.5)
+    measurements.record("04", "price", "0.1 USD")
+    assert measurements.recall("04-other-name", "seconds", tmp_path) == 3.5
+    assert capsys.readouterr().out == "seconds = 3.5 (measured in your lab 04)\n"
+
+
+# -- in a kernel -------------------------------------------------------------------------------------------------------
+
+
+def test_in_a_notebook_a_check_shows_its_lines_and_new_cells_go_below(tmp_path):
+    first = "import os\nfrom workshop.labs import Lab\nlab = Lab('00-start-here', os.environ['TOY_CHECKOUT'])\nlab"
+    answer = "### BEGIN SOLUTION\nput_item(1)\n### END SOLUTION"
+    write(tmp_path / "notebooks" / "00-start-here.ipynb", *task(1, answer))
+    sources = [
+        first,
+        "lab.check(1)",
+        "lab.check(1)",
+        "lab.solution(1)",
+        "lab.check(1)",
+        "lab.solution(1)",
+        "lab.reset(1)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[code(source) for source in sources])
+    payloads = []
+    client = NotebookClient(notebook, kernel_name="python3", allow_errors=True, timeout=60)
+    client.on_cell_executed = lambda cell, cell_index, execute_reply: payloads.append(
+        [(each["text"], each["replace"]) for each in execute_reply["content"]["payload"]]
+    )
+    dead = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1",
+            "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "WORKSHOP_CHECKS": "fakechecks",
+            "PYTHONPATH": str(tmp_path), "TOY_CHECKOUT": str(tmp_path)}  # fmt: skip
+    (tmp_path / "fakechecks").mkdir()
+    (tmp_path / "fakechecks" / "start_here.py").write_text(
+        "from workshop.checks import NotYet, Task\nTASKS = {1: Task('Put it', ('Put.',))}\n"
+        "def task_1(lab):\n    raise NotYet('It is empty.', 'An item.')\n"
+    )
+    client.execute(env={**os.environ, **dead})
+    assert "text/html" in notebook.cells[0].outputs[0].data
+    assert notebook.cells[1].outputs[0].traceback == [
+        "Task 1: not yet", "  Observed: It is empty.", "  Missing: An item.", "  Stuck? Run lab.hint(1)."
+    ]  # fmt: skip
+    assert payloads[3] == [] and payloads[5:] == [[("put_item(1)", False)], [("...", False)]]
+
+
+# -- the toy task of lesson 00, over the sandbox -----------------------------------------------------------------------
+
+ITEMS = {
+    "small letters": ([{"iata": "zrh", "city": "Zurich"}], "An item has the iata 'zrh'. A code of three"),
+    "four letters": ([{"iata": "LSZH", "city": "Zurich"}], "An item has the iata 'LSZH'."),
+    "digits": ([{"iata": "Z1H", "city": "Zurich"}], "An item has the iata 'Z1H'."),
+    "not ASCII": ([{"iata": "ZÜR", "city": "Zurich"}], "An item has the iata 'ZÜR'."),
+    "no city": ([{"iata": "ZRH"}], "The item ZRH has no attribute city. The city of the airport."),
+    "another word for city": ([{"iata": "ZRH", "town": "Zurich"}], "The item ZRH has no attribute city."),
+    "empty city": ([{"iata": "ZRH", "city": " "}], "The city of ZRH is not a text, or an empty one."),
+    "city as a number": ([{"iata": "ZRH", "city": 8}], "The city of ZRH is not a text, or an empty one."),
+}  # fmt: skip
+RIGHT = {
+    "one": [{"iata": "ZRH", "city": "Zurich"}],
+    "more than asked": [{"iata": "ZRH", "city": "Zurich", "runways": 3}],
+    "among wrong ones": [{"iata": "aaa", "city": "x"}, {"iata": "BBB"}, {"iata": "ZRH", "city": "Zurich"}],
+}
+
+
+@pytest.fixture
+def toy(account):
+    lab = Lab("00-start-here")
+    table = deploy.table(lab.name("airports"), "iata")
+    return lab, boto3.resource("dynamodb").Table(table)
+
+
+def test_the_toy_task_is_not_attempted_without_table_or_items(toy):
+    lab, table = toy
+    with pytest.raises(NotAttempted, match="The table you-00-airports is empty"):
+        lab.check(1)
+    deploy.delete_table(table.name)
+    with pytest.raises(NotAttempted, match="There is no table named you-00-airports"):
+        lab.check(1)
+
+
+@pytest.mark.parametrize("items, said", ITEMS.values(), ids=ITEMS)
+def test_the_toy_task_refuses_what_is_no_airport(toy, items, said):
+    lab, table = toy
+    for item in items:
+        table.put_item(Item=item)
+    with pytest.raises(NotYet) as refused:
+        lab.check(1)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("items", RIGHT.values(), ids=RIGHT)
+def test_the_toy_task_is_done_with_an_airport(toy, capsys, items):
+    lab, table = toy
+    for item in items:
+        table.put_item(Item=item)
+    lab.check(1)
+    assert capsys.readouterr().out == "Task 1: done. The table you-00-airports holds ZRH, Zurich.\n"
