@@ -19,7 +19,7 @@ SERVICES = (
 )  # fmt: skip
 
 # What is ours, installed in this order.
-MENDED = ("sandbox.keys", "sandbox.dms", "sandbox.stepfunctions")
+MENDED = ("sandbox.keys", "sandbox.dms", "sandbox.stepfunctions", "sandbox.tagging")
 
 
 def settings(port, access_key_id, secret_access_key, temporary):

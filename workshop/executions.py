@@ -217,7 +217,7 @@ class History:
     def _rows(self):
         """The table: (id, seconds since the start, type, state, detail), all strings."""
         for event in self.events:
-            seconds = f"{self._since_start(event):.2f} s"
+            seconds = f"{self._since_start(event):.2f}"
             yield str(event["id"]), seconds, event["type"], self._state_of[event["id"]], _short(_detail(event))
 
     def _summary(self):
@@ -246,7 +246,7 @@ class History:
         return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
 
 
-_COLUMNS = ("Id", "Time", "Event", "State", "Detail")
+_COLUMNS = ("Id", "Seconds", "Event", "State", "Detail")
 _MOST_ROWS = 60
 
 _ENDINGS = {

@@ -1,0 +1,87 @@
+"""Everything that the workshop makes is found by its tags and deleted; what is not the workshop's stays."""
+
+import pytest
+
+from workshop import cleaning, deploy
+from workshop.migrations import migration
+from workshop.names import tags_of
+
+HANDLER = "def lambda_handler(event, context):\n    return event\n"
+PASS = {"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}
+
+
+@pytest.fixture
+def one_of_everything(aws, account, monkeypatch):
+    """A learner's account with a resource of every kind that the labs use."""
+    monkeypatch.setenv("WORKSHOP_LEARNER", "cleaner")
+    function = deploy.function("cleaner-03-function", HANDLER)
+    deploy.state_machine("cleaner-03-machine", PASS)
+    deploy.table("cleaner-03-table", "id")
+    running = migration("cleaner-03-migration", rows=300, rows_per_second=1)
+    running.start()
+    name, tags = "cleaner-03-thing", tags_of("cleaner-03-thing")
+    events, sqs = aws("events"), aws("sqs")
+    queue = sqs.create_queue(QueueName=name, tags=tags)["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.create_event_bus(Name=name, Tags=deploy.tag_list(name))
+    for bus in ("default", name):
+        events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["x"]}', Tags=deploy.tag_list(name))
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue_arn}])
+    aws("apigatewayv2").create_api(Name=name, ProtocolType="HTTP", Target=function, Tags=tags)
+    aws("apigateway").create_rest_api(name=name, tags=tags)
+
+
+def test_all_is_found_and_deleted(aws, one_of_everything, capsys):
+    found = cleaning.find()
+    kinds = {cleaning._place(arn) for arn in found}
+    assert kinds == set(range(len(cleaning._KINDS)))  # one of everything that it can delete
+    assert cleaning.clean() == 0
+    printed = capsys.readouterr().out
+    assert printed.count("deleted: ") == len(found)
+    assert printed.endswith("Nothing left.\n")
+    assert cleaning.find() == []
+    for service, call, field in (
+        ("lambda", "list_functions", "Functions"),
+        ("stepfunctions", "list_state_machines", "stateMachines"),
+        ("logs", "describe_log_groups", "logGroups"),
+        ("dynamodb", "list_tables", "TableNames"),
+        ("s3", "list_buckets", "Buckets"),
+        ("events", "list_rules", "Rules"),
+        ("apigatewayv2", "get_apis", "Items"),
+        ("iam", "list_roles", "Roles"),
+        ("dms", "describe_replication_tasks", "ReplicationTasks"),
+        ("dms", "describe_endpoints", "Endpoints"),
+        ("dms", "describe_replication_instances", "ReplicationInstances"),
+    ):
+        assert "cleaner" not in str(getattr(aws(service), call)()[field]), service
+    assert cleaning.clean() == 0  # again: there is nothing, and that is fine
+    assert capsys.readouterr().out == "Nothing left.\n"
+
+
+def test_what_is_gone_already_is_no_problem(one_of_everything):
+    found = cleaning.find()
+    assert cleaning.delete(found) == {}
+    assert cleaning.delete(found) == {}
+
+
+def test_others_stay(aws, account, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_LEARNER", "neighbour")
+    deploy.table("neighbour-01-table", "id")
+    deploy.role("neighbour-01-role", "lambda", {})
+    monkeypatch.setenv("WORKSHOP_LEARNER", "cleaner")
+    aws("iam").create_role(RoleName="cleaner-of-the-house", AssumeRolePolicyDocument="{}")  # no tags of ours
+    assert cleaning.find() == []
+    cleaning.clean()
+    assert "neighbour-01-table" in aws("dynamodb").list_tables()["TableNames"]
+    assert {"neighbour-01-role", "cleaner-of-the-house"} <= {r["RoleName"] for r in aws("iam").list_roles()["Roles"]}
+    aws("iam").delete_role(RoleName="cleaner-of-the-house")
+    monkeypatch.setenv("WORKSHOP_LEARNER", "neighbour")
+    assert cleaning.clean() == 0
+
+
+def test_what_cannot_be_deleted_is_said(account, monkeypatch, capsys):
+    monkeypatch.setattr(cleaning, "find", lambda: ["arn:aws:kms:us-east-1:111122223333:key/1"])
+    assert cleaning.clean() == 1
+    printed = capsys.readouterr().out
+    assert "could not be deleted: arn:aws:kms" in printed
+    assert "Left: 1." in printed

@@ -1,0 +1,138 @@
+"""Find what the workshop made in the account, and delete it.
+
+Everything that the workshop makes carries tags (workshop/names.py). The Resource Groups Tagging API finds resources of
+nearly all services by tag; IAM roles, which it does not cover, are asked one by one. On AWS it can be some minutes
+behind: run it again until it finds nothing.
+"""
+
+import re
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workshop.deploy import delete_table, patiently, wait_until
+from workshop.migrations import delete_task
+from workshop.names import TAG, WORKSHOP, learner
+
+
+def clean():
+    """Delete everything of this learner, and print what was deleted; gives 0, or 1 where something is left."""
+    found = find()
+    left = delete(found)
+    for arn in found:
+        print(
+            f"{'could not be deleted' if arn in left else 'deleted'}: {arn}{f' ({left[arn]})' if arn in left else ''}"
+        )
+    print(f"Left: {len(left)}. Run this again in a minute." if left else "Nothing left.")
+    return 1 if left else 0
+
+
+def find():
+    """What the workshop made for this learner (WORKSHOP_LEARNER): a list of ARNs, in the order to delete them in."""
+    wanted = {TAG: WORKSHOP, f"{TAG}:learner": learner()}
+    filters = [{"Key": key, "Values": [value]} for key, value in wanted.items()]
+    pages = boto3.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
+    arns = [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]
+    return sorted([*arns, *_roles(wanted)], key=lambda arn: (_place(arn), arn))
+
+
+def delete(arns):
+    """Delete resources, by ARN; gives what could not be deleted: {ARN: reason}. What is gone already is no problem."""
+    left = {}
+    for arn in arns:
+        place = _place(arn)
+        if place == len(_KINDS):
+            left[arn] = "the workshop does not know how to delete this"
+            continue
+        try:
+            _KINDS[place][1](arn)
+        except (ClientError, BotoCoreError) as error:
+            if not re.search(r"NotFound|NoSuch|NonExistent|DoesNotExist", str(error)):
+                left[arn] = str(error)
+    return left
+
+
+def _roles(wanted):
+    """The ARNs of the roles with these tags. Only names as the workshop gives them are looked at."""
+    iam = boto3.client("iam")
+    for page in iam.get_paginator("list_roles").paginate():
+        for role in page["Roles"]:
+            if role["RoleName"].startswith(f"{learner()}-"):
+                tags = {tag["Key"]: tag["Value"] for tag in iam.list_role_tags(RoleName=role["RoleName"])["Tags"]}
+                if wanted.items() <= tags.items():
+                    yield role["Arn"]
+
+
+def _delete_rule(arn):
+    events = boto3.client("events")
+    bus, _, rule = arn.partition(":rule/")[2].rpartition("/")  # the default bus is not named in a rule's ARN
+    rule_of_bus = {"EventBusName": bus or "default"}
+    targets = events.list_targets_by_rule(Rule=rule, **rule_of_bus)["Targets"]
+    if targets:
+        events.remove_targets(Rule=rule, Ids=[target["Id"] for target in targets], **rule_of_bus)
+    events.delete_rule(Name=rule, **rule_of_bus)
+
+
+def _delete_bucket(arn):
+    s3 = boto3.client("s3")
+    bucket = _name(arn)
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for item in page.get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    s3.delete_bucket(Bucket=bucket)
+
+
+def _delete_role(arn):
+    iam = boto3.client("iam")
+    name = _name(arn)
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+    iam.delete_role(RoleName=name)
+
+
+def _delete_queue(arn):
+    sqs = boto3.client("sqs")
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=_name(arn))["QueueUrl"])
+
+
+def _delete_endpoint(arn):
+    dms = boto3.client("dms")
+    patiently(dms.delete_endpoint, EndpointArn=arn)
+    wait_until(dms, "endpoint_deleted", Filters=[{"Name": "endpoint-arn", "Values": [arn]}])
+
+
+def _delete_replication_instance(arn):
+    dms = boto3.client("dms")
+    patiently(dms.delete_replication_instance, ReplicationInstanceArn=arn)
+    wait_until(dms, "replication_instance_deleted", Filters=[{"Name": "replication-instance-arn", "Values": [arn]}])
+
+
+def _name(arn):
+    """What stands last in an ARN: you-01-start of arn:aws:lambda:us-east-1:111122223333:function:you-01-start."""
+    return re.split("[:/]", arn)[-1]
+
+
+# How the ARNs of a kind of resource look, and how one is deleted. What uses others stands before what it uses.
+_KINDS = [
+    (r":events:.*:rule/", _delete_rule),
+    (r":states:.*:stateMachine:", lambda arn: boto3.client("stepfunctions").delete_state_machine(stateMachineArn=arn)),
+    (r":apigateway:.*:/apis/", lambda arn: boto3.client("apigatewayv2").delete_api(ApiId=arn.split("/")[2])),
+    (r":apigateway:.*:/restapis/", lambda arn: boto3.client("apigateway").delete_rest_api(restApiId=arn.split("/")[2])),
+    (r":lambda:.*:function:", lambda arn: boto3.client("lambda").delete_function(FunctionName=arn)),
+    (r":logs:.*:log-group:", lambda arn: boto3.client("logs").delete_log_group(logGroupName=arn.split(":", 6)[6])),
+    (r":dms:.*:task:", delete_task),
+    (r":dms:.*:endpoint:", _delete_endpoint),
+    (r":dms:.*:rep:", _delete_replication_instance),
+    (r":sqs:", _delete_queue),
+    (r":events:.*:event-bus/", lambda arn: boto3.client("events").delete_event_bus(Name=_name(arn))),
+    (r":dynamodb:.*:table/", lambda arn: delete_table(_name(arn))),
+    (r":s3:::", _delete_bucket),
+    (r":iam:.*:role/", _delete_role),
+]
+
+
+def _place(arn):
+    """Where in _KINDS an ARN belongs; behind them all if nowhere."""
+    return next((place for place, (looks, _) in enumerate(_KINDS) if re.search(looks, arn)), len(_KINDS))
