@@ -42,9 +42,9 @@ def _apis():
 
 
 def _migrations():
-    from sandbox.dms import service
+    from sandbox import dms
 
-    for arn, tags in service._account.tags.items():
+    for arn, tags in dms.tags().items():
         yield arn, _listed(tags)
 
 

@@ -1,6 +1,8 @@
 """AWS Database Migration Service for the sandbox: no engine had one that does the work.
 
-  service.py     requests as boto3's `dms` client sends them; endpoints, replication instances, tasks
+  service.py     the operations that boto3's `dms` client calls, those of replication tasks among them
+  resources.py   endpoints, replication instances, connections, tags
+  wire.py        errors, validation, paging, filters
   migration.py   a replication task, and what happens when it runs
   tables.py      CSV files, external table definitions and table mappings; pure
   settings.py    the settings document of a task
@@ -47,9 +49,9 @@ def _add_iam_actions():
 
     def extract_resource_arn(name, method, path, headers, body, query_params, region, account_id):
         if name == "dms":
-            from sandbox.dms import service
+            from sandbox.dms import wire
 
-            return service.iam_resource(body, headers, region, account_id)
+            return wire.iam_resource(body, headers, region, account_id)
         return resource_arn(name, method, path, headers, body, query_params, region, account_id)
 
     def access_denied_response(name, *args, **kwargs):
@@ -72,6 +74,13 @@ def reset():
     from sandbox.dms import service
 
     service.reset()
+
+
+def tags():
+    """The tags of everything of DMS in the account: {ARN: {key: value}}."""
+    from sandbox.dms import resources
+
+    return resources.account.tags
 
 
 def get_faults():

@@ -18,7 +18,7 @@ import io
 import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 
 class InvalidDefinition(ValueError):
@@ -40,6 +40,7 @@ _NUMBERS = {*_INTEGERS, "NUMERIC", "REAL4", "REAL8"}
 _TEXTS = {"STRING", "CLOB", "DATE", "TIME", "DATETIME", "TIMESTAMP"}  # DynamoDB has no dates: they become strings
 _TYPES = {*_NUMBERS, *_TEXTS, "BOOLEAN"}
 _DIGITS = 38  # of a DynamoDB number
+_EXACT = Context(prec=1000)  # so that no digit is rounded away before it was counted
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Column:
             if not low <= number < high:
                 raise ValueError(f"{text} is out of range for {self.type}")
             return str(int(number))
-        number = number.normalize()
+        number = _EXACT.normalize(number)
         exponent = number.as_tuple().exponent
         if self.type == "NUMERIC" and (-exponent > self.scale or number.adjusted() >= self.precision - self.scale):
             raise ValueError(f"{text} does not fit NUMERIC({self.precision}, {self.scale})")

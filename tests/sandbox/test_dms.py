@@ -7,6 +7,7 @@ import json
 import time
 import urllib.request
 from datetime import datetime
+from pathlib import Path
 
 import boto3
 import pytest
@@ -165,8 +166,6 @@ def test_the_default_rate_is_300_rows_a_second(migrations):
 
 def test_the_airports_table(migrations):
     """The data that the labs migrate is what its README says."""
-    from pathlib import Path
-
     import workshop
 
     airports = (Path(workshop.__file__).parent / "data" / "airports.csv").read_bytes()
@@ -835,6 +834,7 @@ VALUE = "InvalidParameterValueException"
         ({"Tags": [{"Key": "sandbox:rows-per-second", "Value": "quick"}]}, VALUE, "must be a number"),
         ({"Tags": [{"Key": "sandbox:rows-per-second", "Value": "0"}]}, VALUE, "must be a number"),
         ({"ResourceIdentifier": "-"}, VALUE, "Invalid ResourceIdentifier"),
+        ({"CdcStartPosition": "now"}, "InvalidParameterCombinationException", "no position to start"),
     ],
 )
 def test_tasks_that_are_refused(migrations, task, changes, code, said):
@@ -974,6 +974,7 @@ def test_other_things_that_are_not_there(migrations, dms):
         ("DescribeReplicationTasks", b'{"MaxRecords": "20"}', "SerializationException"),
         ("DescribeReplicationTasks", b'{"Filters": [{"Name": "migration-type"}]}', "ValidationException"),
         ("DescribeReplicationTasks", b'{"WithSettings": true}', "UnknownParameterException"),
+        pytest.param("DescribeReplicationTasks", b'{"Filters": ' + b"[" * 50_000, "SerializationException", id="deep"),
         ("StartReplicationTask", b"{}", "ValidationException"),
         ("MoveReplicationTask", b"{}", "UnknownOperationException"),
         ("Migrate", b"", "UnknownOperationException"),
@@ -1121,6 +1122,13 @@ def test_a_resource_identifier_ends_the_arn(dms):
     )
     arn = answer["ReplicationInstance"]["ReplicationInstanceArn"]
     assert arn == f"arn:aws:dms:us-east-1:{ACCOUNT}:rep:{resource}"
+    code, _ = refused(
+        dms.create_replication_instance,
+        ReplicationInstanceIdentifier=unique("i"),
+        ReplicationInstanceClass="dms.t3.micro",
+        ResourceIdentifier=resource,
+    )
+    assert code == "ResourceAlreadyExistsFault"
 
 
 # -- who may call ------------------------------------------------------------------------------------------------------
@@ -1320,3 +1328,34 @@ def test_an_event_before_the_start_call_returns(migrations, events, faults):
     assert migration.describe()["Status"] == "stopped"
     migration.start("reload-target")
     assert migration.describe()["Status"] == "starting"
+
+
+# -- the end of all of it ----------------------------------------------------------------------------------------------
+
+
+def test_a_reset_ends_what_runs(tmp_path, monkeypatch):
+    """In a sandbox of its own, since the others' resources would go too."""
+    from workshop import sandbox as process
+
+    monkeypatch.setattr(process, "FOLDER", tmp_path / "sandbox")
+    own = process.start()
+    try:
+        keys = {"aws_access_key_id": own["access_key_id"], "aws_secret_access_key": own["secret_access_key"]}
+
+        def client(service):
+            return boto3.client(service, endpoint_url=own["endpoint"], region_name=own["region"], **keys)
+
+        migration = Migrations(client).new(csv(1000), rate=50)
+        migration.start()
+        migration.until("running")
+        Faults(own).set({"fault": "drop"})
+        process.reset()
+        dms = client("dms")
+        assert dms.describe_replication_tasks()["ReplicationTasks"] == []
+        assert dms.describe_endpoints()["Endpoints"] == dms.describe_connections()["Connections"] == []
+        assert dms.describe_replication_instances()["ReplicationInstances"] == []
+        assert Faults(own).get() == {"faults": []}
+        assert Migrations(client).new().run()["Status"] == "stopped"
+        assert "Traceback" not in Path(own["log"]).read_text()
+    finally:
+        process.stop()
