@@ -131,7 +131,8 @@ def state_machine(name, definition, *, permissions=None):
     client = boto3.client("stepfunctions")
     machine = arn("states", f"stateMachine:{name}")
     if _has_blank(definition) or _has_blank(permissions):
-        client.delete_state_machine(stateMachineArn=machine)
+        with suppress(client.exceptions.StateMachineDoesNotExist):
+            client.delete_state_machine(stateMachineArn=machine)
         return _still_blank()
     wanted = {
         "definition": json.dumps(read_definition(definition), indent=2, ensure_ascii=False),

@@ -18,12 +18,19 @@ def price(transitions):
     return transitions * PRICE_PER_TRANSITION
 
 
+class StoppedWatching(KeyboardInterrupt):
+    """The reader interrupted wait()."""
+
+    def _render_traceback_(self):
+        return ["You stopped watching; the execution goes on."]
+
+
 def wait(execution_arn, timeout=900):
     """Watch an execution until it ends; gives what DescribeExecution says of it then, a dict.
 
     timeout: seconds after which to stop watching; the execution goes on, and its "status" is still "RUNNING".
     A failed execution is shown with its error and cause and does not raise. Interrupting the kernel (or Ctrl-C) stops
-    the watching, not the execution.
+    the watching, not the execution; it raises StoppedWatching.
 
     (Yes, this polls. It may: you are looking on, it is short, and nobody pays for it by the pass.)
     """
@@ -37,14 +44,13 @@ def wait(execution_arn, timeout=900):
             running = execution["status"] == "RUNNING"
             if not running or time.monotonic() - started >= timeout:
                 break
-            if line.live:
+            if line.is_due():
                 state = _state_now(stepfunctions, execution_arn)
                 line.show(f"RUNNING for {time.monotonic() - started:.0f} s, now in {state}")
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.5)
+            pause = min(pause * 1.5, 0.25)
     except KeyboardInterrupt:
-        line.show("You stopped watching; the execution goes on.")
-        raise
+        raise StoppedWatching from None
     if running:
         line.show(f"RUNNING: watched for {timeout} s; the execution goes on.")
     else:
@@ -76,8 +82,14 @@ class _Line:
     def __init__(self):
         self.live = _in_notebook() and not os.environ.get("WORKSHOP_HEADLESS")
         self._handle = None
+        self._shown = time.monotonic()
+
+    def is_due(self):
+        """Whether it is time for news: twice a second is enough for a reader."""
+        return self.live and time.monotonic() - self._shown >= 0.5
 
     def show(self, text):
+        self._shown = time.monotonic()
         if not self.live:
             print(text)
         elif self._handle is None:
