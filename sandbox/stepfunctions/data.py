@@ -6,7 +6,7 @@ from ministack.services import stepfunctions as engine
 
 from .errors import DATA_LIMIT, MAX_DATA_BYTES, QUERY, RUNTIME, StateError
 from .executions import to_json
-from .paths import PathError, Scope, is_number, parse, put
+from .paths import IntrinsicError, PathError, Scope, is_number, parse, put
 
 _ABSENT = object()
 
@@ -27,7 +27,7 @@ class Visit:
     def failure(self, error, cause, **more):
         """A StateError with the place in front of its cause."""
         place = f"An error occurred while executing the state '{self.name}' (entered at the event id #{self.entered})."
-        return StateError(error, f"{place} {cause}", **more)
+        return StateError(error, f"{place} {cause}", state=self, **more)
 
     def field(self, name, default=None):
         """A field that is a plain value, or in JSONata perhaps an expression."""
@@ -92,6 +92,8 @@ class Visit:
         """A payload template, evaluated against data."""
         try:
             return self.scope(data).fill(template)
+        except IntrinsicError as problem:
+            raise self.failure("States.IntrinsicFailure", str(problem)) from problem
         except PathError as problem:
             raise self.failure(RUNTIME, str(problem)) from problem
 

@@ -26,14 +26,17 @@ class StateError(Exception):
     error, cause: strings as history shows them, or None where AWS leaves them out.
     also: another name by which Retry and Catch may match it (a heartbeat is a kind of timeout).
     location: the field of a failed JSONata expression, written to an EvaluationFailed event.
+    state: the visit to the state whose own fields are at fault, None where its work failed.
     """
 
-    def __init__(self, error, cause=None, *, also=None, location=None):
+    def __init__(self, error, cause=None, *, also=None, location=None, state=None):
         super().__init__(f"{error}: {cause}")
         self.error = error
         self.cause = cause
         self.also = also
         self.location = location
+        self.state = state
+        self.recorded = False  # whether the EvaluationFailed event has been written
 
     @property
     def output(self):

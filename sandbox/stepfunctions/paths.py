@@ -16,6 +16,10 @@ class PathError(Exception):
     """A path that is malformed or finds nothing; the message is in the words of AWS's JSONPath library."""
 
 
+class IntrinsicError(PathError):
+    """An intrinsic function that its arguments made fail."""
+
+
 _STEP = re.compile(
     r"""\.\.(?P<deep>\*|[\w-]+)?          # ..name  ..*  or .. before a bracket
       | \.(?P<name>\*|[^.\[\]'"()\s]+)     # .name   .*
@@ -209,7 +213,7 @@ class Scope:
         except PathError:
             raise
         except Exception as problem:  # the engine's functions raise whatever their arguments provoke
-            raise PathError(f"The function '{expression}' had the following error: {problem}") from problem
+            raise IntrinsicError(f"The function '{expression}' had the following error: {problem}") from problem
 
     def _call(self, node):
         """Evaluate the engine's syntax tree of a call, with our paths in its arguments."""
@@ -218,12 +222,27 @@ class Scope:
         for kind, *rest in arguments:
             if kind == "call":
                 value = self._call((kind, *rest))
+            elif kind == "path":
+                value = self._argument(rest[0])
             else:
-                value = self.read(rest[0]) if kind == "path" else rest[0] if rest else None
+                value = rest[0]
             values.append(value)
         if name == "States.Format":  # the engine writes True and None, AWS true and null
             values[1:] = [v if isinstance(v, str) else json.dumps(v) for v in values[1:]]
         return engine._exec_intrinsic(("call", name, [("str", v) for v in values]), None, None)
+
+    def _argument(self, path):
+        try:
+            return self.read(path)
+        except PathError as problem:
+            raise PathError(
+                f"The JsonPath argument for the field '{path}' could not be found in the input "
+                f"'{self._source(path)}'"
+            ) from problem
+
+    def _source(self, path):
+        """What a path would have read, as a cause shows it."""
+        return json.dumps(self.context if path.startswith("$$") else self.data, separators=(",", ":"))
 
     def fill(self, template):
         """A payload template with the paths and functions of its `.$` fields evaluated; raises PathError."""
@@ -236,14 +255,15 @@ class Scope:
             if not key.endswith(".$"):
                 filled[key] = self.fill(value)
                 continue
+            if self.data is None and re.match(r"\$(?![\$A-Za-z_])", value):
+                raise PathError("Unable to apply Path transformation to null or empty input.")
             try:
                 filled[key[:-2]] = copy.deepcopy(self.evaluate(value))
             except PathError as problem:
                 if value.startswith("States."):
                     raise
-                source = self.context if value.startswith("$$") else self.data
                 raise PathError(
                     f"The JSONPath '{value}' specified for the field '{key}' could not be found in the input "
-                    f"'{json.dumps(source, separators=(',', ':'))}'"
+                    f"'{self._source(value)}'"
                 ) from problem
         return filled

@@ -54,6 +54,7 @@ def visit(flow, name, state, data):
         "name": name, "input": to_json(data), "inputDetails": {"truncated": False},
     })  # fmt: skip
     flow.state_type = kind
+    flow.context.pop("Task", None)
     flow.context["State"] = {"EnteredTime": engine.now_iso(), "Name": name}
     here = Visit(flow, name, state, data, entered)
     try:
@@ -73,9 +74,9 @@ def visit(flow, name, state, data):
 
 def _record_evaluation(here, error):
     """A failed JSONata expression has an event of its own, once."""
-    if error.location:
+    if error.location and not error.recorded:
+        error.recorded = True
         details = {**error.details, "location": error.location, "state": here.name}
-        error.location = None
         here.flow.event("EvaluationFailed", "evaluationFailedEventDetails", details)
 
 
@@ -153,7 +154,7 @@ def _with_retry_and_catch(here, attempt):
                 retries[index] = used + 1
                 here.flow.sleep(_delay(retrier, used))
                 continue
-            if here.state["Type"] != "Task":
+            if here.state["Type"] != "Task" and (error.state is not here or error.location):
                 here.flow.event(f"{here.state['Type']}StateFailed")
             index, catcher = _first_match(here.state.get("Catch", []), error)
             if catcher is None:
