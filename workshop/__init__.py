@@ -7,6 +7,24 @@ What a lesson is about (state machines, handlers, event patterns) stands in the 
 distract from it.
 """
 
+from workshop import deploy
+from workshop.executions import History, price, wait
 from workshop.extension import load_ipython_extension
+from workshop.labs import Lab
+from workshop.measurements import recall, record
+from workshop.migrations import migration
+from workshop.pictures import draw, timeline
 
-__all__ = ["load_ipython_extension"]
+__all__ = [
+    "History",
+    "Lab",
+    "deploy",
+    "draw",
+    "load_ipython_extension",
+    "migration",
+    "price",
+    "recall",
+    "record",
+    "timeline",
+    "wait",
+]

@@ -8,6 +8,9 @@ that was not named.
 import dataclasses
 import os
 
+import boto3
+import botocore.exceptions
+
 from workshop import sandbox
 
 
@@ -55,6 +58,7 @@ def use_sandbox(state):
     for variable in [*_FOREIGN, *(v for v in os.environ if v.startswith("AWS_ENDPOINT_URL_"))]:
         os.environ.pop(variable, None)
     os.environ.update(environment(state))
+    boto3.DEFAULT_SESSION = None  # one that was used before would keep the credentials that it found then
     no_proxy = os.environ.get("NO_PROXY", "")
     if "127.0.0.1" not in no_proxy:
         os.environ["NO_PROXY"] = f"{no_proxy},127.0.0.1".lstrip(",")
@@ -66,9 +70,6 @@ def use_aws():
 
     Raises AccountError, also where the AWS credentials do not work.
     """
-    import boto3
-    import botocore.exceptions
-
     named = os.environ.get("WORKSHOP_ACCOUNT", "")
     if not (named.isdigit() and len(named) == 12):
         raise AccountError(

@@ -218,7 +218,7 @@ def patiently(call, **arguments):
 
 def _pause():
     """Seconds between two questions to the account: the sandbox is ready soon, AWS limits how often it may be asked."""
-    return 0.05 if os.environ.get("AWS_ENDPOINT_URL") else 2
+    return 0.02 if os.environ.get("AWS_ENDPOINT_URL") else 2
 
 
 def _policy(*statements):

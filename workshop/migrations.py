@@ -19,7 +19,7 @@ from workshop import deploy
 from workshop.names import learner
 
 AIRPORTS = Path(__file__).parent / "data" / "airports.csv"
-FAILURES = (None, "bad row", "no file", "no table")
+FAILURES = (None, "bad row", "table set aside", "no file", "no table")
 
 # The columns of airports.csv as DMS must be told them, since a CSV file does not say.
 # https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Source.S3.html
@@ -41,12 +41,10 @@ _COLUMNS = [
 _SOURCE_TABLE = {"schema-name": "travel", "table-name": "airports"}
 _FILE = "travel/airports/LOAD001.csv"
 
-# Stop at the first thing that goes wrong; by default DMS would put the table aside and call the task "stopped". Leave
-# the table as it is; by default DMS would replace it by one with 200 units of provisioned capacity, which costs.
-_SETTINGS = {
-    "FullLoadSettings": {"TargetTablePrepMode": "DO_NOTHING"},
-    "ErrorBehavior": {"DataErrorPolicy": "STOP_TASK", "TableErrorPolicy": "STOP_TASK"},
-}
+# Leave the table as it is; by default DMS would replace it by one with 200 units of provisioned capacity, which costs.
+_SETTINGS = {"FullLoadSettings": {"TargetTablePrepMode": "DO_NOTHING"}}
+# Stop at the first thing that goes wrong; by default DMS puts the table aside and calls the task "stopped".
+_STOP_AT_ERRORS = {"ErrorBehavior": {"DataErrorPolicy": "STOP_TASK", "TableErrorPolicy": "STOP_TASK"}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +65,10 @@ class Migration:
         """Start it: "start-replication" the first time, "reload-target" or "resume-processing" any later time."""
         boto3.client("dms").start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=kind)
 
+    def stop(self):
+        """Stop it while it runs, as a person would."""
+        boto3.client("dms").stop_replication_task(ReplicationTaskArn=self.arn)
+
     def describe(self):
         """What DescribeReplicationTasks says of it now, without the (long) settings: a dict with Status and so on."""
         return _tasks("replication-task-arn", self.arn)[0]
@@ -86,9 +88,11 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None):
     rows: how many of the 3,376 airports; None for all.
     rows_per_second: how fast the sandbox copies them; AWS is as fast as it is.
     fails: None, or how it will fail once started:
-        "bad row"   a row late in the file has a latitude that is no number
-        "no file"   there is no file in the bucket
-        "no table"  the DynamoDB table does not exist, and the migration may not create one
+        "bad row"          a row late in the file has a latitude that is no number
+        "table set aside"  the same, but the task is set to put such a table aside and to go on (DMS's default), so it
+                           ends as if it had finished, with TablesErrored 1
+        "no file"          there is no file in the bucket
+        "no table"         the DynamoDB table does not exist, and the migration may not create one
     """
     airports = AIRPORTS.read_text(encoding="utf-8").splitlines(keepends=True)
     rows = len(airports) if rows is None else rows
@@ -105,6 +109,7 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None):
     endpoints = [_source(dms, name, bucket), _target(dms, name, table)]
     for endpoint in endpoints:
         deploy.patiently(dms.test_connection, ReplicationInstanceArn=instance, EndpointArn=endpoint)
+    settings = _SETTINGS if fails == "table set aside" else {**_SETTINGS, **_STOP_AT_ERRORS}
     for endpoint in endpoints:  # DMS starts a task only once both connections were tested
         deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": [endpoint]}])
     task = dms.create_replication_task(
@@ -114,7 +119,7 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None):
         ReplicationInstanceArn=instance,
         MigrationType="full-load",
         TableMappings=json.dumps(_mappings(table)),
-        ReplicationTaskSettings=json.dumps(_SETTINGS),
+        ReplicationTaskSettings=json.dumps(settings),
         Tags=[*deploy.tag_list(name), {"Key": "sandbox:rows-per-second", "Value": str(rows_per_second)}],
     )
     arn = task["ReplicationTask"]["ReplicationTaskArn"]
@@ -177,7 +182,7 @@ def _bucket_with(name, lines, fails):
     if fails == "no file":
         s3.delete_object(Bucket=bucket, Key=_FILE)
         return bucket
-    if fails == "bad row":
+    if fails in ("bad row", "table set aside"):
         late = len(lines) * 4 // 5
         *before, _, longitude = lines[late].split(",")
         lines[late] = ",".join([*before, "unknown", longitude])

@@ -1,0 +1,411 @@
+"""Lab 01: wait for a migration by polling, as a state machine, and say what that costs.
+
+The contracts of the tasks, as the lab states them. Every state machine's executions get as input
+
+    {"ReplicationTaskArn": the task to start, "PollSeconds": 1, "MaxPolls": 100}        (5: and "MaxPollSeconds")
+
+- 1, `start`: starts that replication task and ends SUCCEEDED at once, without waiting for the task's end.
+- 2, `poll`: starts it, waits PollSeconds, asks DMS once. Output: has the key Status, with the task's status then.
+  No state's output is over 8 KB.
+- 3, `loop`: goes on asking until the task has ended. SUCCEEDED if the full load finished and no table had an error;
+  in every other case FAILED with an error and a cause, and the cause contains DMS's LastFailureMessage where there is
+  one. It ends by itself: after MaxPolls polls (FAILED, any error), or by a TimeoutSeconds of the state machine.
+- 4, functions `count_transitions(events)` and `predict(job_seconds, poll_seconds)`, for the loop of task 3;
+  predict gives (state transitions, history events, USD), within one pass of the loop.
+- 5, `backoff` (stretch): as `loop`, but it waits PollSeconds first, then longer from pass to pass, never longer than
+  MaxPollSeconds.
+"""
+
+import math
+
+from workshop.checks import NotAttempted, NotYet, Task
+from workshop.checks.watching import Run, calls, definition, migrations, scheduled, state_machine, until, until_ended
+from workshop.executions import PRICE_PER_TRANSITION
+
+MOST_BYTES = 8192
+LONGEST_TIMEOUT = 7 * 24 * 3600  # seconds; a bound that is longer is none
+FINISHED = "Stop Reason FULL_LOAD_ONLY_FINISHED"
+
+TASKS = {
+    1: Task(
+        "Start the migration from a state machine",
+        hints=(
+            "A Task state that calls an AWS API directly has a Resource of the form "
+            "arn:aws:states:::aws-sdk:service:action. Step Functions calls DMS databasemigration.",
+            "The action is boto3's start_replication_task, written startReplicationTask. Its arguments are those of the "
+            "API, in PascalCase: ReplicationTaskArn and StartReplicationTaskType.",
+            "The ARN comes from the execution's input: in JSONata \"{% $states.input.ReplicationTaskArn %}\", in "
+            'JSONPath a key that ends in .$, as in "ReplicationTaskArn.$": "$.ReplicationTaskArn".',
+        ),
+    ),
+    2: Task(
+        "Wait, then ask how it stands",
+        hints=(
+            "What a state gives out replaces what it got, unless you say otherwise. After the start the next states "
+            "still need the input: Output (JSONata) or ResultPath (JSONPath) decides what goes on.",
+            "A Wait state takes its seconds from the input with Seconds and an expression (JSONata) or with SecondsPath "
+            "(JSONPath).",
+            "describeReplicationTasks tells about every task of the account unless Filters names one: "
+            '{"Name": "replication-task-arn", "Values": [...]}. And most of its answer is settings that nobody asked '
+            "for: WithoutSettings leaves them out.",
+        ),
+    ),
+    3: Task(
+        "Choose: finished, failed, or not yet",
+        hints=(
+            'Look at the migrations that you ran: which fields differ between one that finished and one that somebody '
+            "stopped? Status is the same.",
+            "StopReason tells them apart, and ReplicationTaskStats.TablesErrored says whether every table got through. "
+            "Keep both from the poll. A Fail state can take its Cause from its input.",
+            "Name the states in which it is still under way (starting, running, ...) and go on only for those; "
+            "everything else that is not a finished load is a failure. For the bound, count the polls (in JSONata with "
+            "Assign), or give the state machine a TimeoutSeconds.",
+        ),
+    ),
+    4: Task(
+        "What does it cost?",
+        hints=(
+            "Every state that is entered is one transition: count the events whose type ends in StateEntered.",
+            "A retry runs a state's work again without entering the state: more than one TaskScheduled (or "
+            "LambdaFunctionScheduled) for one TaskStateEntered. Each of those counts too.",
+            "How many passes does your loop make for a job of job_seconds? Round up. Then: what happens once, plus "
+            "what happens in each pass, times the passes. Run your loop and look which is which.",
+        ),
+    ),
+    5: Task(
+        "Ask less and less often",
+        hints=(
+            "The seconds of the next wait have to be kept from pass to pass: as a variable (JSONata: Assign), or in the "
+            "state's data.",
+            "$min([$wait * 2, $maxSeconds]) doubles up to a bound. In JSONPath, States.MathAdd adds, and a Choice "
+            "compares.",
+        ),
+        stretch=True,
+    ),
+}
+
+
+def task_1(lab):
+    machine = state_machine(lab, "start")
+    airports = migrations(lab, {"1": {"rows": 400, "rows_per_second": 100}})["1"]
+    run = Run(machine, _input(airports))
+    until_ended([run], 5)
+    if run.status != "SUCCEEDED":
+        observed = f"An execution of {lab.name('start')} {run.in_words()}" + (
+            " after five seconds." if run.status == "RUNNING" else "."
+        )
+        raise run.not_yet(observed, "It starts the replication task of its input, and ends SUCCEEDED at once.")
+    until(lambda: airports.describe()["Status"] != "ready", 1)
+    status = airports.describe()["Status"]
+    if status == "ready":
+        raise run.not_yet(
+            "The execution succeeded, but the replication task that its input named was not started.",
+            "It starts the task that the input's ReplicationTaskArn names.",
+        )
+    if status not in ("starting", "running"):
+        raise run.not_yet(
+            f"When the execution ended, the migration had ended too ({status}).",
+            "It ends as soon as the task is started; waiting comes in the next task.",
+        )
+    return "The state machine started the replication task of its input, and did not wait."
+
+
+def task_2(lab):
+    machine = state_machine(lab, "poll")
+    waits = {"short": 1, "long": 2}
+    made = migrations(
+        lab, {"short": {"rows": 60, "rows_per_second": 120}, "long": {"rows": 900, "rows_per_second": 150}}
+    )
+    runs = {case: Run(machine, _input(made[case], PollSeconds=waits[case])) for case in made}
+    until_ended(runs.values(), 5)
+    for case, run in runs.items():
+        if run.status != "SUCCEEDED":
+            raise run.not_yet(f"An execution of {lab.name('poll')} {run.in_words()}.", "It ends SUCCEEDED.")
+    for case, run in runs.items():
+        _asked_once_in_time(run, waits[case])
+        _small_outputs(run)
+    expected = {"short": ("stopped",), "long": ("starting", "running")}
+    for case, run in runs.items():
+        output = run.output
+        if not isinstance(output, dict) or "Status" not in output:
+            raise run.not_yet(f"The output of the execution is {_short(output)}.", "An output with the key Status.")
+        if output["Status"] not in expected[case]:
+            really = " or ".join(expected[case])
+            raise run.not_yet(
+                f"The output says Status {output['Status']!r} of a migration that was {really}.",
+                "The status of the replication task that the input names, after it was started.",
+            )
+    return "It waits as long as its input says, and asks DMS once about the right task."
+
+
+def task_3(lab):
+    machine = state_machine(lab, "loop")
+    slow = {"rows": 3000, "rows_per_second": 100}
+    made = migrations(
+        lab,
+        {
+            "endless": slow,
+            "finishes": {"rows": 120, "rows_per_second": 100},
+            "fails": {"rows": 60, "rows_per_second": 120, "fails": "bad row"},
+            "sets-aside": {"rows": 60, "rows_per_second": 120, "fails": "table set aside"},
+            "is-stopped": slow,
+            "takes-long": slow,
+        },
+    )
+    runs = {case: Run(machine, _input(one, MaxPolls=2 if case == "endless" else 50)) for case, one in made.items()}
+    try:
+        _stop_by_hand(made["is-stopped"], runs["is-stopped"])
+        ends = [runs[case] for case in ("finishes", "fails", "sets-aside", "is-stopped")]
+        until_ended(ends, 6)
+        long = runs["takes-long"]
+        until(lambda: long.look() or len(_polls(long)) > 1, 3)
+        _judge_endings(runs, made)
+        _judge_goes_on(long)
+        _judge_bound(machine, runs["endless"])
+        for run in runs.values():
+            _small_outputs(run)
+    finally:
+        for case in ("endless", "is-stopped", "takes-long"):
+            if not runs[case].look():
+                runs[case].stop()
+            if made[case].describe()["Status"] in ("starting", "running"):
+                made[case].stop()
+    return "It tells a finished migration from every other end, goes on while it runs, and has a bound."
+
+
+def task_4(lab):
+    count, predict = lab.user("count_transitions"), lab.user("predict")
+    for case, (events, transitions) in COUNTED.items():
+        counted = count(events)
+        if counted != transitions:
+            raise NotYet(
+                f"count_transitions gives {_short(counted)} for {case}, where AWS bills {transitions}.",
+                "One for each state entered, and one for each retry.",
+                events=events,
+            )
+    run = _a_run_of_the_loop(lab)
+    history = run.history()
+    counted = count(history.events)
+    if counted != history.transitions:
+        raise run.not_yet(
+            f"count_transitions gives {_short(counted)} for an execution of your loop.",
+            f"The {history.transitions} transitions of its history.",
+        )
+    once, each = _shape(history)
+    for job, poll in ((3, 1), (600, 60), (3600, 7), (86400, 60)):
+        passes = math.ceil(job / poll)
+        expected = [fixed + passes * more for fixed, more in zip(once, each, strict=True)]
+        _judge_prediction(predict(job, poll), (job, poll), expected, each)
+    return "Counted from the history, and predicted for jobs up to a day."
+
+
+def task_5(lab):
+    machine = state_machine(lab, "backoff")
+    longest = 3
+    made = migrations(lab, {"backoff": {"rows": 1000, "rows_per_second": 250}})["backoff"]
+    print("Watching a migration of four seconds ...")
+    run = Run(machine, _input(made, MaxPollSeconds=longest))
+    until_ended([run], 13)
+    if run.status != "SUCCEEDED":
+        raise run.not_yet(f"An execution of {lab.name('backoff')} {run.in_words()}.", "It ends SUCCEEDED.")
+    history = run.history()
+    asked = [calls(history, "startReplicationTask")[0], *_polls(run)]
+    waits = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    shown = ", ".join(f"{wait:.1f}" for wait in waits)
+    if max(waits) > longest + 0.9:
+        raise run.not_yet(
+            f"Between two polls it waited {max(waits):.1f} s ({shown}).", f"No wait over MaxPollSeconds, here {longest}."
+        )
+    if waits[0] > 1.9:
+        raise run.not_yet(f"It waited {shown} s before its polls.", "The first wait is PollSeconds, here 1.")
+    if any(later < earlier - 0.5 for earlier, later in zip(waits, waits[1:], strict=False)) or waits[-1] < 1.5:
+        raise run.not_yet(f"It waited {shown} s before its polls.", "Waits that grow from pass to pass.")
+    finished = (made.describe()["ReplicationTaskStats"]["StopDate"] - history.started).total_seconds()
+    if not asked[-1] > finished - 0.1:
+        raise run.not_yet(f"It succeeded {finished - asked[-1]:.1f} s before the migration ended.", "It waits for the end.")
+    return "The waits grow, up to their bound."
+
+
+def _input(migration, **more):
+    return {"ReplicationTaskArn": migration.arn, "PollSeconds": 1, "MaxPolls": 50, **more}
+
+
+def _polls(run):
+    return calls(run.history(), "describeReplicationTasks")
+
+
+def _asked_once_in_time(run, seconds):
+    history = run.history()
+    started, asked = calls(history, "startReplicationTask"), calls(history, "describeReplicationTasks")
+    if not started or not asked:
+        missing = "startReplicationTask" if not started else "describeReplicationTasks"
+        raise run.not_yet(f"It never called {missing}.", "It starts the task, waits, and asks once how it stands.")
+    if len(asked) > 1:
+        raise run.not_yet(f"It asked {len(asked)} times.", "One poll; the loop comes in the next task.")
+    waited = asked[0] - started[0]
+    if not seconds - 0.1 < waited < seconds + 0.9:
+        raise run.not_yet(
+            f"With PollSeconds {seconds} in its input it waited {waited:.1f} s before it asked.",
+            "It waits as long as the execution's input says.",
+        )
+
+
+def _small_outputs(run):
+    for name, size in run.history().output_sizes().items():
+        if size > MOST_BYTES:
+            raise NotYet(
+                f"The state {name!r} gave out {size:,} bytes.",
+                f"No state's output over {MOST_BYTES:,} bytes: keep only what the next state needs.",
+            )
+
+
+def _stop_by_hand(migration, run):
+    """Stop the migration as a person would, once it runs."""
+    if until(lambda: migration.describe()["Status"] == "running" or run.look(), 3):
+        if migration.describe()["Status"] == "running":
+            migration.stop()
+
+
+def _judge_endings(runs, made):
+    finishes = runs["finishes"]
+    if finishes.status != "SUCCEEDED":
+        raise finishes.not_yet(
+            f"The execution of a migration that finished {finishes.in_words()}.", "It ends SUCCEEDED."
+        )
+    cases = {
+        "fails": "a migration that failed",
+        "is-stopped": "a migration that somebody stopped",
+        "sets-aside": "a migration that finished without one of its tables",
+    }
+    for case, what in cases.items():
+        run = runs[case]
+        if run.status == "RUNNING" or run.status == "TIMED_OUT":
+            raise run.not_yet(f"The execution of {what} {run.in_words()}.", "It ends FAILED soon after the migration.")
+        if run.status != "FAILED":
+            said = made[case].describe()
+            tables = said["ReplicationTaskStats"]["TablesErrored"]
+            raise run.not_yet(
+                f"The execution of {what} {run.in_words()}. DMS said: Status {said['Status']}, "
+                f"{said.get('StopReason', 'no StopReason')}, TablesErrored {tables}.",
+                "It ends FAILED: 'stopped' alone is not success.",
+            )
+        if not run.outcome.get("error") or not run.outcome.get("cause"):
+            raise run.not_yet(f"The execution of {what} {run.in_words()}.", "An error and a cause.")
+        if run.outcome["error"].startswith("States."):
+            raise run.not_yet(
+                f"The execution of {what} {run.in_words()}.", "It ends by a decision of yours, not by a fault in a state."
+            )
+    message = made["fails"].describe()["LastFailureMessage"]
+    if message not in runs["fails"].outcome["cause"]:
+        raise runs["fails"].not_yet(
+            f"The cause is {_short(runs['fails'].outcome['cause'])}.", "A cause that contains DMS's LastFailureMessage."
+        )
+
+
+def _judge_goes_on(run):
+    if run.status != "RUNNING":
+        raise run.not_yet(f"While the migration still ran, the execution {run.in_words()}.", "It goes on asking.")
+    if len(_polls(run)) < 2:
+        raise run.not_yet("While the migration ran, it did not ask a second time.", "A loop: wait, ask, choose, wait ...")
+
+
+def _judge_bound(machine, run):
+    timeout = definition(machine).get("TimeoutSeconds", math.inf)
+    if timeout <= LONGEST_TIMEOUT:
+        return
+    until_ended([run], 4)
+    if run.status == "SUCCEEDED":
+        raise run.not_yet("After MaxPolls polls of a migration that still ran it ended SUCCEEDED.", "It ends FAILED.")
+    if run.status == "RUNNING":
+        raise run.not_yet(
+            f"With MaxPolls 2 in its input it had asked {len(_polls(run))} times and was still running, and the state "
+            "machine has no TimeoutSeconds of a week or less.",
+            "A loop that cannot run for ever.",
+        )
+
+
+def _a_run_of_the_loop(lab):
+    try:
+        machine = state_machine(lab, "loop")
+    except NotAttempted:
+        raise NotAttempted(
+            "Its numbers are those of your loop, and there is no "
+            f"{lab.name('loop')} yet: do task 3 first (after three tries lab.solution(3) shows one)."
+        ) from None
+    made = migrations(lab, {"4": {"rows": 250, "rows_per_second": 100}})["4"]
+    run = Run(machine, _input(made))
+    until_ended([run], 6)
+    if run.status != "SUCCEEDED" or len(_polls(run)) < 2:
+        raise run.not_yet(f"An execution of {lab.name('loop')} {run.in_words()}.", "A loop that passes task 3.")
+    return run
+
+
+def _shape(history):
+    """What happens once and what in each pass of a loop: ((transitions, events), (transitions, events))."""
+    first, second, *_ = polls = [event["id"] for event in scheduled(history, "describeReplicationTasks")]
+    entered = [event["id"] for event in history.events if event["type"].endswith("StateEntered")]
+    each = (sum(first < entry <= second for entry in entered), second - first)
+    once = (history.transitions - len(polls) * each[0], len(history) - len(polls) * each[1])
+    return once, each
+
+
+def _judge_prediction(predicted, about, expected, each):
+    call = "predict({}, {})".format(*about)
+    try:
+        transitions, events, usd = (float(number) for number in predicted)
+    except (TypeError, ValueError):
+        raise NotYet(
+            f"{call} gives {_short(predicted)}.", "Three numbers: state transitions, history events, USD."
+        ) from None
+    for what, number, wanted, one_pass in (
+        ("state transitions", transitions, expected[0], each[0]),
+        ("history events", events, expected[1], each[1]),
+    ):
+        if abs(number - wanted) > one_pass:
+            raise NotYet(
+                f"{call} predicts {number:,.0f} {what}. Your loop makes {one_pass} in each pass.",
+                f"The number of {what} of such an execution, within one pass.",
+            )
+    if not math.isclose(usd, transitions * PRICE_PER_TRANSITION, rel_tol=0.01):
+        raise NotYet(
+            f"{call} predicts {transitions:,.0f} state transitions and {usd:.6g} USD.",
+            "USD 0.025 for 1,000 state transitions.",
+        )
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+_WORKED = ("TaskScheduled", "TaskStarted", "TaskSucceeded")
+_RETRIED = ("TaskScheduled", "TaskStarted", "TaskFailed")
+
+
+def _history(*kinds):
+    """A history of these event types, numbered as Step Functions does."""
+    kinds = ["ExecutionStarted", *kinds, "ExecutionSucceeded"]
+    return [{"id": number, "previousEventId": number - 1, "type": kind} for number, kind in enumerate(kinds, start=1)]
+
+
+# Histories and what AWS bills for them.
+COUNTED = {
+    "one Task state": (_history("TaskStateEntered", *_WORKED, "TaskStateExited"), 1),
+    "a Wait and a Task state": (
+        _history("WaitStateEntered", "WaitStateExited", "TaskStateEntered", *_WORKED, "TaskStateExited"),
+        2,
+    ),
+    "a Task state that was retried twice": (
+        _history("TaskStateEntered", *_RETRIED, *_RETRIED, *_WORKED, "TaskStateExited"),
+        3,
+    ),
+    "a Lambda function that was retried once": (
+        _history(
+            "TaskStateEntered",
+            *("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionFailed"),
+            *("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded"),
+            "TaskStateExited",
+        ),
+        2,
+    ),
+}
