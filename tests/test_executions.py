@@ -1,0 +1,229 @@
+"""Histories of real executions: which states were visited when, what is billed; and waiting for an end."""
+
+import _thread
+import itertools
+import threading
+import time
+
+import pytest
+
+from workshop import deploy, executions
+from workshop.executions import History
+from workshop.names import name
+
+pytestmark = pytest.mark.usefixtures("account")
+
+NO_TABLE = {  # fails, with DynamoDb.ResourceNotFoundException
+    "Type": "Task",
+    "Resource": "arn:aws:states:::aws-sdk:dynamodb:describeTable",
+    "Parameters": {"TableName": "no-such-table"},
+}
+MAY_DESCRIBE = {"dynamodb:DescribeTable": "*", "dynamodb:ListTables": "*"}
+LIST_TABLES = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:listTables", "ResultPath": "$.tables"}
+DONE = {"Type": "Succeed"}
+
+
+def flow(**states):
+    """A flow through these states, each leading to the next, the last one to the end; a Choice says itself where."""
+    following = itertools.chain(list(states)[1:], [None])
+    for (this, state), next_state in zip([*states.items()], following, strict=True):
+        if state["Type"] not in ("Choice", "Fail", "Succeed"):
+            states[this] = {**state, **({"Next": next_state} if next_state else {"End": True})}
+    return {"StartAt": next(iter(states)), "States": states}
+
+
+@pytest.fixture
+def start(aws):
+    """A function that deploys a definition and starts an execution of it; gives the execution's ARN."""
+
+    def start(thing, definition, input="{}", permissions=MAY_DESCRIBE):
+        machine = deploy.state_machine(name("01", thing), definition, permissions=permissions)
+        return aws("stepfunctions").start_execution(stateMachineArn=machine, input=input)["executionArn"]
+
+    return start
+
+
+@pytest.fixture
+def run(start):
+    """A function that runs a definition to its end; gives the History."""
+
+    def run(*arguments, **options):
+        execution = start(*arguments, **options)
+        executions.wait(execution, timeout=20)
+        return History.of(execution)
+
+    return run
+
+
+def counting_loop(passes):
+    """Wait -> Poll -> Choice, so many times."""
+    count = {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}}
+    choice = {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericLessThan": passes, "Next": "Wait"}]}
+    wait = {"Type": "Wait", "Seconds": 0}
+    return flow(Wait=wait, Poll=LIST_TABLES, Count=count, Decide={**choice, "Default": "Done"}, Done=DONE)
+
+
+def test_a_polling_loop(run):
+    history = run("loop", counting_loop(3), input='{"n": 0}')
+    assert history.status == "SUCCEEDED"
+    assert [visit.name for visit in history.states()] == ["Wait", "Poll", "Count", "Decide"] * 3 + ["Done"]
+    assert [visit.type for visit in history.states()[:4]] == ["Wait", "Task", "Pass", "Choice"]
+    assert history.transitions == 13
+    assert executions.price(history.transitions) == pytest.approx(0.000325)
+    assert len(history) == 3 * (2 + 5 + 2 + 2) + 2 + 2
+    times = [moment for visit in history.states() for moment in (visit.entered, visit.left)]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] <= history.seconds
+    assert all(visit.attempts == 1 and visit.error is None and visit.parent is None for visit in history.states())
+
+
+def test_retries_are_billed_and_a_caught_error_is_seen(run):
+    retried = {
+        **NO_TABLE,
+        "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 2}],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Done"}],
+    }
+    history = run("retried", flow(Try=retried, Done=DONE))
+    tried, done = history.states()
+    assert (tried.attempts, tried.error) == (3, "DynamoDb.ResourceNotFoundException")
+    assert tried.left - tried.entered > 1.99
+    assert (done.attempts, done.error) == (1, None)
+    assert history.transitions == 4
+    assert history.status == "SUCCEEDED"
+
+
+def test_a_function_that_is_tried_again(run):
+    function = deploy.function(
+        name("01", "raises"), "def lambda_handler(event, context):\n    raise ValueError('no')\n"
+    )
+    retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 1}]
+    call = {"Type": "Task", "Resource": function, "Retry": retry}
+    history = run("function", flow(Call=call), permissions={"lambda:InvokeFunction": function})
+    (visit,) = history.states()
+    assert visit.attempts == history.transitions == 2
+    assert visit.error
+    assert "you-01-raises {}" in str(history)
+
+
+def test_branches_and_items_belong_to_their_parents(run):
+    item = flow(Each={"Type": "Pass"}, Look=LIST_TABLES | {"Parameters": {}, "ResultPath": None})
+    definition = flow(
+        Both={
+            "Type": "Parallel",
+            "ResultPath": "$.both",
+            "Branches": [
+                flow(Left={"Type": "Wait", "Seconds": 1}),
+                flow(Right={"Type": "Pass"}, More={"Type": "Pass"}),
+            ],
+        },
+        Every={"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": item},
+        Done=DONE,
+    )
+    history = run("nested", definition, input='{"items": [1, 2]}')
+    assert history.status == "SUCCEEDED"
+    parents = [(visit.name, visit.parent and visit.parent.name) for visit in history.states()]
+    assert sorted(parents, key=str) == sorted(
+        [("Both", None), ("Left", "Both"), ("Right", "Both"), ("More", "Both"), ("Every", None), ("Done", None)]
+        + [("Each", "Every"), ("Look", "Every")] * 2,
+        key=str,
+    )
+    by_name = {visit.name: visit for visit in history.states()}
+    assert by_name["Left"].left - by_name["Left"].entered > 0.99
+    assert by_name["Right"].left < by_name["Left"].left <= by_name["Both"].left
+    assert history.transitions == 10
+
+
+def test_a_branch_that_fails(run):
+    branches = [flow(Broken=NO_TABLE), flow(Slow={"Type": "Wait", "Seconds": 30})]
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Done"}]
+    history = run("broken-branch", flow(Both={"Type": "Parallel", "Branches": branches, "Catch": catch}, Done=DONE))
+    by_name = {visit.name: visit for visit in history.states()}
+    assert history.status == "SUCCEEDED"
+    assert by_name["Broken"].error == by_name["Both"].error == "DynamoDb.ResourceNotFoundException"
+    assert by_name["Slow"].error is None
+    assert by_name["Broken"].left == by_name["Slow"].left == by_name["Both"].left < 5
+
+
+def test_endings(start, run, aws, capsys):
+    failed = run("failed", flow(Stop={"Type": "Fail", "Error": "Migration.Failed", "Cause": "no file"}))
+    assert capsys.readouterr().out == "FAILED: Migration.Failed: no file\n"
+    assert failed.status == "FAILED"
+    assert failed.states()[0].left == failed.seconds
+    assert failed.states()[0].type == "Fail"
+
+    assert run("timed-out", {"TimeoutSeconds": 1, **flow(Long={"Type": "Wait", "Seconds": 30})}).status == "TIMED_OUT"
+    assert capsys.readouterr().out == "TIMED_OUT\n"
+
+    execution = start("aborted", flow(Long={"Type": "Wait", "Seconds": 30}))
+    aws("stepfunctions").stop_execution(executionArn=execution, error="Lab", cause="enough")
+    assert executions.wait(execution)["status"] == "ABORTED"
+    assert capsys.readouterr().out == "ABORTED: Lab: enough\n"
+    assert History.of(execution).status == "ABORTED"
+
+
+def test_an_uncaught_error_is_its_states(run):
+    history = run("uncaught", flow(Try=NO_TABLE, Done=DONE))
+    (visit,) = history.states()
+    assert (history.status, visit.error) == ("FAILED", "DynamoDb.ResourceNotFoundException")
+    assert visit.left == history.seconds
+
+
+def test_while_it_runs(start, aws, capsys):
+    execution = start("running", flow(Long={"Type": "Wait", "Seconds": 30}))
+    watched = executions.wait(execution, timeout=0)
+    assert watched["status"] == "RUNNING"
+    assert capsys.readouterr().out == "RUNNING: watched for 0 s; the execution goes on.\n"
+    until = time.monotonic() + 5
+    while not History.of(execution).states() and time.monotonic() < until:
+        pass
+    history = History.of(execution)
+    assert history.status == "RUNNING"
+    assert history.states()[0].left is None
+    assert history.output_sizes() == {}
+    aws("stepfunctions").stop_execution(executionArn=execution)
+
+
+def test_an_interrupt_stops_the_watching_only(start, aws):
+    execution = start("interrupted", flow(Long={"Type": "Wait", "Seconds": 30}))
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    with pytest.raises(executions.StoppedWatching) as interrupt:
+        executions.wait(execution)
+    assert interrupt.value._render_traceback_() == ["You stopped watching; the execution goes on."]
+    assert aws("stepfunctions").describe_execution(executionArn=execution)["status"] == "RUNNING"
+    aws("stepfunctions").stop_execution(executionArn=execution)
+
+
+def test_output_sizes_are_bytes_as_aws_counts_them(run):
+    history = run("sizes", flow(Small={"Type": "Pass", "Result": "a"}, Large={"Type": "Pass", "Result": "ü" * 100}))
+    assert history.output_sizes() == {"Small": 3, "Large": 202}
+
+
+def test_a_history_of_several_pages(run):
+    history = run("long", counting_loop(100), input='{"n": 0}')
+    assert len(history) == 100 * 11 + 4
+    assert history.transitions == 401
+    table = history._repr_html_()
+    assert table.count("<tr>") == 62  # the head, 30 first, one for those left out, 30 last
+    assert "1,044 more events" in table
+    assert str(history).count("\n") == len(history) + 1
+
+
+def test_the_table(run):
+    history = run("table", flow(Say={"Type": "Pass", "Result": "<b>" + "x" * 500}, Try=NO_TABLE))
+    text = str(history).splitlines()
+    assert text[0] == "you-01-table: FAILED, 2 state transitions, 8 events"
+    assert text[1].split() == ["Id", "Seconds", "Event", "State", "Detail"]
+    started, *states, ended = [line.split()[2] for line in text[2:]]
+    assert (started, ended) == ("ExecutionStarted", "ExecutionFailed")
+    assert states == [
+        *("PassStateEntered", "PassStateExited"),
+        *("TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskFailed"),
+    ]
+    assert max(map(len, text)) < 200
+    assert "aws-sdk:dynamodb:describeTable" in text[6]
+    assert "DynamoDb.ResourceNotFoundException: " in text[8]
+    html = history._repr_html_()
+    assert "<b>" not in html
+    assert "&lt;b&gt;" in html
+    assert repr(history) == f"<History of {text[0]}>"
