@@ -49,13 +49,18 @@ class Role:
         }
         return verdicts == {"Allow"}
 
-    def require(self, action, resource):
-        """Raise AccessDenied unless the role's policies (and a bucket's own policy) allow the action."""
+    def require(self, action, resource, **keys):
+        """Raise AccessDenied unless the role's policies (and a bucket's own policy) allow the action.
+
+        keys: values of condition keys of the service, such as {"s3:prefix": "data/"}.
+        """
         from ministack.core import iam_actions, iam_evaluator
         from ministack.services import iam
 
         principal = f"arn:aws:sts::{self.account}:assumed-role/{self.name}/{SESSION}"
-        context = iam_evaluator.EvalContext(principal, "AssumedRole", self.account, action, resource, self.region)
+        context = iam_evaluator.EvalContext(
+            principal, "AssumedRole", self.account, action, resource, self.region, service_context=keys
+        )
         limits = iam_evaluator._permissions_boundary(iam._roles, self.name, self.account)
         policies = iam_evaluator._gather_role_policies(self.name, self.account)
         result = iam_evaluator.evaluate(context, policies, *limits)
@@ -80,7 +85,7 @@ class Bucket:
 
     async def files(self, prefix):
         """[(key, size in bytes)] of the objects whose keys begin with `prefix`, in the order of their keys."""
-        self._role.require("s3:ListBucket", f"arn:aws:s3:::{self.name}")
+        self._role.require("s3:ListBucket", f"arn:aws:s3:::{self.name}", **{"s3:prefix": prefix})
         found, token = [], None
         while True:
             query = {"list-type": ["2"], "prefix": [prefix]} | ({"continuation-token": [token]} if token else {})

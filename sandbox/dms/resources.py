@@ -208,8 +208,8 @@ def _s3_settings(given):
         raise invalid_value("The sandbox reads CSV files that are not compressed")
     if given.get("CsvRowDelimiter", "\\n") not in ("\\n", "\n", "\\r\\n", "\r\n"):
         raise invalid_value("The sandbox reads CSV files whose rows end in \\n or \\r\\n")
-    if len(tables.delimiter(given)) != 1:
-        raise invalid_value("CsvDelimiter must be one character")
+    if len(tables.delimiter(given)) != 1 or tables.delimiter(given) in '"\r\n':
+        raise invalid_value("CsvDelimiter must be one character, and no quote or line end")
     if given.get("IgnoreHeaderRows", 0) not in (0, 1):
         raise invalid_value("IgnoreHeaderRows must be 0 or 1")
     try:
@@ -225,6 +225,14 @@ def modify_endpoint(parameters):
     if any(task.active for task in tasks_of(arn)):
         raise invalid_state(f"Endpoint {arn} is part of a replication task that is running. Stop the task first.")
     changes = {name: value for name, value in parameters.items() if name not in ("EndpointArn", "ExactSettings")}
+    same = {
+        "EndpointIdentifier": old["EndpointIdentifier"],
+        "EndpointType": old["EndpointType"].lower(),
+        "EngineName": old["EngineName"],
+    }
+    for fixed in ("EndpointType", "EngineName"):
+        if changes.get(fixed, same[fixed]) != same[fixed]:
+            raise invalid_value(f"The sandbox does not change the {fixed} of an endpoint")
     name = _SETTINGS[old["EngineName"]]
     # Settings are laid over the old ones, unless ExactSettings says that there shall be no others.
     own = {} if parameters.get("ExactSettings") and name in changes else dict(old[name])
@@ -236,11 +244,6 @@ def modify_endpoint(parameters):
         identifier(changes, "EndpointIdentifier", 255)
         others = {other: value for other, value in account.endpoints.items() if other != arn}
         _unused(changes["EndpointIdentifier"], others, "EndpointIdentifier", "Endpoint")
-    same = {
-        "EndpointIdentifier": old["EndpointIdentifier"],
-        "EndpointType": old["EndpointType"].lower(),
-        "EngineName": old["EngineName"],
-    }
     described = _endpoint(same | changes | {name: own})
     account.endpoints[arn] = described | {"EndpointArn": arn, "Status": "active"}
     forget_connections(arn)  # it must be tested again

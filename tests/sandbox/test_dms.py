@@ -454,6 +454,11 @@ WRITE = {"Effect": "Allow", "Action": ["dynamodb:PutItem", "dynamodb:DescribeTab
 @pytest.mark.parametrize(
     ("statements", "action", "resource"),
     [
+        (
+            [READ | {"Condition": {"StringLike": {"s3:prefix": "data-*"}}}, LIST, WRITE],
+            "s3:GetObject",  # the condition allows to list, but no key of it comes with reading
+            "arn:aws:s3:::",
+        ),
         ([{**READ, "Action": "s3:ListBucket"}, LIST, WRITE], "s3:GetObject", "arn:aws:s3:::"),
         ([READ, LIST, {**WRITE, "Action": "dynamodb:DescribeTable"}], "dynamodb:PutItem", "arn:aws:dynamodb:"),
         ([READ, LIST], "dynamodb:DescribeTable", "arn:aws:dynamodb:"),
@@ -876,6 +881,7 @@ def columns(**column):
         ({"S3Settings": {"BucketName": "some-bucket"}}, VALUE, "ExternalTableDefinition"),
         ({"S3Settings": {**S3, "DataFormat": "parquet"}}, VALUE, "reads CSV files"),
         ({"S3Settings": {**S3, "CsvDelimiter": "||"}}, VALUE, "one character"),
+        ({"S3Settings": {**S3, "CsvDelimiter": '"'}}, VALUE, "no quote"),
         ({"S3Settings": {**S3, "CsvRowDelimiter": ";"}}, VALUE, "rows end in"),
         ({"S3Settings": {**S3, "IgnoreHeaderRows": 2}}, VALUE, "0 or 1"),
         ({"S3Settings": {**S3, "ExternalTableDefinition": "{}"}}, VALUE, "no list of Tables"),
@@ -1107,6 +1113,8 @@ def test_endpoints_are_described_and_modified(migrations, dms):
     assert (settings["IgnoreHeaderRows"], settings["BucketName"]) == (1, migrations.bucket)
     code, _ = refused(dms.modify_endpoint, EndpointArn=source, ExactSettings=True, S3Settings={"IgnoreHeaderRows": 1})
     assert code == VALUE  # nothing else is kept then, so the bucket is missing
+    code, _ = refused(dms.modify_endpoint, EndpointArn=source, EngineName="dynamodb", EndpointType="target")
+    assert code == VALUE
 
 
 def test_a_resource_identifier_ends_the_arn(dms):
