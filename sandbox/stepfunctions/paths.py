@@ -236,8 +236,7 @@ class Scope:
             return self.read(path)
         except PathError as problem:
             raise PathError(
-                f"The JsonPath argument for the field '{path}' could not be found in the input "
-                f"'{self._source(path)}'"
+                f"The JsonPath argument for the field '{path}' could not be found in the input '{self._source(path)}'"
             ) from problem
 
     def _source(self, path):

@@ -111,7 +111,8 @@ def test_paths_that_find_nothing(one):
         "States.Runtime", "The JSONPath '$.x.y' " + missing.format("v.$"),
     )  # fmt: skip
     assert one({"Type": "Pass", "Parameters": {"v.$": "States.Format('{}', $.x)"}}, data) == (
-        "States.Runtime", "The JsonPath argument for the field '$.x' could not be found in the input '{\"a\":{\"b\":1}}'",
+        "States.Runtime",
+        "The JsonPath argument for the field '$.x' could not be found in the input '{\"a\":{\"b\":1}}'",
     )  # fmt: skip
     assert one({"Type": "Fail", "ErrorPath": "$.x"}, data) == (
         "States.Runtime", "The JSONPath '$.x' " + missing.format("ErrorPath"),
