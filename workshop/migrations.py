@@ -38,8 +38,9 @@ _COLUMNS = [
     {"ColumnName": "latitude", "ColumnType": "REAL8"},
     {"ColumnName": "longitude", "ColumnType": "REAL8"},
 ]
-_SOURCE_TABLE = {"schema-name": "travel", "table-name": "airports"}
-_FILE = "travel/airports/LOAD001.csv"
+_SCHEMA = "travel"
+# The source knows two tables of these columns, each a folder. The second is migrated only beside one that is set aside.
+_TABLE, _SECOND = "airports", "airports-added"
 
 # Leave the table as it is; by default DMS would replace it by one with 200 units of provisioned capacity, which costs.
 _SETTINGS = {"FullLoadSettings": {"TargetTablePrepMode": "DO_NOTHING"}}
@@ -89,8 +90,8 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None):
     rows_per_second: how fast the sandbox copies them; AWS is as fast as it is.
     fails: None, or how it will fail once started:
         "bad row"          a row late in the file has a latitude that is no number
-        "table set aside"  the same, but the task is set to put such a table aside and to go on (DMS's default), so it
-                           ends as if it had finished, with TablesErrored 1
+        "table set aside"  the same, but the task puts such a table aside (DMS's default) and goes on with a second,
+                           good one of one row: it ends as if it had finished, with TablesErrored 1
         "no file"          there is no file in the bucket
         "no table"         the DynamoDB table does not exist, and the migration may not create one
     """
@@ -118,7 +119,7 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None):
         TargetEndpointArn=endpoints[1],
         ReplicationInstanceArn=instance,
         MigrationType="full-load",
-        TableMappings=json.dumps(_mappings(table)),
+        TableMappings=json.dumps(_mappings(table, [_TABLE, _SECOND] if fails == "table set aside" else [_TABLE])),
         ReplicationTaskSettings=json.dumps(settings),
         Tags=[*deploy.tag_list(name), {"Key": "sandbox:rows-per-second", "Value": str(rows_per_second)}],
     )
@@ -179,14 +180,17 @@ def _bucket_with(name, lines, fails):
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=bucket, **where)
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": deploy.tag_list(name)})
+    file = f"{_SCHEMA}/{_TABLE}/LOAD001.csv"
     if fails == "no file":
-        s3.delete_object(Bucket=bucket, Key=_FILE)
+        s3.delete_object(Bucket=bucket, Key=file)
         return bucket
+    if fails == "table set aside":
+        s3.put_object(Bucket=bucket, Key=f"{_SCHEMA}/{_SECOND}/LOAD001.csv", Body=lines[0].encode())
     if fails in ("bad row", "table set aside"):
         late = len(lines) * 4 // 5
         *before, _, longitude = lines[late].split(",")
         lines[late] = ",".join([*before, "unknown", longitude])
-    s3.put_object(Bucket=bucket, Key=_FILE, Body="".join(lines).encode())
+    s3.put_object(Bucket=bucket, Key=file, Body="".join(lines).encode())
     return bucket
 
 
@@ -194,17 +198,20 @@ def _source(dms, name, bucket):
     """The ARN of the endpoint from which the rows come."""
     arn = f"arn:aws:s3:::{bucket}"
     role = deploy.role(f"{name}-source", "dms", {"s3:ListBucket": arn, "s3:GetObject": f"{arn}/*"})
-    table = {
-        "TableName": _SOURCE_TABLE["table-name"],
-        "TablePath": f"{_SOURCE_TABLE['schema-name']}/{_SOURCE_TABLE['table-name']}/",
-        "TableOwner": _SOURCE_TABLE["schema-name"],
-        "TableColumns": _COLUMNS,
-        "TableColumnsTotal": str(len(_COLUMNS)),
-    }
+    tables = [
+        {
+            "TableName": table,
+            "TablePath": f"{_SCHEMA}/{table}/",
+            "TableOwner": _SCHEMA,
+            "TableColumns": _COLUMNS,
+            "TableColumnsTotal": str(len(_COLUMNS)),
+        }
+        for table in (_TABLE, _SECOND)
+    ]
     settings = {
         "BucketName": bucket,
         "ServiceAccessRoleArn": role,
-        "ExternalTableDefinition": json.dumps({"TableCount": "1", "Tables": [table]}),
+        "ExternalTableDefinition": json.dumps({"TableCount": str(len(tables)), "Tables": tables}),
         "Rfc4180": True,
     }
     return _endpoint(dms, f"{name}-source", EndpointType="source", EngineName="s3", S3Settings=settings)
@@ -232,26 +239,27 @@ def _endpoint(dms, name, **settings):
     return found["Endpoints"][0]["EndpointArn"]
 
 
-def _mappings(table):
-    """Which rows go where: all of the source's table, as they are, to items of `table`."""
-    here = {"object-locator": _SOURCE_TABLE}
+def _mappings(target, sources):
+    """Which rows go where: all of these tables of the source, as they are, to items of one DynamoDB table.
+
+    https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.DynamoDB.html
+    """
     key = {
         "target-attribute-name": "iata",
         "attribute-type": "scalar",
         "attribute-sub-type": "string",
         "value": "${iata}",
     }
-    return {
-        "rules": [
-            {"rule-type": "selection", "rule-id": "1", "rule-name": "airports", "rule-action": "include", **here},
-            {
-                "rule-type": "object-mapping",
-                "rule-id": "2",
-                "rule-name": "to-dynamodb",
-                "rule-action": "map-record-to-record",
-                "target-table-name": table,
-                "mapping-parameters": {"partition-key-name": "iata", "attribute-mappings": [key]},
-                **here,
-            },
-        ]
+    to_items = {
+        "rule-type": "object-mapping",
+        "rule-action": "map-record-to-record",
+        "target-table-name": target,
+        "mapping-parameters": {"partition-key-name": "iata", "attribute-mappings": [key]},
     }
+    rules = []
+    for source in sources:
+        for rule in ({"rule-type": "selection", "rule-action": "include"}, to_items):
+            number = str(len(rules) + 1)
+            place = {"schema-name": _SCHEMA, "table-name": source}
+            rules.append({**rule, "rule-id": number, "rule-name": number, "object-locator": place})
+    return {"rules": rules}

@@ -1,0 +1,166 @@
+"""A migration in one call: it is ready, it does what it says, and it fails as it was asked to."""
+
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from workshop import deploy, migrations
+from workshop.names import name
+
+pytestmark = pytest.mark.usefixtures("account")
+
+ENDS = ("stopped", "failed")
+
+
+def until(migration, *statuses):
+    """What the migration says of itself once it has one of these statuses."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        described = migration.describe()
+        if described["Status"] in statuses:
+            return described
+        time.sleep(0.05)
+    raise AssertionError(f"still {described['Status']}")
+
+
+def test_it_brings_its_rows(aws):
+    migration = migrations.migration(name("01", "brings"), rows=250, rows_per_second=2000)
+    assert migration.describe()["Status"] == "ready"
+    assert "ReplicationTaskSettings" not in migration.describe()
+    assert migration.rows_arrived() == 0
+    migration.start()
+    described = until(migration, *ENDS)
+    assert described["StopReason"] == "Stop Reason FULL_LOAD_ONLY_FINISHED"
+    assert migration.rows == migration.rows_arrived() == 250
+    item = aws("dynamodb").get_item(TableName=migration.table, Key={"iata": {"S": "00M"}})["Item"]
+    assert item["name"] == {"S": "Thigpen"}
+    assert float(item["latitude"]["N"]) == pytest.approx(31.95376472)
+    assert repr(migration) == (
+        "<Migration you-01-brings: 250 rows from you-01-brings-111122223333 in S3 "
+        "to you-01-brings-airports in DynamoDB>"
+    )
+    with pytest.raises(ClientError, match="valid only for tasks running for the first time"):
+        migration.start()
+    migration.start("reload-target")
+    assert until(migration, *ENDS)["Status"] == "stopped"
+    assert migration.rows_arrived() == 250
+
+
+def test_all_airports_by_default():
+    migration = migrations.migration(name("01", "all"), rows_per_second=100_000)
+    assert migration.rows == 3376
+    migration.start()
+    until(migration, *ENDS)
+    assert migration.rows_arrived() == 3376
+
+
+def test_the_rate_is_kept():
+    migration = migrations.migration(name("01", "slow"), rows_per_second=20)
+    migration.start()
+    began = time.monotonic()
+    until(migration, "running")
+    while migration.rows_arrived() < 10:
+        assert time.monotonic() - began < 20
+    assert time.monotonic() - began > 0.4  # ten rows at 20 a second
+
+
+def test_a_second_one_of_that_name_takes_the_place_of_the_first(aws):
+    first = migrations.migration(name("01", "again"), rows=300, rows_per_second=50)
+    first.start()  # and it is not waited for
+    second = migrations.migration(name("01", "again"), rows=20, rows_per_second=1000)
+    assert second.describe()["Status"] == "ready"
+    assert second.arn != first.arn
+    assert second.rows_arrived() == 0
+    with pytest.raises(ClientError, match="ResourceNotFoundFault"):
+        first.describe()
+    second.start()
+    until(second, *ENDS)
+    assert second.rows_arrived() == 20
+
+
+@pytest.mark.parametrize(
+    ("fails", "message", "arrived"),
+    [
+        ("bad row", "line 81, column latitude: 'unknown' is not a REAL8", 80),
+        ("no file", "there is no file s3://you-01-fails-111122223333/travel/airports/", 0),
+        ("no table", "The target table 'you-01-fails-airports' does not exist", None),
+    ],
+)
+def test_it_fails_as_asked(aws, fails, message, arrived):
+    migration = migrations.migration(name("01", "fails"), rows=100, rows_per_second=2000, fails=fails)
+    migration.start()
+    described = until(migration, *ENDS)
+    assert described["Status"] == "failed"
+    assert message in described["LastFailureMessage"]
+    if arrived is None:
+        assert migration.table not in aws("dynamodb").list_tables()["TableNames"]
+    else:
+        assert migration.rows_arrived() == arrived
+
+
+def test_a_table_set_aside_looks_finished_but_for_its_errors():
+    migration = migrations.migration(name("01", "aside"), rows=50, rows_per_second=2000, fails="table set aside")
+    migration.start()
+    described = until(migration, *ENDS)
+    assert described["StopReason"] == "Stop Reason FULL_LOAD_ONLY_FINISHED"
+    assert described["ReplicationTaskStats"]["TablesErrored"] == 1
+    assert migration.rows_arrived() == 40
+
+
+def test_it_can_be_stopped():
+    migration = migrations.migration(name("01", "stopped"), rows_per_second=10)
+    migration.start()
+    until(migration, "running")
+    migration.stop()
+    assert until(migration, *ENDS)["StopReason"] == "Stop Reason NORMAL"
+    assert migration.rows_arrived() < migration.rows
+
+
+def test_after_a_failure_the_same_name_can_succeed():
+    for fails, status in (("no table", "failed"), ("no file", "failed"), (None, "stopped")):
+        migration = migrations.migration(name("01", "recovers"), rows=50, rows_per_second=2000, fails=fails)
+        migration.start()
+        assert until(migration, *ENDS)["Status"] == status
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"rows": 0}, "rows is 0, but it must be from 1 to 3,376, or None for all."),
+        ({"rows": 3377}, "rows is 3377, but"),
+        ({"fails": "badly"}, "fails is 'badly'; it may be None, 'bad row', 'table set aside', 'no file', 'no table'."),
+    ],
+)
+def test_what_cannot_be_asked_for(options, sentence):
+    with pytest.raises(ValueError) as error:
+        migrations.migration(name("01", "never"), **options)
+    assert sentence in str(error.value)
+
+
+def test_roles_may_do_no_more_than_they_need(aws):
+    migration = migrations.migration(name("01", "roles"), rows=10)
+    allowed = {
+        role: {
+            statement["Action"]: statement["Resource"]
+            for statement in aws("iam").get_role_policy(RoleName=f"you-01-roles-{role}", PolicyName="permissions")[
+                "PolicyDocument"
+            ]["Statement"]
+        }
+        for role in ("source", "target")
+    }
+    bucket = f"arn:aws:s3:::{migration.bucket}"
+    assert allowed["source"] == {"s3:ListBucket": bucket, "s3:GetObject": f"{bucket}/*"}
+    table = deploy.arn("dynamodb", f"table/{migration.table}")
+    assert table in allowed["target"]["dynamodb:PutItem"]
+    assert table not in allowed["target"]["dynamodb:CreateTable"]
+    assert [action for action, resource in allowed["target"].items() if resource == "*"] == ["dynamodb:ListTables"]
+
+
+def test_a_task_that_runs_can_be_deleted():
+    migration = migrations.migration(name("01", "deleted"), rows_per_second=10)
+    migration.start()
+    migrations.delete_task(migration.arn)
+    with pytest.raises(ClientError, match="ResourceNotFoundFault"):
+        migration.describe()
+    migrations.delete_task(migration.arn)
