@@ -83,7 +83,7 @@ class Migration:
         return f"<Migration {self.name}: {self.rows:,} rows from {self.bucket} in S3 to {self.table} in DynamoDB>"
 
 
-def migration(name, *, rows=None, rows_per_second=300, fails=None):
+def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None):
     """A new Migration of that name, ready to be started; an older one of that name is stopped and deleted.
 
     rows: how many of the 3,376 airports; None for all.
@@ -94,6 +94,8 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None):
                            good one of one row: it ends as if it had finished, with TablesErrored 1
         "no file"          there is no file in the bucket
         "no table"         the DynamoDB table does not exist, and the migration may not create one
+    settings: task settings beside those that are set here, a dict.
+        https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Tasks.CustomizingTasks.TaskSettings.html
     """
     airports = AIRPORTS.read_text(encoding="utf-8").splitlines(keepends=True)
     rows = len(airports) if rows is None else rows
@@ -110,7 +112,7 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None):
     endpoints = [_source(dms, name, bucket), _target(dms, name, table)]
     for endpoint in endpoints:
         deploy.patiently(dms.test_connection, ReplicationInstanceArn=instance, EndpointArn=endpoint)
-    settings = _SETTINGS if fails == "table set aside" else {**_SETTINGS, **_STOP_AT_ERRORS}
+    settings = {**_SETTINGS, **({} if fails == "table set aside" else _STOP_AT_ERRORS), **(settings or {})}
     for endpoint in endpoints:  # DMS starts a task only once both connections were tested
         deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": [endpoint]}])
     task = dms.create_replication_task(

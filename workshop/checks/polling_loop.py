@@ -47,7 +47,8 @@ TASKS = {
             "(JSONPath).",
             "describeReplicationTasks tells about every task of the account unless Filters names one: "
             '{"Name": "replication-task-arn", "Values": [...]}. And most of its answer is settings that nobody asked '
-            "for: WithoutSettings leaves them out.",
+            "for: WithoutSettings leaves them out. The answer to the start has them too; an Output of that state can "
+            "leave them behind.",
         ),
     ),
     3: Task(
