@@ -2,7 +2,7 @@
 
 MiniStack keeps the state machines, versions, aliases, tags and activities, calls the other services and evaluates
 JSONata; this package runs the executions (`executions`, `states`, `choices`, `tasks` with `integrations`, `data` with
-`paths`), writes their history and answers the calls about them (`api`).
+`paths`), writes their history, answers the calls about them (`api`) and refuses definitions (`definitions`).
 """
 
 _loaded = False
@@ -31,6 +31,9 @@ def _put_over(engine):
     global _loaded
     from . import api, tasks
 
+    engine._create_state_machine = api.create_state_machine
+    engine._update_state_machine = api.update_state_machine
+    engine._validate_state_machine_definition = api.validate_state_machine_definition
     engine._start_execution = api.start_execution
     engine._start_sync_execution = api.start_sync_execution
     engine._stop_execution = api.stop_execution

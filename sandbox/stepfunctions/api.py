@@ -1,18 +1,70 @@
-"""The calls about executions, in MiniStack's handler form: a dict of the request in, a response triple out."""
+"""The calls about state machines and executions.
+
+In the form of MiniStack's handlers: a dict of the request in, a triple of status, headers and body out.
+"""
 
 import contextvars
 import json
+import re
 import threading
 
 from ministack.services import stepfunctions as engine
 
-from . import states, tasks
+from . import definitions, states, tasks
 from .errors import MAX_DATA_BYTES, json_problem
 from .executions import Execution, Flow, running
+
+# State machines
+
+
+def create_state_machine(data):
+    """CreateStateMachine, by MiniStack once name and definition are found right."""
+    return _invalid_name(data.get("name")) or _invalid_definition(data, data.get("type")) or _engine_create(data)
+
+
+def update_state_machine(data):
+    """UpdateStateMachine, by MiniStack once the definition is found right."""
+    machine = engine._state_machines.get(data.get("stateMachineArn"))
+    if machine is None:
+        return _no_machine(data.get("stateMachineArn"))
+    problem = _invalid_definition(data, machine["type"]) if "definition" in data else None
+    return problem or _engine_update(data)
+
+
+def validate_state_machine_definition(data):
+    """ValidateStateMachineDefinition: `definition`, and perhaps `type`, `maxResults` (at most 100; 0 means 100)."""
+    limit = data.get("maxResults") or 100
+    if not isinstance(limit, int) or not 0 < limit <= 100:
+        return _error("ValidationException", "maxResults must be between 0 and 100")
+    found = definitions.diagnose(data.get("definition", ""), data.get("type") == "EXPRESS")
+    return engine.json_response({
+        "result": "FAIL" if found else "OK", "diagnostics": found[:limit], "truncated": len(found) > limit,
+    })  # fmt: skip
+
+
+def _invalid_definition(data, kind):
+    found = definitions.diagnose(data.get("definition", ""), kind == "EXPRESS")
+    if not found:
+        return None
+    said = ", ".join(f"{d['code']}: {d['message']} at {d.get('location', 'null')}" for d in found)
+    return _error("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
+
+
+def _invalid_name(name):
+    if isinstance(name, str) and re.fullmatch(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}", name):
+        return None
+    return _error("InvalidName", f"Invalid Name: '{name}'")
+
+
+# Executions
 
 
 def _error(code, message):
     return engine.error_response_json(code, message, 400)
+
+
+def _no_machine(arn):
+    return _error("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
 
 
 def _no_execution(arn):
@@ -57,7 +109,7 @@ def _begin(data, sync=False):
     wanted = data.get("stateMachineArn", "")
     base = engine._resolve_state_machine_arn(wanted)
     if base is None:
-        return None, _error("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{wanted}'")
+        return None, _no_machine(wanted)
     machine = engine._state_machines[base]
     version = engine._execution_version_arn(wanted)
     source = engine._state_machine_versions.get(version) or machine
@@ -72,6 +124,8 @@ def _begin(data, sync=False):
         )
         return None, _error("ValidationException", message)
     name = data.get("name") or engine.new_uuid()
+    if problem := _invalid_name(name):
+        return None, problem
     arn = f"arn:aws:states:{engine.get_region()}:{engine.get_account_id()}:execution:{machine['name']}:{name}"
     if earlier := engine._executions.get(arn):
         if earlier["status"] == "RUNNING" and earlier["input"] == text:
@@ -158,5 +212,7 @@ async def get_activity_task(data):
     return status, headers, body
 
 
+_engine_create = engine._create_state_machine
+_engine_update = engine._update_state_machine
 _engine_get_activity_task = engine._get_activity_task
 _engine_get_execution_history = engine._get_execution_history

@@ -42,15 +42,13 @@ def together(machines):
     def run(cases, **definition):
         branches = []
         for number, (state, data) in enumerate(cases):
-            given = {"Type": "Pass", "Next": f"S{number}", "Parameters" if isinstance(data, dict) else "Result": data}
-            if definition.get("QueryLanguage") == "JSONata":
-                given = {"Type": "Pass", "Output": data, "Next": f"S{number}"}
+            given = {"Type": "Pass", "Next": f"S{number}", "Result": data}
             state = ending(state)
-            catch = [{"ErrorEquals": ["States.ALL"], "Next": "C"}]
-            inner = {"StartAt": "I", "States": {"I": given, f"S{number}": state}}
-            branches.append({"StartAt": "P", "States": {
-                "P": {"Type": "Parallel", "Branches": [inner], "End": True, "Catch": catch},
-                "C": {"Type": "Pass", "End": True}}})  # fmt: skip
+            catch = [{"ErrorEquals": ["States.ALL"], "Next": f"C{number}"}]
+            inner = {"StartAt": f"I{number}", "States": {f"I{number}": given, f"S{number}": state}}
+            branches.append({"StartAt": f"P{number}", "States": {
+                f"P{number}": {"Type": "Parallel", "Branches": [inner], "End": True, "Catch": catch},
+                f"C{number}": {"Type": "Pass", "End": True}}})  # fmt: skip
         run = machines.run({"P": {"Type": "Parallel", "Branches": branches, "End": True}}, **definition)
         assert run["status"] == "SUCCEEDED", run
         return [result[0] if isinstance(result, list) else result for result in json.loads(run["output"])]
@@ -187,10 +185,12 @@ def choice(rule):
 def run_choices(together, cases):
     """Whether the one rule of each Choice held."""
     wrapped = []
-    for state, data in cases:
-        inner = {"StartAt": "C", "States": {
-            "C": state, "Yes": {"Type": "Pass", "Result": True, "End": True},
-            "No": {"Type": "Pass", "Result": False, "End": True}}}  # fmt: skip
+    for number, (state, data) in enumerate(cases):
+        yes, no = f"Yes{number}", f"No{number}"
+        state = {**state, "Choices": [{**state["Choices"][0], "Next": yes}], "Default": no}
+        inner = {"StartAt": f"Choice{number}", "States": {
+            f"Choice{number}": state, yes: {"Type": "Pass", "Result": True, "End": True},
+            no: {"Type": "Pass", "Result": False, "End": True}}}  # fmt: skip
         wrapped.append(({"Type": "Parallel", "Branches": [inner]}, data))
     return [result[0] for result in together(wrapped)]
 

@@ -34,8 +34,8 @@ def test_stop_ends_a_wait_at_once(machines):
 
 
 def test_stop_reaches_branches_and_retries(machines):
-    branch = {"StartAt": "W", "States": WAIT}
-    inside = machines.start({"P": {"Type": "Parallel", "Branches": [branch, branch], "End": True}})
+    branches = [{"StartAt": name, "States": {name: WAIT["W"]}} for name in ("A", "B")]
+    inside = machines.start({"P": {"Type": "Parallel", "Branches": branches, "End": True}})
     task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "missing"},
             "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 600}], "End": True}  # fmt: skip
     retrying = machines.start({"T": task})
@@ -201,9 +201,12 @@ def test_versions_and_aliases_run_their_own_definition(machines):
     for arn, expected in ((version, "1"), (machine, "2")):
         run = machines.finish(machines.client.start_execution(stateMachineArn=arn)["executionArn"])
         assert (run["output"], run["stateMachineArn"]) == (expected, machine)
-    assert machines.finish(machines.client.start_execution(stateMachineArn=version)["executionArn"])[
-        "stateMachineVersionArn"
-    ] == version
+    assert (
+        machines.finish(machines.client.start_execution(stateMachineArn=version)["executionArn"])[
+            "stateMachineVersionArn"
+        ]
+        == version
+    )
 
 
 def test_nested_execution(machines):
