@@ -191,7 +191,8 @@ class _Check:
                 self.state(state, place)
             else:
                 self.report("Expected value of type [OBJECT]", place)
-        self.transitions(machine, states, at)
+        if "StartAt" in machine:
+            self.transitions(machine, states, at)
 
     def state(self, state, at):
         kind = state.get("Type")
