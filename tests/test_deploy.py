@@ -4,6 +4,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
+from flows import LIST_TABLES, flow, run
 
 from workshop import deploy
 from workshop.names import name
@@ -128,18 +129,10 @@ def test_state_machine_is_replaced_in_place(aws):
     ]
 
 
-def test_state_machine_may_do_what_is_named_and_nothing_else(aws):
-    list_tables = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:listTables", "End": True}
-    definition = {"StartAt": "List", "States": {"List": list_tables}}
+def test_state_machine_may_do_what_is_named_and_nothing_else():
+    definition = flow(List=LIST_TABLES)
     for permissions, status in ((None, "FAILED"), ({"dynamodb:ListTables": "*"}, "SUCCEEDED"), (None, "FAILED")):
-        machine = deploy.state_machine(name("01", "lister"), definition, permissions=permissions)
-        assert ended(aws, machine)["status"] == status
-
-
-def ended(aws, machine):
-    from workshop import executions
-
-    return executions.wait(aws("stepfunctions").start_execution(stateMachineArn=machine)["executionArn"])
+        assert run("lister", definition, permissions=permissions).status == status
 
 
 @pytest.mark.parametrize(
@@ -198,7 +191,10 @@ def test_table_is_empty_each_time(aws):
 
 def test_patience_with_aws():
     """A role that was just made is refused at first; other errors are not waited for."""
-    answers = ["The role defined for the function cannot be assumed by Lambda.", "the same: cannot be assumed by Lambda"]
+    answers = [
+        "The role defined for the function cannot be assumed by Lambda.",
+        "the same: cannot be assumed by Lambda",
+    ]
 
     def create(answer):
         if answers:
