@@ -276,6 +276,8 @@ def _flow(definition, prefix):
 
 def _label(*parts):
     """Text as a mermaid label, each part on its line; what mermaid or HTML would take for its own becomes a code."""
+    # Two of its own it finds in spite of that: $$ begins a formula, \\n ends a line. A space of no width parts them.
+    parts = (part.replace("$$", "$\u200b$").replace("\\n", "\\\u200bn") for part in parts)
     lines = ("".join(c if c.isalnum() or c in " ,:-_=/?!…≤≥" else f"#{ord(c)};" for c in part) for part in parts)
     return f'"{"<br/>".join(lines)}"'
 
