@@ -10,7 +10,7 @@ import threading
 
 from ministack.services import stepfunctions as engine
 
-from . import definitions, states, tasks
+from . import definitions, roles, states, tasks
 from .errors import MAX_DATA_BYTES, json_problem
 from .executions import Execution, Flow, running
 
@@ -19,7 +19,8 @@ from .executions import Execution, Flow, running
 
 def create_state_machine(data):
     """CreateStateMachine, by MiniStack once name and definition are found right."""
-    return _invalid_name(data.get("name")) or _invalid_definition(data, data.get("type")) or _engine_create(data)
+    problem = _invalid_name(data.get("name")) or _invalid_definition(data, data.get("type"))
+    return problem or _untrusting(data.get("roleArn")) or _engine_create(data)
 
 
 def update_state_machine(data):
@@ -28,7 +29,7 @@ def update_state_machine(data):
     if machine is None:
         return _no_machine(data.get("stateMachineArn"))
     problem = _invalid_definition(data, machine["type"]) if "definition" in data else None
-    return problem or _engine_update(data)
+    return problem or _untrusting(data.get("roleArn", machine["roleArn"])) or _engine_update(data)
 
 
 def validate_state_machine_definition(data):
@@ -48,6 +49,14 @@ def _invalid_definition(data, kind):
         return None
     said = ", ".join(f"{d['code']}: {d['message']} at {d.get('location', 'null')}" for d in found)
     return _error("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
+
+
+def _untrusting(role_arn):
+    try:
+        roles.require_trust(role_arn or "")
+    except roles.Denied as denial:
+        return _error("AccessDeniedException", str(denial))
+    return None
 
 
 def _invalid_name(name):
@@ -88,6 +97,9 @@ def start_execution(data):
 
 def start_sync_execution(data):
     """StartSyncExecution: runs an execution to its end. MiniStack calls this off its event loop."""
+    machine = engine._state_machines.get(engine._resolve_state_machine_arn(data.get("stateMachineArn", "")))
+    if machine and machine["type"] == "STANDARD":
+        return _error("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
     execution, problem = _begin(data, sync=True)
     if problem is not None:
         return problem

@@ -10,23 +10,29 @@ import json
 from ministack.core.responses import new_uuid
 from ministack.services import stepfunctions as engine
 
+from . import roles
 from .errors import StateError
 
 
-def call(resource, arguments):
+def call(resource, arguments, role_arn):
     """The result of a task's resource (without `.waitForTaskToken`) for its arguments; raises StateError."""
     try:
+        roles.require(role_arn, resource, arguments)
         if not resource.startswith("arn:aws:states:::"):
             return _lambda(engine._extract_lambda_ref(resource), arguments)[0]
         if resource.startswith("arn:aws:states:::aws-sdk:"):
             return engine._invoke_aws_sdk_integration(resource, arguments)
         if resource == "arn:aws:states:::lambda:invoke":
             result = _lambda_invoke(arguments)
+        elif resource == "arn:aws:states:::events:putEvents":
+            result = _put_events(resource, arguments)
         elif resource.startswith("arn:aws:states:::states:startExecution"):
             result = engine._invoke_nested_start_execution(resource, arguments)
         else:
             result = engine._invoke_resource(resource, arguments)
         return {**result, **_metadata()}
+    except roles.Denied as denial:
+        raise _denied(resource, str(denial)) from denial
     except engine._ExecutionError as problem:
         raise _as_aws(resource, problem) from problem
 
@@ -45,6 +51,18 @@ def _lambda_invoke(arguments):
         return {"ExecutedVersion": version, "Payload": "", "StatusCode": 202}
     result, version = _lambda(ref, payload)
     return {"ExecutedVersion": version, "Payload": result, "StatusCode": 200}
+
+
+def _put_events(resource, arguments):
+    """`events:putEvents`: takes each Detail as JSON, and one entry that is refused fails the task."""
+    entries = [
+        {**entry, "Detail": json.dumps(entry["Detail"])} if isinstance(entry.get("Detail"), dict | list) else entry
+        for entry in arguments.get("Entries", [])
+    ]
+    result = engine._invoke_resource(resource, {**arguments, "Entries": entries})
+    if result.get("FailedEntryCount"):
+        raise StateError("EventBridge.FailedEntry", json.dumps(result, separators=(",", ":")))
+    return result
 
 
 def _lambda(ref, event):
@@ -87,6 +105,34 @@ def _metadata():
     return {"SdkHttpMetadata": {**http, "HttpStatusCode": 200}, "SdkResponseMetadata": {"RequestId": request}}
 
 
+# How version 1 of AWS's SDK for Java names a service, and its exception for errors that it does not model.
+_SDK_V1 = {
+    "Lambda": ("AWSLambda", "AWSLambdaException"),
+    "DynamoDB": ("AmazonDynamoDBv2", "AmazonDynamoDBException"),
+    "SQS": ("AmazonSQS", "AmazonSQSException"),
+    "SNS": ("AmazonSNS", "AmazonSNSException"),
+    "StepFunctions": ("AWSStepFunctions", "AWSStepFunctionsException"),
+    "EventBridge": ("AmazonEventBridge", "AmazonEventBridgeException"),
+}
+_PREFIXES = {"lambda": "Lambda", "dynamodb": "DynamoDB", "sqs": "SQS", "sns": "SNS", "states": "StepFunctions",
+             "events": "EventBridge"}  # fmt: skip
+
+
+def _denied(resource, message):
+    """The StateError of a permission that the execution role lacks."""
+    kind = resource.removeprefix("arn:aws:states:::")
+    if kind.startswith("aws-sdk:"):
+        service = kind.split(":")[1].lower()
+        prefix = engine._AWS_SDK_ERROR_PREFIX.get(service, service.capitalize())
+        cause = f"{message} (Service: {prefix}, Status Code: 400, Request ID: {new_uuid()})"
+        return StateError(f"{prefix}.{prefix}Exception", cause)
+    prefix = "Lambda" if kind == resource else _PREFIXES.get(kind.split(":")[0], kind.split(":")[0])
+    service, exception = _SDK_V1.get(prefix, (prefix, f"{prefix}Exception"))
+    status = 403 if prefix in ("Lambda", "SQS", "SNS") else 400
+    details = f"Status Code: {status}; Error Code: AccessDeniedException; Request ID: {new_uuid()}; Proxy: null"
+    return StateError(f"{prefix}.{exception}", f"{message} (Service: {service}; {details})")
+
+
 def _as_aws(resource, problem):
     """The StateError of a service's error, with its cause in the form of the SDK behind the integration.
 
@@ -100,7 +146,7 @@ def _as_aws(resource, problem):
         service = resource.split(":")[6].lower()
         error = f"{prefix}.{_exception(service, prefix, code)}"
         return StateError(error, f"{cause} (Service: {prefix}, Status Code: 400, Request ID: {new_uuid()})")
-    service = {"Lambda": "AWSLambda", "DynamoDB": "AmazonDynamoDBv2", "SQS": "AmazonSQS"}.get(prefix, prefix)
+    service = _SDK_V1.get(prefix, (prefix,))[0]
     status = 404 if prefix == "Lambda" and code == "ResourceNotFoundException" else 400
     details = f"Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()}; Proxy: null"
     return StateError(error, f"{cause} (Service: {service}; {details})")
@@ -110,9 +156,11 @@ def _exception(service, prefix, code):
     """The SDK's class for an error code: a modeled one, always ending in Exception, else the service's own."""
     info = engine._AWS_SDK_SERVICE_MAP.get(service, {})
     model = engine._service_model(info.get("service_key", service))
-    modeled = {shape.name for shape in model.error_shapes} if model is not None else {code}
-    if code not in modeled:
-        return f"{prefix}Exception"
+    modeled = {_stem(shape.name) for shape in model.error_shapes} if model is not None else {_stem(code)}
+    return f"{_stem(code)}Exception" if _stem(code) in modeled else f"{prefix}Exception"
+
+
+def _stem(code):
     for ending in ("Exception", "Fault", "Error"):
         code = code.removesuffix(ending)
-    return f"{code}Exception"
+    return code

@@ -152,14 +152,14 @@ class Attempt:
 
     def _call(self, arguments):
         """The integration's result. With a time limit it is called in a thread that a timeout leaves behind."""
-        resource = self.resource.removesuffix(CALLBACK)
+        resource, role = self.resource.removesuffix(CALLBACK), self.flow.execution.role_arn
         if self._left()[0] is None and self.flow.execution.deadline is None:
-            return integrations.call(resource, arguments)
+            return integrations.call(resource, arguments, role)
         outcome = []
 
         def call():
             try:
-                outcome.append((integrations.call(resource, arguments), None))
+                outcome.append((integrations.call(resource, arguments, role), None))
             except Exception as problem:
                 outcome.append((None, problem))
             self.flow.wake()

@@ -288,6 +288,27 @@ def test_token_stored_without_a_function(machines, aws):
     assert "(Service: DynamoDb, Status Code: 400, Request ID: " in run["cause"]
 
 
+def test_token_in_an_event(machines, aws, queue):
+    """`events:putEvents.waitForTaskToken`: Detail is given as JSON and delivered as the event's detail."""
+    events, sqs, rule = aws("events"), queue.sqs, unique("tokens")
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
+             "Resource": queue_arn}  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=queue.url, Attributes={"Policy": policy})
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": [rule]}))
+    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": queue_arn, "InputPath": "$.detail"}])
+    states = {
+        "T": {"Type": "Task", "Resource": "arn:aws:states:::events:putEvents.waitForTaskToken", "End": True,
+              "Parameters": {"Entries": [{"Source": rule, "DetailType": "d", "Detail": {"token.$": "$$.Task.Token"}}]}},
+    }  # fmt: skip
+    arn = machines.start(states)
+    machines.client.send_task_success(taskToken=queue.token(), output='"heard"')
+    assert machines.finish(arn)["output"] == '"heard"'
+    events.remove_targets(Rule=rule, Ids=["1"])
+    events.delete_rule(Name=rule)
+
+
 def test_activity(machines):
     """A worker's token is answered like any other; its clock starts when it takes the work."""
     activity = machines.client.create_activity(name=unique("activity"))["activityArn"]
