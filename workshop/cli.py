@@ -25,7 +25,9 @@ def lab(arguments):
         "--LabApp.extension_manager=readonly",  # the other one asks the network what there is
         *arguments.jupyter,
     ]  # fmt: skip
-    server = subprocess.Popen(jupyterlab, cwd=CHECKOUT)
+    # So that `workshop` is known in JupyterLab's terminals.
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+    server = subprocess.Popen(jupyterlab, cwd=CHECKOUT, env={**os.environ, "PATH": path})
     try:
         return _wait(server)
     finally:

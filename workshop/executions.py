@@ -259,7 +259,7 @@ class History:
 
 
 _COLUMNS = ("Id", "Seconds", "Event", "State", "Detail")
-_MOST_ROWS = 60
+_MOST_ROWS = 32
 
 _ENDINGS = {
     "ExecutionSucceeded": "SUCCEEDED",
