@@ -16,14 +16,13 @@ from workshop.names import TAG, WORKSHOP, learner
 
 
 def clean():
-    """Delete everything of this learner, and print what was deleted; gives 0, or 1 where something is left."""
-    found = find()
-    left = delete(found)
-    for arn in found:
-        print(
-            f"{'could not be deleted' if arn in left else 'deleted'}: {arn}{f' ({left[arn]})' if arn in left else ''}"
-        )
-    print(f"Left: {len(left)}. Run this again in a minute." if left else "Nothing left.")
+    """Delete everything of this learner, and print what is deleted; gives 0, or 1 where something is left."""
+    left = 0
+    for arn in find():
+        reason = delete(arn)
+        print(f"could not be deleted: {arn} ({reason})" if reason else f"deleted: {arn}", flush=True)
+        left += bool(reason)
+    print(f"Left: {left}. Run this again in a minute." if left else "Nothing left.")
     return 1 if left else 0
 
 
@@ -36,20 +35,21 @@ def find():
     return sorted([*arns, *_roles(wanted)], key=lambda arn: (_place(arn), arn))
 
 
-def delete(arns):
-    """Delete resources, by ARN; gives what could not be deleted: {ARN: reason}. What is gone already is no problem."""
-    left = {}
-    for arn in arns:
-        place = _place(arn)
-        if place == len(_KINDS):
-            left[arn] = "the workshop does not know how to delete this"
-            continue
-        try:
-            _KINDS[place][1](arn)
-        except (ClientError, BotoCoreError) as error:
-            if not re.search(r"NotFound|NoSuch|NonExistent|DoesNotExist", str(error)):
-                left[arn] = str(error)
-    return left
+def delete(arn):
+    """Delete a resource; gives None, or the reason why it could not be deleted. One that is gone already is no problem.
+
+    On AWS a DMS replication instance takes minutes; this waits until it is gone, since until then it costs.
+    """
+    place = _place(arn)
+    if place == len(_KINDS):
+        return "the workshop does not know how to delete this"
+    try:
+        _KINDS[place][1](arn)
+    except (ClientError, BotoCoreError) as error:
+        code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+        if not re.search("NotFound|NoSuch|NonExistent|DoesNotExist", code):
+            return str(error)
+    return None
 
 
 def _roles(wanted):

@@ -23,9 +23,6 @@ from workshop.names import tags_of
 RUNTIME = "python3.13"
 LOGS_KEPT_DAYS = 7
 
-# For how long AWS is asked whether something is ready, in seconds. A DMS replication instance takes the longest.
-PATIENCE = 900
-
 # What AWS says while something that a call builds on is still on its way: a role that was just made has not spread to
 # all services yet, a state machine or a replication task of that name has not ended yet.
 _NOT_YET = (
@@ -200,25 +197,30 @@ def tag_list(name):
 
 def wait_until(client, waiter, **arguments):
     """Wait with a boto3 waiter, at the pace of the account. Raises botocore's WaiterError."""
-    config = {"Delay": _pause(), "MaxAttempts": int(PATIENCE / _pause())}
+    pause, patience = _pace()
+    config = {"Delay": pause, "MaxAttempts": int(patience / pause)}
     client.get_waiter(waiter).wait(WaiterConfig=config, **arguments)
 
 
 def patiently(call, **arguments):
     """Make a call, and make it again for as long as AWS says that what it builds on is not ready; gives its answer."""
-    end = time.monotonic() + PATIENCE
+    pause, patience = _pace()
+    end = time.monotonic() + patience
     while True:
         try:
             return call(**arguments)
         except ClientError as error:
             if time.monotonic() > end or not any(sign in str(error) for sign in _NOT_YET):
                 raise
-        time.sleep(_pause())
+        time.sleep(pause)
 
 
-def _pause():
-    """Seconds between two questions to the account: the sandbox is ready soon, AWS limits how often it may be asked."""
-    return 0.02 if os.environ.get("AWS_ENDPOINT_URL") else 2
+def _pace():
+    """How long to wait between two questions to the account, and for how long to ask; both in seconds.
+
+    In the sandbox all is ready soon. AWS limits how often it may be asked, and takes minutes for a DMS instance.
+    """
+    return (0.05, 30) if os.environ.get("AWS_ENDPOINT_URL") else (2, 900)
 
 
 def _policy(*statements):
