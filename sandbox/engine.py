@@ -19,7 +19,7 @@ SERVICES = (
 )  # fmt: skip
 
 # What is ours, installed in this order.
-MENDED = ("sandbox.keys", "sandbox.dms", "sandbox.stepfunctions", "sandbox.tagging")
+MENDED = ("sandbox.keys", "sandbox.dms", "sandbox.stepfunctions", "sandbox.durable", "sandbox.tagging")
 
 
 def settings(port, access_key_id, secret_access_key, temporary):
@@ -74,7 +74,10 @@ def reset():
 
 
 def stop():
-    """End the processes of handlers; nothing of the sandbox outlives it."""
+    """End what still runs, and the processes of handlers; nothing of the sandbox outlives it."""
     from ministack.core import lambda_runtime
 
+    from sandbox import durable
+
+    durable.stop()
     lambda_runtime.reset()
