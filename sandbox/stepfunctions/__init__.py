@@ -30,7 +30,7 @@ def install():
 
 def _put_over(engine):
     global _loaded
-    from . import api, tasks
+    from . import api, distributed, tasks
 
     engine._create_state_machine = api.create_state_machine
     engine._update_state_machine = api.update_state_machine
@@ -41,6 +41,7 @@ def _put_over(engine):
     engine._describe_execution = api.describe_execution
     engine._get_execution_history = api.get_execution_history
     engine._get_activity_task = api.get_activity_task
+    engine._run_sub_machine = distributed.run_child
     engine._send_task_success = tasks.send_task_success
     engine._send_task_failure = tasks.send_task_failure
     engine._send_task_heartbeat = tasks.send_task_heartbeat

@@ -61,10 +61,22 @@ class StateError(Exception):
         return "States.TaskFailed" in error_equals and self.error != TIMEOUT
 
 
+def read_json(text):
+    """The value of a JSON text; raises ValueError, also for what only Python takes for JSON."""
+
+    def refuse(constant):
+        raise ValueError(f"Non-standard token '{constant}'")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("Document nesting depth exceeds the maximum allowed") from None
+
+
 def json_problem(text):
     """What is wrong with a text that should be JSON, None if nothing is; where known in the words of AWS's parser."""
     try:
-        json.loads(text)
+        read_json(text)
     except ValueError as problem:
         rest = text[getattr(problem, "pos", 0) :]
         if token := re.match(r"[A-Za-z_]\w*", rest):

@@ -196,8 +196,12 @@ def _map(here):
 
 def _run_iterations(here):
     flow, state = here.flow, here.state
-    items = _items(here)
     processor = state.get("ItemProcessor") or state["Iterator"]
+    if processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
+        from . import distributed
+
+        return distributed.run(here, processor)
+    items = _items(here)
     flow.event("MapStateStarted", "mapStateStartedEventDetails", {"length": len(items)})
     started = flow.previous
     width = _concurrency(here) or INLINE_MAP_CONCURRENCY

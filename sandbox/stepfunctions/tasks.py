@@ -1,7 +1,4 @@
-"""Task states: one attempt at a time, its events and time limits, and the callback pattern with task tokens.
-
-The calls to other services are MiniStack's (`_invoke_resource`, with its tables of integrations).
-"""
+"""Task states: one attempt at a time, its events and time limits, and the callback pattern with task tokens."""
 
 import base64
 import contextvars
@@ -14,13 +11,13 @@ from ministack.services import stepfunctions as engine
 
 from . import integrations
 from .data import is_whole
-from .errors import HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT, Cancelled, StateError
+from .errors import HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT, Cancelled, StateError, read_json
 from .executions import running, to_json
 
 CALLBACK = ".waitForTaskToken"
 SYNC = (".sync", ".sync:2")
 
-tokens = {}  # token -> Attempt that waits, or waited, for it: a closed one is told from one made up
+tokens = {}  # token -> the Attempt that waits for it; None once that is over, which tells it from one made up
 
 
 def run(here):
@@ -45,42 +42,56 @@ class Attempt:
             self.family, self.names = "Task", {"resourceType": kind, "resource": action}
         else:
             self.family, self.names = "LambdaFunction", {}
-        self.started = False
-        self.answer = None  # how the task ended: a result in a tuple of one, or a StateError
+        self.waits = self.family == "Activity" or self.resource.endswith(CALLBACK)
+        self.began = None  # when its clock started
+        self.beat = None  # when it was last heard of
+        self.submitted = False  # whether its start is over, so that an answer goes straight to the history
+        self.answer = None  # a result in a tuple of one, or a StateError
         self.closed = False
 
     def run(self):
-        waits = self.family == "Activity" or self.resource.endswith(CALLBACK)
         token = None
-        if waits:
+        if self.waits:
             token = base64.b64encode(secrets.token_bytes(456)).decode()  # as long as AWS's, with its + / =
             self.flow.context["Task"] = {"Token": token}
         arguments = self.here.arguments()
-        timeout = self._limit("TimeoutSeconds")
+        self.timeout = self._limit("TimeoutSeconds")
         self.heartbeat = self._limit("HeartbeatSeconds")
-        self._schedule(arguments, timeout)
-        self.until = None if timeout is None else time.monotonic() + timeout
-        self.beat = time.monotonic()
-        if waits:
-            tokens[token] = self
+        self._schedule(arguments)
+        if not self.waits:
+            return self._work(arguments, token)
+        tokens[token] = self
+        try:
+            return self._work(arguments, token)
+        finally:
+            tokens[token] = None
+
+    def _work(self, arguments, token):
         try:
             if self.family == "Activity":
-                self._queue(token, arguments)
+                self._queue(arguments, token)
             else:
                 self.start()
                 result = self._call(arguments)
-                if not waits and not self.resource.endswith(SYNC):
-                    return self._succeed(result)
-                self._submitted(result)
-                if not waits:
-                    return self._succeed(self._await_execution(result))
+                synchronous = self.resource.endswith(SYNC)
+                if self.waits or synchronous:
+                    self._submitted(result)
+                if not self.waits:
+                    return self._succeed(self._await_execution(result) if synchronous else result)
+            self._wait(lambda: self.answer is not None)
         except StateError as error:
             with self.flow.execution.lock:
                 if self.answer is None:
-                    raise self._fail(error) from error
-                # It was answered, and that was acknowledged, before its start failed.
+                    self.closed = True
+                    self._event(
+                        "TimedOut" if error.error == TIMEOUT and error.cause is None else "Failed", error.details
+                    )
+                    raise
+                # The answer was acknowledged before the start failed or the time was over: it counts.
                 self._record_answer()
-        return self._await_answer()
+        if isinstance(self.answer, StateError):
+            raise self.answer
+        return self.answer[0]
 
     # Time limits
 
@@ -92,13 +103,27 @@ class Attempt:
 
     def _left(self):
         """Seconds until the next limit, None without any, and whether that limit is the heartbeat."""
-        limits = [] if self.until is None else [(self.until, False)]
-        if self.heartbeat is not None and (self.closed or self.family == "Task" or self.started):
+        limits = []
+        if self.began is not None and self.timeout is not None:
+            limits.append((self.began + self.timeout, False))
+        if self.began is not None and self.heartbeat is not None:
             limits.append((self.beat + self.heartbeat, True))
         if not limits:
             return None, False
         end, is_heartbeat = min(limits)
         return end - time.monotonic(), is_heartbeat
+
+    def _wait(self, done):
+        """Wait for something; a StateError when a limit comes first, from when on no answer is taken."""
+        while not self.flow.wait(done, self._left()[0]):
+            with self.flow.execution.lock:
+                left, is_heartbeat = self._left()
+                if left > 0:  # a heartbeat came meanwhile
+                    continue
+                if done():
+                    return
+                self.closed = True
+                raise StateError(TIMEOUT, also=HEARTBEAT_TIMEOUT if is_heartbeat else None)
 
     # Events
 
@@ -106,21 +131,20 @@ class Attempt:
         family = self.family[0].lower() + self.family[1:]
         return self.flow.event(f"{self.family}{what}", f"{family}{what}EventDetails", {**self.names, **details})
 
-    def _schedule(self, arguments, timeout):
+    def _schedule(self, arguments):
         if self.family == "Task":
             details = {"region": engine.get_region(), "parameters": to_json(arguments)}
         else:
             details = {"resource": self.resource, "input": to_json(arguments), "inputDetails": {"truncated": False}}
-        if timeout is not None:
-            details["timeoutInSeconds"] = int(timeout)
+        if self.timeout is not None:
+            details["timeoutInSeconds"] = int(self.timeout)
         if self.heartbeat is not None and self.family != "LambdaFunction":
             details["heartbeatInSeconds"] = int(self.heartbeat)
         self._event("Scheduled", details)
 
     def start(self, worker=None):
         """Record that the work began; for an activity that is when a worker takes it, and its clock starts then."""
-        self.started = True
-        self.beat = time.monotonic()
+        self.began = self.beat = time.monotonic()
         if self.family == "LambdaFunction":
             self.flow.event("LambdaFunctionStarted")
         elif self.family == "Activity":
@@ -136,17 +160,9 @@ class Attempt:
                 self._record_answer()
 
     def _succeed(self, result):
-        try:
-            self.here.limit(result, self.names.get("resourceType", self.resource))
-        except StateError as error:
-            raise self._fail(error) from error
+        self.here.limit(result, self.names.get("resourceType", self.resource))
         self._event("Succeeded", {"output": to_json(result), "outputDetails": {"truncated": False}})
         return result
-
-    def _fail(self, error):
-        self.closed = True
-        self._event("TimedOut" if error.error == TIMEOUT and error.cause is None else "Failed", error.details)
-        return error
 
     # Calls
 
@@ -165,8 +181,7 @@ class Attempt:
             self.flow.wake()
 
         threading.Thread(target=contextvars.copy_context().run, args=(call,), daemon=True).start()
-        if not self._wait(lambda: outcome):
-            raise self.timeout
+        self._wait(lambda: outcome)
         result, problem = outcome[0]
         if problem is not None:
             raise problem
@@ -178,8 +193,7 @@ class Attempt:
         child = running.get(started["ExecutionArn"])
         if child is not None:
             child.watchers.append(self.flow)
-            if not self._wait(child.ended.is_set):
-                raise self.timeout
+            self._wait(child.ended.is_set)
         described = {
             "ExecutionArn": record["executionArn"], "Input": record["input"], "InputDetails": {"Included": True},
             "Name": record["name"], "StartDate": _millis(record["startDate"]),
@@ -192,37 +206,13 @@ class Attempt:
         output = json.loads(record["output"]) if self.resource.endswith(":2") else record["output"]
         return {**described, "Output": output, "OutputDetails": {"Included": True}}
 
-    def _wait(self, done):
-        """Wait for something within the limits; False when one is over, with what that means in `timeout`."""
-        while True:
-            left, is_heartbeat = self._left()
-            if self.flow.wait(done, left):
-                return True
-            with self.flow.execution.lock:
-                if done():
-                    return True
-                left, is_heartbeat = self._left()
-                if left is not None and left <= 0:
-                    self.closed = True
-                    self.timeout = StateError(TIMEOUT, also=HEARTBEAT_TIMEOUT if is_heartbeat else None)
-                    return False
-
     # The callback pattern
 
-    submitted = False
-
-    def _queue(self, token, arguments):
+    def _queue(self, arguments, token):
         if self.resource not in engine._activities:
             raise StateError(RUNTIME, f"The activity {self.resource} does not exist.")
         engine._activity_tasks[self.resource].append({"taskToken": token, "input": to_json(arguments)})
         self.submitted = True
-
-    def _await_answer(self):
-        if not self._wait(lambda: self.answer is not None):
-            raise self._fail(self.timeout)
-        if isinstance(self.answer, StateError):
-            raise self.answer
-        return self.answer[0]
 
     def settle(self, answer):
         """Take an answer, if it is the first and the task still waits; says whether it was taken.
@@ -248,7 +238,7 @@ class Attempt:
                 self._event("Failed", self.answer.details)
             else:
                 self._succeed(self.answer[0])
-        except StateError as error:
+        except StateError as error:  # the history is full
             self.answer = error
 
     def renew(self):
@@ -274,7 +264,7 @@ def send_task_success(data):
     if problem := _too_long("output", output, 262_144):
         return problem
     try:
-        result = json.loads(output)
+        result = read_json(output)
     except (TypeError, ValueError):
         if data.get("taskToken") not in tokens:
             return _invalid_token()
@@ -294,10 +284,10 @@ def send_task_heartbeat(data):
 
 
 def _answer(data, take):
-    attempt = tokens.get(data.get("taskToken"))
-    if attempt is None:
+    if data.get("taskToken") not in tokens:
         return _invalid_token()
-    if not take(attempt):
+    attempt = tokens[data["taskToken"]]
+    if attempt is None or not take(attempt):
         message = "Task Timed Out: 'Provided task does not exist anymore'"
         return engine.error_response_json("TaskTimedOut", message, 400)
     return engine.json_response({})

@@ -229,3 +229,19 @@ def test_history_pages_and_reverses(machines):
     assert [event["id"] for event in machines.history(arn, reverseOrder=True)] == ids[::-1]
     bare = details(machines.history(arn, includeExecutionData=False)[1])
     assert bare == {"name": "S0"}
+
+
+def test_distributed_map(machines):
+    """Each item is an execution of its own, listed by its map run (floci-io/floci, docs/services/step-functions)."""
+    item = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "I",
+            "States": {"I": {"Type": "Pass", "End": True}}}  # fmt: skip
+    run = machines.run({"M": {"Type": "Map", "ItemsPath": "$.l", "ItemProcessor": item, "ResultPath": "$.r",
+                              "ItemSelector": {"v.$": "$$.Map.Item.Value"}, "End": True}}, {"l": [1, 2]})  # fmt: skip
+    assert json.loads(run["output"]) == {"l": [1, 2], "r": [{"v": 1}, {"v": 2}]}
+    kinds = [kind for _, _, kind in machines.shape(run["executionArn"])]
+    assert kinds[1:5] == ["MapStateEntered", "MapRunStarted", "MapRunSucceeded", "MapStateExited"]
+    map_run = details(machines.events(run["executionArn"], "MapRunStarted")[0])["mapRunArn"]
+    children = machines.client.list_executions(mapRunArn=map_run)["executions"]
+    assert [child["status"] for child in children] == ["SUCCEEDED"] * 2
+    kinds = [kind for _, _, kind in machines.shape(children[0]["executionArn"])]
+    assert kinds == ["ExecutionStarted", "PassStateEntered", "PassStateExited", "ExecutionSucceeded"]
