@@ -19,7 +19,7 @@ setup:            ## make both environments, or bring them up to date
 labs: setup       ## make labs/ from solutions/ (CHECK=1: only say whether they are fresh)
 	@$(BIN)/workshop labs $(if $(CHECK),--check)
 
-solutions: setup  ## run the solutions and store their outputs
+solutions: setup  ## run the lessons and solutions and store their outputs
 	@$(BIN)/workshop solutions
 
 lint: setup       ## ruff and codespell, as in make test

@@ -31,6 +31,7 @@ from workshop import labs as lab_module
 from workshop import sandbox
 from workshop.environments import CHECKOUT, STATE
 
+LESSONS = CHECKOUT / "notebooks"
 SOLUTIONS = CHECKOUT / "solutions"
 LABS = CHECKOUT / "labs"
 KEPT = STATE / "kept"
@@ -278,17 +279,18 @@ def _set_aside(path, folder):
 # -- running solutions ------------------------------------------------------------------------------------------------
 
 
-def run_solutions(names=None, solutions=SOLUTIONS):
-    """Run solutions headless, in order, and store their outputs and what they measured; gives their names.
+def run_solutions(names=None, *folders):
+    """Run lessons and solutions headless, in order, and store their outputs and what they measured; gives their names.
 
-    names: numbers or names ("01", "01-polling-loop"); all where there are none.
+    names: numbers or names ("01", "01-polling-loop"); all where there are none. folders: where they are; by default
+    notebooks/ and solutions/.
     Raises AuthoringError where a cell fails or prints what must not be published; that file is then left as it was.
     """
-    there = sorted(Path(solutions).glob("*.ipynb"))
+    there = [path for folder in folders or (LESSONS, SOLUTIONS) for path in sorted(Path(folder).glob("*.ipynb"))]
     wanted = [path for path in there if not names or {path.stem, path.stem[:2]} & set(names)]
     unknown = [name for name in names or () if not any(name in (path.stem, path.stem[:2]) for path in there)]
     if unknown:
-        raise AuthoringError(f"There is no solution {', '.join(unknown)}.")
+        raise AuthoringError(f"There is no lesson or solution {', '.join(unknown)}.")
     for path in wanted:
         print(f"{_shown(path)} ...", flush=True)
         run(path)
@@ -300,7 +302,7 @@ def run(path):
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    path = Path(path)
+    path = Path(path).resolve()
     notebook = _read(path)
     for cell in notebook.cells:
         if cell.cell_type == "code":

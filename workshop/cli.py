@@ -141,7 +141,7 @@ def labs(arguments):
 
 
 def solutions(arguments):
-    """Run the solutions headless and store their outputs."""
+    """Run the lessons and solutions headless and store their outputs."""
     from workshop import authoring
 
     return authoring.main_solutions(arguments.names)
