@@ -11,7 +11,7 @@ import re
 from ministack.services import stepfunctions as engine
 
 from .choices import OPERATORS, parse_timestamp
-from .errors import json_problem
+from .errors import json_problem, read_json
 from .paths import PathError, is_definite, is_number, parse
 
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
@@ -106,8 +106,9 @@ def _diagnostic(code, message, location=None):
 
 
 def _not_json(text, problem):
+    line = column = 1
     try:
-        json.loads(text)
+        read_json(text)
     except ValueError as error:
         line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
     if token := re.match(r"Unrecognized token '(\w+)'", problem):

@@ -20,7 +20,12 @@ def run(here, processor):
     if here.jsonata:
         raise here.failure(RUNTIME, "The sandbox runs a distributed Map in JSONPath only.")
     flow = here.flow
-    context = {**flow.context, "QueryLanguage": "JSONPath", "variables": flow.variables, "_role": flow.execution.role_arn}
+    context = {
+        **flow.context,
+        "QueryLanguage": "JSONPath",
+        "variables": flow.variables,
+        "_role": flow.execution.role_arn,
+    }
     state = {key: value for key, value in here.state.items() if key not in _PROCESSED_BY_US}
     runs = set(engine._map_runs)
     failure = None

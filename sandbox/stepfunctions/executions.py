@@ -4,6 +4,7 @@ MiniStack keeps executions as plain records in `_executions`, and its other call
 DescribeStateMachineForExecution). An `Execution` wraps such a record while it runs.
 """
 
+import contextvars
 import json
 import threading
 import time
@@ -92,7 +93,8 @@ class Execution:
                 watcher.wake()
         # In a thread of its own where the lock may be held: a rule's target may need the lock.
         if status == "TIMED_OUT":
-            threading.Thread(target=engine._emit_execution_status_event, args=(self.record,), daemon=True).start()
+            emit = contextvars.copy_context().run
+            threading.Thread(target=emit, args=(engine._emit_execution_status_event, self.record), daemon=True).start()
         else:
             engine._emit_execution_status_event(self.record)
         return True

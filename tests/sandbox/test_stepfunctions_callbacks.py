@@ -196,8 +196,8 @@ def test_refused_answers(machines, queue):
     assert refusal(machines.client.send_task_heartbeat, taskToken="made up") == ("InvalidToken", INVALID)
     arn = machines.start({"T": queue.task()})
     token = queue.token()
-    assert refusal(success, taskToken=token, output="not JSON")[0] == "InvalidOutput"
-    assert refusal(success, taskToken=token, output="")[0] == "InvalidOutput"
+    for output in ("not JSON", "", "NaN", "[" * 100_000):
+        assert refusal(success, taskToken=token, output=output)[0] == "InvalidOutput"
     for call, field, limit in ((success, "output", 262_144), (failure, "error", 256), (failure, "cause", 32_768)):
         code, message = refusal(call, taskToken=token, **{field: "1" * (limit + 1)})
         assert code == "ValidationException"
