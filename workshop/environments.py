@@ -20,6 +20,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -57,87 +58,88 @@ class Environment:
         self.folder = Path(folder)
         self.lock = Path(lock)
         self.installs = list(installs)
-        bin_folder = self.folder / ("Scripts" if os.name == "nt" else "bin")
-        self.python = bin_folder / ("python.exe" if os.name == "nt" else "python")
+        self._bin = self.folder / ("Scripts" if os.name == "nt" else "bin")
+        self.python = self._bin / ("python.exe" if os.name == "nt" else "python")
         self._stamp = self.folder / "complete.json"
-
-    def _wanted(self):
-        digest = hashlib.sha256(self.lock.read_bytes())
-        for folder in self.installs:
-            digest.update((Path(folder) / "pyproject.toml").read_bytes())
-        # A checkout that was moved has scripts that point to where it was.
-        return {"lock": digest.hexdigest(), "folder": str(self.folder), "python": "%d.%d" % sys.version_info[:2]}
 
     def ready(self):
         """Whether the environment is complete and belongs to the present lock."""
         try:
-            made_for = json.loads(self._stamp.read_text())
+            return self.python.exists() and json.loads(self._stamp.read_text()) == self._wanted()
         except (OSError, ValueError):
             return False
-        wanted = self._wanted()
-        # Any Python that made it will do: `make lab` from another shell must not rebuild everything.
-        made_for["python"] = wanted["python"]
-        return made_for == wanted and self.python.exists()
 
-    def make(self, installer):
-        """Make the environment, or bring it up to date.
-
-        installer: the environment whose uv does the work (the learner's); may be this one.
-        Raises SetupError.
-        """
-        with contextlib.suppress(OSError):
-            self._stamp.unlink()
+    def make(self):
+        """Make the environment, or bring it up to date. Raises SetupError."""
         started = time.monotonic()
         print("Making the %s environment in %s ..." % (self.name, os.path.relpath(self.folder, CHECKOUT)), flush=True)
-        if not self._usable():
+        # Without a stamp it was interrupted, who knows where: from scratch is surest, and not much slower.
+        whole = self._stamp.exists() and self._runs()
+        with contextlib.suppress(OSError):
+            self._stamp.unlink()
+        if not whole:
             self._create()
-        uv = installer.uv()
-        if uv:
-            _run(
-                [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", *self._uv_target(), self.lock]
-            )
-            for folder in self.installs:
-                _run([uv, "pip", "install", "--quiet", "--no-deps", *self._uv_target(), "--editable", folder])
-        else:
-            print("uv is not to be had here: pip does the same, in about a minute.", flush=True)
-            pip = [self.python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-            _run([*pip, "--require-hashes", "-r", self.lock])
-            for folder in self.installs:
-                _run([*pip, "--no-build-isolation", "--editable", folder])
+        uv = find_uv() or self._install_uv()
+        if not (uv and self._install_with_uv(uv)):
+            print("uv cannot do it here: pip does the same, in about a minute.", flush=True)
+            self._install_with_pip()
         if self.installs:
             self._settle_jupyterlab()
         self._stamp.write_text(json.dumps(self._wanted()))
         print("The %s environment is ready (%.0f s)." % (self.name, time.monotonic() - started), flush=True)
 
     def uv(self):
-        """The path of this environment's uv, installed from the lock if need be; None where there is none."""
-        found = self.python.with_name("uv.exe" if os.name == "nt" else "uv")
-        wanted = _entry(self.lock, "uv")
-        if not wanted or not self._usable():
-            return None
-        version = wanted.split("==")[1].split()[0]
-        if not (found.exists() and version in _output([found, "--version"])):
-            requirement = self.folder / "uv.txt"
-            requirement.write_text(wanted)
-            pip = [self.python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-            if subprocess.call([*map(str, pip), "--require-hashes", "-r", str(requirement)]):
-                return None
-        return found
+        """Where this environment's uv is, if it has one."""
+        return self._bin / ("uv.exe" if os.name == "nt" else "uv")
 
-    def _usable(self):
-        return self.python.exists() and "ok" in _output([self.python, "-c", "import pip; print('ok')"])
+    def _wanted(self):
+        digest = hashlib.sha256(self.lock.read_bytes())
+        for folder in self.installs:
+            digest.update((Path(folder) / "pyproject.toml").read_bytes())
+        # A checkout that was moved has scripts that point to where it was; a Python that was replaced by a newer one
+        # does not find its packages.
+        return {"lock": digest.hexdigest(), "folder": str(self.folder), "python": os.path.realpath(str(self.python))}
+
+    def _runs(self):
+        """Whether its Python runs and looks for packages where they are."""
+        code = "import os, sysconfig; print(os.path.isdir(sysconfig.get_path('purelib')) and 'it runs')"
+        return "it runs" in _output([self.python, "-c", code])
 
     def _create(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if subprocess.call([sys.executable, "-m", "venv", str(self.folder)]):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(str(self.folder), ignore_errors=True)
+        # pip takes seconds to come, and is only needed where there is no uv yet.
+        if subprocess.call([sys.executable, "-m", "venv", "--without-pip", str(self.folder)]):
+            raise SetupError(_NO_VENV)
+
+    def _install_with_uv(self, uv):
+        """Install the lock with uv; gives whether it went well."""
+        python = ["--quiet", "--python", self.python]
+        return _succeeds([uv, "pip", "sync", *python, "--require-hashes", "--compile-bytecode", self.lock]) and all(
+            _succeeds([uv, "pip", "install", *python, "--no-deps", "--editable", folder]) for folder in self.installs
+        )
+
+    def _install_with_pip(self):
+        pip = self._pip()
+        commands = [[*pip, "--require-hashes", "-r", self.lock]]
+        commands += [[*pip, "--no-build-isolation", "--editable", folder] for folder in self.installs]
+        if not all(map(_succeeds, commands)):
             raise SetupError(
-                "Python could not make a virtual environment. On Debian and Ubuntu install it with "
-                "`sudo apt install python3-venv`, then run the command again."
+                "Set-up stopped in %s; what stands above says at what. Nothing is broken: mend the cause "
+                "(most often the network) and run the same command again." % os.path.relpath(self.folder, CHECKOUT)
             )
 
-    def _uv_target(self):
-        return ["--python", self.python]
+    def _install_uv(self):
+        """Install the pinned uv with pip; gives its path, or None where it is not to be had."""
+        requirement = self.folder / "uv.txt"
+        requirement.write_text(_entry(LEARNER.lock, "uv"))
+        return self.uv() if _succeeds([*self._pip(), "--require-hashes", "-r", requirement]) else None
+
+    def _pip(self):
+        """The beginning of a command that installs with pip; pip comes with Python, and is unpacked if need be."""
+        pip = [self.python, "-m", "pip"]
+        if "pip" not in _output([*pip, "--version"]) and not _succeeds([self.python, "-m", "ensurepip"], quiet=True):
+            raise SetupError(_NO_VENV)
+        return [*pip, "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
 
     def _settle_jupyterlab(self):
         settings = self.folder / "share" / "jupyter" / "lab" / "settings"
@@ -148,6 +150,11 @@ class Environment:
 LEARNER = Environment("learner's", CHECKOUT / ".venv", CHECKOUT / "requirements.lock", [CHECKOUT])
 SANDBOX = Environment("sandbox's", CHECKOUT / "sandbox" / ".venv", CHECKOUT / "sandbox" / "requirements.lock")
 
+_NO_VENV = (
+    "Python could not make a virtual environment. On Debian and Ubuntu install what it needs with "
+    "`sudo apt install python3-venv`, then run the command again."
+)
+
 
 def set_up(environments=(LEARNER, SANDBOX)):
     """Make every environment in `environments` that is not complete. Raises SetupError."""
@@ -157,7 +164,14 @@ def set_up(environments=(LEARNER, SANDBOX)):
     with exclusive(CHECKOUT / ".workshop" / "setup.lock"):
         for environment in environments:
             if not environment.ready():
-                environment.make(installer=LEARNER)
+                environment.make()
+
+
+def find_uv():
+    """The path of a uv of the pinned version: this Python's own (conda's, say) or the learner's; None if neither is."""
+    version = _entry(LEARNER.lock, "uv").split("==")[1].split()[0]
+    beside = Path(sysconfig.get_path("scripts")) / LEARNER.uv().name
+    return next((uv for uv in (beside, LEARNER.uv()) if version in _output([uv, "--version"]).split()), None)
 
 
 @contextlib.contextmanager
@@ -203,18 +217,21 @@ def _entry(lock, package):
     return ""
 
 
-def _run(command):
-    command = [str(part) for part in command]
-    if subprocess.call(command):
-        raise SetupError(
-            "Set-up stopped at `%s ...`; its own message stands above. Nothing is broken: "
-            "mend the cause (most often the network) and run the same command again." % " ".join(command[:3])
-        )
+def _succeeds(command, quiet=False):
+    silence = subprocess.DEVNULL if quiet else None
+    return subprocess.call([str(part) for part in command], stdout=silence, stderr=silence) == 0
 
 
 def _output(command):
+    """What a command prints; an empty text where it cannot be run."""
     try:
-        return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False).stdout
+        return subprocess.run(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            universal_newlines=True,
+            check=False,
+        ).stdout
     except OSError:
         return ""
 

@@ -133,7 +133,7 @@ def _start(idle_seconds):
     environment = environments.SANDBOX
     if not environment.ready():
         try:
-            environments.set_up()
+            environments.set_up([environment])
         except SetupError as error:
             raise SandboxError(f"The sandbox's environment could not be made. {error}") from None
     before = _remembered() or {}

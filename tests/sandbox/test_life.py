@@ -165,12 +165,12 @@ def test_it_ends_soon_after_the_last_lease_and_not_before(own):
 def test_a_missing_environment_is_made(own, monkeypatch):
     made = []
     monkeypatch.setattr(environments.Environment, "ready", lambda self: bool(made))
-    monkeypatch.setattr(environments, "set_up", lambda: made.append(True))
+    monkeypatch.setattr(environments, "set_up", lambda wanted: made.append(True))
     assert sandbox.start()["pid"] and made
 
 
 def test_an_environment_that_cannot_be_made_is_said_in_one_sentence(own, monkeypatch):
-    def fail():
+    def fail(wanted):
         raise environments.SetupError("No network.")
 
     monkeypatch.setattr(environments.Environment, "ready", lambda self: False)
