@@ -4,7 +4,8 @@
     GET  /_sandbox/lease    held open for as long as the caller wants the sandbox to live
     POST /_sandbox/reset    empty the account
     POST /_sandbox/stop     end
-    GET, PUT /_sandbox/faults   how DMS events go wrong on purpose (sandbox/dms)
+    GET, PUT /_sandbox/faults      how DMS events go wrong on purpose (sandbox/dms)
+    GET, PUT /_sandbox/functions   pauses before retries, numbers of processes (sandbox/functions/settings.py)
 
 A lease is an open connection, so a caller that dies gives it up without having to say so. Each line that comes down
 the connection names the `account_epoch`, a number that changes when the account was emptied.
@@ -78,7 +79,13 @@ class Control:
             await respond(send, 200, {})
             self.stop()
         elif what in (("GET", "faults"), ("PUT", "faults")):
-            await self._faults(scope, receive, send)
+            from sandbox import dms
+
+            await self._adjust(scope, receive, send, dms.get_faults, dms.set_faults)
+        elif what in (("GET", "functions"), ("PUT", "functions")):
+            from sandbox import functions
+
+            await self._adjust(scope, receive, send, functions.get_settings, functions.set_settings)
         else:
             await respond(send, 404, {"message": f"The sandbox has no {what[0]} {scope['path']}."})
 
@@ -105,16 +112,15 @@ class Control:
             self._leases.discard(lease)
             self.request_seen()
 
-    async def _faults(self, scope, receive, send):
-        from sandbox import dms
-
+    async def _adjust(self, scope, receive, send, get, set):
+        """Show something that can be adjusted, after it was adjusted where the request says so."""
         if scope["method"] == "PUT":
             try:
-                dms.set_faults(json.loads(await read(receive)))
+                set(json.loads(await read(receive)))
             except (ValueError, TypeError) as error:
                 await respond(send, 400, {"message": str(error)})
                 return
-        await respond(send, 200, dms.get_faults())
+        await respond(send, 200, get())
 
 
 async def _disconnected(receive):

@@ -19,7 +19,10 @@ SERVICES = (
 )  # fmt: skip
 
 # What is ours, installed in this order.
-MENDED = ("sandbox.keys", "sandbox.dms", "sandbox.stepfunctions", "sandbox.durable", "sandbox.tagging")
+MENDED = (
+    "sandbox.keys", "sandbox.permissions", "sandbox.logs", "sandbox.functions", "sandbox.events", "sandbox.dms",
+    "sandbox.stepfunctions", "sandbox.durable", "sandbox.tagging",
+)  # fmt: skip
 
 
 def settings(port, access_key_id, secret_access_key, temporary):
@@ -77,7 +80,8 @@ def stop():
     """End what still runs, and the processes of handlers; nothing of the sandbox outlives it."""
     from ministack.core import lambda_runtime
 
-    from sandbox import durable
+    from sandbox import durable, functions
 
     durable.stop()
+    functions.stop()
     lambda_runtime.reset()

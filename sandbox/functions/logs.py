@@ -1,0 +1,173 @@
+"""What a function logs, on its way to CloudWatch Logs: one log stream for each environment.
+
+Lines arrive in the log group as they are written. As on AWS that needs permission: a function whose role may not write
+logs has none.
+"""
+
+import itertools
+import json
+import logging
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+
+from sandbox import permissions
+
+MOST_BYTES = 16 * 2**20  # of one invocation; what goes beyond is left out, and the log says so
+MOST_BYTES_OF_EVENT = 256 * 1024  # a longer line becomes several events
+TAIL_BYTES = 4096  # what Invoke with LogType=Tail gives back
+
+logger = logging.getLogger("functions")
+_event_ids = itertools.count()
+
+
+class Stream:
+    """The log stream of an environment. config: the function's configuration."""
+
+    def __init__(self, config):
+        settings = config.get("LoggingConfig") or {}
+        self.group = settings.get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
+        self.name = f"{datetime.now(UTC):%Y/%m/%d}/[{config['Version']}]{secrets.token_hex(16)}"
+        self._config = config
+        self._json = settings.get("LogFormat") == "JSON"
+        self._reports = settings.get("SystemLogLevel", "INFO") in ("DEBUG", "INFO")
+        self._permitted = False
+        self._complete = threading.Event()
+        self._tail = b""
+        self._size = 0
+
+    # -- from the process ---------------------------------------------------------------------------------------------
+
+    def read(self, pipe, mark):
+        """Write what comes through the log pipe of a process, until it ends. mark: see runtime.py."""
+        mark, kept = mark.encode(), b""
+        while line := kept + pipe.readline(MOST_BYTES_OF_EVENT):
+            kept = b""
+            if mark not in line and len(line) > MOST_BYTES_OF_EVENT - len(mark):
+                line, kept = line[: -len(mark)], line[-len(mark) :]  # a mark may begin at its end
+            text, marked, rest = line.partition(mark)
+            if text:
+                self.write(text.decode(errors="replace"))
+            if not marked:
+                continue
+            while not rest.endswith(b"\n"):  # a record may be long
+                more = pipe.readline(MOST_BYTES_OF_EVENT)
+                if not more:
+                    break
+                rest += more
+            if rest == b"\n":
+                self._complete.set()
+            else:
+                self.write(json.loads(rest))
+        self._complete.set()
+
+    def wait_for_end(self):
+        """Wait until all that the invocation logged has been read. A second is for programs that outlive a process."""
+        self._complete.wait(1)
+        self._complete.clear()
+
+    # -- from the platform --------------------------------------------------------------------------------------------
+
+    def open(self):
+        """Get ready for an invocation: find out whether its log may be written."""
+        self._permitted = self._permission()
+        self._size = 0
+
+    def start(self, request_id):
+        """Say that an invocation begins."""
+        self._tail = b""
+        version = self._config["Version"]
+        if not self._json:
+            self.write(f"START RequestId: {request_id} Version: {version}\n")
+        elif self._reports:
+            self._platform("start", {"requestId": request_id, "version": version})
+
+    def report(self, request_id, milliseconds, init, memory, status="success", error=None):
+        """Say how an invocation ended. init: milliseconds that loading took, None where it was loaded before.
+
+        status: success, error or timeout; error: why the process could not do its work, such as Runtime.ExitError.
+        """
+        billed = int(milliseconds + (init or 0)) + 1
+        size = self._config["MemorySize"]
+        memory = min(memory, size)  # it is looked at now and then, and found over its limit by then
+        if self._json:
+            metrics = {"durationMs": round(milliseconds, 3), "billedDurationMs": billed}
+            metrics |= {"memorySizeMB": size, "maxMemoryUsedMB": memory}
+            if init is not None:
+                metrics["initDurationMs"] = round(init, 3)
+            if self._reports:
+                entry = {"requestId": request_id, "metrics": metrics, "status": status}
+                self._platform("report", entry | ({"errorType": error} if error else {}))
+            return
+        parts = [
+            f"REPORT RequestId: {request_id}", f"Duration: {milliseconds:.2f} ms", f"Billed Duration: {billed} ms",
+            f"Memory Size: {size} MB", f"Max Memory Used: {memory} MB",
+        ]  # fmt: skip
+        if init is not None:
+            parts.append(f"Init Duration: {init:.2f} ms")
+        if error or status == "timeout":
+            parts.append(f"Status: {status}")
+        if error:
+            parts.append(f"Error Type: {error}")
+        self.write(f"END RequestId: {request_id}\n", "\t".join([*parts, "\n"]))
+
+    def _platform(self, what, record):
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.write(json.dumps({"time": moment, "type": f"platform.{what}", "record": record}) + "\n")
+
+    # -- to CloudWatch Logs -------------------------------------------------------------------------------------------
+
+    @property
+    def tail(self):
+        """The end of what the invocation logged, as text."""
+        return self._tail.decode(errors="replace")
+
+    def write(self, *messages):
+        from ministack.services import cloudwatch_logs
+
+        for message in messages:
+            self._tail = (self._tail + message.encode(errors="replace"))[-TAIL_BYTES:]
+        before, self._size = self._size, self._size + sum(map(len, messages))
+        if self._size > MOST_BYTES:
+            if before > MOST_BYTES:
+                return
+            messages = [f"[sandbox] The log of one invocation ends after {MOST_BYTES // 2**20} MB.\n"]
+        if not self._permitted:
+            return
+        now = int(time.time() * 1000)
+        events = [
+            {"timestamp": now, "message": message, "ingestionTime": now, "eventId": f"{next(_event_ids):056d}"}
+            for message in messages
+        ]
+        cloudwatch_logs._append_log_events(self._opened(now), events)
+        cloudwatch_logs._fanout_to_subscription_filters(self.group, self.name, events)
+
+    def _opened(self, now):
+        """The record of this stream; made, with its group, when it is first written to."""
+        from ministack.services import cloudwatch_logs
+
+        groups = cloudwatch_logs._log_groups
+        if self.group not in groups:
+            cloudwatch_logs._create_log_group({"logGroupName": self.group})
+        streams = groups[self.group]["streams"]
+        if self.name not in streams:
+            cloudwatch_logs._create_log_stream({"logGroupName": self.group, "logStreamName": self.name})
+        return streams[self.name]
+
+    def _permission(self):
+        """Whether the function's role may write here."""
+        from ministack.services import cloudwatch_logs
+
+        role, session = self._config["Role"], self._config["FunctionName"]
+        region, account = self._config["FunctionArn"].split(":")[3:5]
+        group = f"arn:aws:logs:{region}:{account}:log-group:{self.group}"
+        stream = f"{group}:log-stream:{self.name}"
+        needed = [("CreateLogStream", stream), ("PutLogEvents", stream)]
+        if self.group not in cloudwatch_logs._log_groups:
+            needed.insert(0, ("CreateLogGroup", group))
+        for action, resource in needed:
+            if denial := permissions.role_denial(role, session, f"logs:{action}", resource):
+                logger.warning("%s has no log: %s", self._config["FunctionName"], denial)
+                return False
+        return True
