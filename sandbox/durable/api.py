@@ -5,6 +5,7 @@ is, and it knows no Invoke. Permissions are MiniStack's to check, before a reque
 """
 
 import asyncio
+import contextvars
 import datetime
 import json
 import re
@@ -135,8 +136,9 @@ async def _invoke(target, headers, body):
     except ValueError as problem:
         raise Refused("InvalidRequestContentException", f"Could not parse request body into json: {problem}") from None
     name = headers.get("x-amz-durable-execution-name")
-    depth = _depth(headers) + 1
-    execution = await asyncio.to_thread(service().start, target, payload, name, kind != "Event", depth)
+    context = contextvars.copy_context()
+    context.run(_note_depth, headers)
+    execution = await asyncio.to_thread(service().start, target, payload, context, kind != "Event", name)
     answered["X-Amz-Durable-Execution-Arn"] = execution.durable_execution_arn
     if kind == "Event":
         return 202, answered, b""
@@ -147,10 +149,11 @@ async def _invoke(target, headers, body):
     return 200, {"Content-Type": "application/json", **answered}, (payload or "null").encode()
 
 
-def _depth(headers):
+def _note_depth(headers):
+    """How many handlers have called each other to get here: MiniStack's bookkeeping of nested invocations."""
     from ministack.services import lambda_svc
 
-    return lambda_svc._inbound_invoke_depth(headers)
+    lambda_svc._invoke_depth.set(lambda_svc._inbound_invoke_depth(headers) + 1)
 
 
 async def _answer(operation, about, body, query):

@@ -46,7 +46,7 @@ class Targets:
         parent.chained_to(request.operation_id, target.version)
         if target.durable:
             return StartChild(start_input(target, request.payload))
-        return RunInvocation(lambda: _invoke(target, request.payload, parent.depth))
+        return RunInvocation(lambda: _invoke(target, request.payload, parent.context))
 
 
 def _find(name, qualifier):
@@ -80,8 +80,8 @@ def _may_invoke(parent, target):
         raise Refused("AccessDeniedException", f"{message} {because}", 403)
 
 
-def _invoke(target, payload, depth):
-    outcome = functions.run(target, json.loads(payload), depth)
+def _invoke(target, payload, context):
+    outcome = functions.run(target, json.loads(payload), context)
     if outcome.error is not None:
         from .executions import error_of
 

@@ -69,10 +69,10 @@ class Executions(Executor):
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
-    def start(self, target, payload, name=None, synchronous=True, depth=0):
+    def start(self, target, payload, context, synchronous, name=None):
         """The new execution of a function, or the one that has this name already. Raises Refused.
 
-        target: functions.Target; payload: JSON text; depth: see functions.run.
+        target: functions.Target; payload: JSON text; context: see functions.run.
         https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
         """
         if target.qualifier is None:
@@ -93,14 +93,14 @@ class Executions(Executor):
                     message = f"Execution already started: {before.durable_execution_arn}"
                     raise Refused("DurableExecutionAlreadyStartedException", message, 409)
                 return before
-            execution = self._create(start_input(target, payload, name), synchronous, depth)
+            execution = self._create(start_input(target, payload, name), synchronous, context)
         self._launch_execution(execution, timeout)
         return execution
 
-    def _create(self, start, synchronous, depth, parent=None):
+    def _create(self, start, synchronous, context, parent=None):
         arn = functions.function_arn(start.function_name, start.function_qualifier)
         arn = f"{arn}/durable-execution/{start.execution_name}/{start.invocation_id}"
-        execution = Execution(arn, start, synchronous, depth)
+        execution = Execution(arn, start, synchronous, context)
         execution.region = REGION
         execution.parent_execution_arn = parent
         execution.start(now=self._clock.now())
@@ -111,8 +111,8 @@ class Executions(Executor):
 
     def _create_execution(self, input, parent_execution_arn=None):
         """The runner asks for a child: `context.invoke` of a durable function."""
-        depth = self._store.load(parent_execution_arn).depth
-        return self._create(input, synchronous=False, depth=depth, parent=parent_execution_arn)
+        context = self._store.load(parent_execution_arn).context
+        return self._create(input, synchronous=False, context=context, parent=parent_execution_arn)
 
     def _launch_execution(self, execution, timeout_seconds):
         arn = execution.durable_execution_arn
@@ -205,7 +205,7 @@ class Executions(Executor):
         except Refused as gone:
             error = {"errorType": gone.code, "errorMessage": gone.message}
             return functions.Outcome(None, error, False, str(uuid.uuid4()))
-        return functions.run(target, given.to_json_dict(), execution.depth)
+        return functions.run(target, given.to_json_dict(), execution.context)
 
     def _end_invocation(self, execution, outcome, began, seen):
         arn = execution.durable_execution_arn

@@ -82,10 +82,11 @@ class Outcome:
     request_id: str
 
 
-def run(target, event, depth):
+def run(target, event, context):
     """Invoke a function's code once and wait for it; may take as long as the function's timeout. Gives an Outcome.
 
-    depth: how many functions wait for this one, so that a bound on processes never keeps it from them.
+    context: the contextvars.Context of the request that set this off. It says which handler waits for this one, so that
+    a bound on processes never keeps it from its answer.
     """
     from ministack.core.responses import new_uuid, request_scope
     from ministack.services import lambda_svc
@@ -94,12 +95,11 @@ def run(target, event, depth):
     record = lambda_svc._execution_record_for_config(target.record, config)
 
     def invoke():
-        lambda_svc._invoke_depth.set(depth)
         with request_scope(ACCOUNT, REGION):
             return _execute(record, event)
 
     _running.request_id = None
-    result = contextvars.Context().run(invoke)
+    result = context.copy().run(invoke)
     body = result.get("body")
     error = None
     if result.get("error"):
@@ -170,8 +170,7 @@ def _start(config, event, synchronous):
     def start():
         name, qualifier = lambda_svc._resolve_name_and_qualifier(config["FunctionArn"])
         payload = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
-        depth = lambda_svc._invoke_depth.get()
-        return service().start(find(name, qualifier), payload, synchronous=synchronous, depth=depth)
+        return service().start(find(name, qualifier), payload, contextvars.copy_context(), synchronous)
 
     return lambda_svc._run_with_function_config_scope(config, start)
 

@@ -34,14 +34,14 @@ _ENDINGS = {
 class Execution(runner.Execution):
     """A durable execution: the runner's, with what AWS tells of it.
 
-    synchronous: whether a caller waits for it; depth: see functions.run; ended: done once it is over, with itself as
+    synchronous: whether a caller waits for it; context: see functions.run; ended: done once it is over, with itself as
     the result.
     """
 
-    def __init__(self, arn, start_input, synchronous, depth):
+    def __init__(self, arn, start_input, synchronous, context):
         super().__init__(arn, start_input, [])
         self.synchronous = synchronous
-        self.depth = depth
+        self.context = context
         self.ended = Future()
         self.deadline = None  # when it times out, a datetime
         self.pause_request = None  # {"PauseRequestTimestamp", "ExecutionTimeoutPaused", "Reason"?} while it is paused

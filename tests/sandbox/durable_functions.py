@@ -82,10 +82,15 @@ class DurableFunctions:
         return [event for page in pages for event in page["Events"]]
 
     def wait_for(self, arn, kind, count=1, within=20):
-        """Wait for the `count`th event of a kind and return its details."""
-        return until(lambda: dict(enumerate(self.events(arn, kind))).get(count - 1), within)
+        """Wait for the `count`th event of a kind and return it."""
+
+        def found():
+            return [event for event in self.history(arn) if event["EventType"] == kind][count - 1 : count]
+
+        return until(found, within)[0]
 
     def events(self, arn, kind):
+        """The details of all events of a kind."""
         return [details(event) for event in self.history(arn) if event["EventType"] == kind]
 
     def kinds(self, arn):
@@ -93,7 +98,7 @@ class DurableFunctions:
 
     def callback(self, arn, count=1):
         """The callback ID of an execution's `count`th callback."""
-        return self.wait_for(arn, "CallbackStarted", count)["CallbackId"]
+        return details(self.wait_for(arn, "CallbackStarted", count))["CallbackId"]
 
     def succeed(self, callback_id, result=b""):
         return self.client.send_durable_execution_callback_success(CallbackId=callback_id, Result=result)
