@@ -8,12 +8,12 @@ import tempfile
 os.environ.setdefault("WORKSHOP_STATE", tempfile.mkdtemp(prefix="workshop-tests-"))
 os.environ["WORKSHOP_HEADLESS"] = "1"
 
-import boto3  # noqa: E402
-import pytest  # noqa: E402
-from botocore.config import Config  # noqa: E402
+import boto3
+import pytest
+from botocore.config import Config
 
-from workshop import account as accounts  # noqa: E402
-from workshop import sandbox as process  # noqa: E402
+from workshop import account as accounts
+from workshop import sandbox as process
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class Account:
 
 
 def environment(state):
-    """The environment variables with which any AWS SDK or CLI talks to the sandbox of that status; a dict of strings."""
+    """The variables with which any AWS SDK or CLI talks to the sandbox of that status; a dict of strings."""
     return {
         "AWS_ENDPOINT_URL": state["endpoint"],
         "AWS_ACCESS_KEY_ID": state["access_key_id"],

@@ -118,7 +118,7 @@ def sandbox_env(arguments):
 
 def test(arguments):
     """Run every test; further words go to pytest."""
-    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "2", "--dist", "loadscope"]
+    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "4", "--dist", "loadscope"]
     return subprocess.call([sys.executable, "-m", "pytest", *parallel, *arguments.pytest], cwd=CHECKOUT)
 
 

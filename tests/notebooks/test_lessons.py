@@ -1,0 +1,10 @@
+"""Every lesson runs from top to bottom."""
+
+import pytest
+from nbval_run import LESSONS, nbval
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_runs(sandbox, path):
+    run = nbval(path, "--nbval-lax", learner="lesson")
+    assert run.returncode == 0, run.stdout[-6000:]
