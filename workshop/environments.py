@@ -122,7 +122,9 @@ class Environment:
         pip = self._pip()
         commands = [[*pip, "--require-hashes", "-r", self.lock]]
         commands += [[*pip, "--no-build-isolation", "--editable", folder] for folder in self.installs]
-        if not all(map(_succeeds, commands)):
+        # What builds our own package is a command of this environment, and looked for on the path.
+        path = os.pathsep.join([str(self._bin), os.environ.get("PATH", "")])
+        if not all(_succeeds(command, env=dict(os.environ, PATH=path)) for command in commands):
             raise SetupError(
                 "Set-up stopped in %s; what stands above says at what. Nothing is broken: mend the cause "
                 "(most often the network) and run the same command again." % os.path.relpath(self.folder, CHECKOUT)
@@ -137,7 +139,7 @@ class Environment:
     def _pip(self):
         """The beginning of a command that installs with pip; pip comes with Python, and is unpacked if need be."""
         pip = [self.python, "-m", "pip"]
-        if "pip" not in _output([*pip, "--version"]) and not _succeeds([self.python, "-m", "ensurepip"], quiet=True):
+        if "pip" not in _output([*pip, "--version"]) and not _output([self.python, "-m", "ensurepip"]):
             raise SetupError(_NO_VENV)
         return [*pip, "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
 
@@ -217,9 +219,8 @@ def _entry(lock, package):
     return ""
 
 
-def _succeeds(command, quiet=False):
-    silence = subprocess.DEVNULL if quiet else None
-    return subprocess.call([str(part) for part in command], stdout=silence, stderr=silence) == 0
+def _succeeds(command, env=None):
+    return subprocess.call([str(part) for part in command], env=env) == 0
 
 
 def _output(command):
