@@ -1,11 +1,14 @@
 """What every test stands on: one sandbox for the whole run, and boto3 clients for it."""
 
 import os
+import shutil
 import tempfile
 
 # A test run has a sandbox, progress and measurements of its own: a learner's stay as they are.
 # Set before anything of the workshop is imported, and inherited by pytest's workers and every kernel.
-os.environ.setdefault("WORKSHOP_STATE", tempfile.mkdtemp(prefix="workshop-tests-"))
+OWN_STATE = None if "WORKSHOP_STATE" in os.environ else tempfile.mkdtemp(prefix="workshop-tests-")
+if OWN_STATE:
+    os.environ["WORKSHOP_STATE"] = OWN_STATE
 os.environ["WORKSHOP_HEADLESS"] = "1"
 
 import boto3
@@ -14,6 +17,13 @@ from botocore.config import Config
 
 from workshop import account as accounts
 from workshop import sandbox as process
+
+
+def pytest_sessionfinish():
+    """The process that made the folder for the run takes it away, with the sandbox that lived in it."""
+    if OWN_STATE:
+        process.stop()
+        shutil.rmtree(OWN_STATE, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
