@@ -1,12 +1,13 @@
 """The command `workshop`: what the Makefile calls, for people without make."""
 
 import argparse
-import contextlib
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
 from workshop import sandbox
 from workshop.environments import CHECKOUT
@@ -18,31 +19,50 @@ def lab(arguments):
     lease = sandbox.Lease(state)
     print(f"The sandbox is at {state['endpoint']}. Ctrl-C here ends JupyterLab and the sandbox.", flush=True)
     jupyterlab = [
-        sys.executable, "-m", "jupyterlab", str(CHECKOUT / "notebooks" / "00-start-here.ipynb"),
+        sys.executable, "-m", "jupyterlab",
         f"--ServerApp.root_dir={CHECKOUT}",
-        "--ServerApp.answer_yes=True",  # one Ctrl-C is enough
-        "--ServerApp.log_level=WARN",  # of its many lines, the ones with the address remain
+        "--LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb",
+        "--Application.log_level=WARN",  # of its many lines, the ones with the address remain
         "--LabApp.extension_manager=readonly",  # the other one asks the network what there is
         *arguments.jupyter,
     ]  # fmt: skip
+    if os.name != "nt" and os.geteuid() == 0:
+        jupyterlab.append("--ServerApp.allow_root=True")  # root is who one is in a container; it would refuse
     # So that `workshop` is known in JupyterLab's terminals.
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-    server = subprocess.Popen(jupyterlab, cwd=CHECKOUT, env={**os.environ, "PATH": path})
+    # In a process group of its own, so that a Ctrl-C comes to us alone.
+    group = {} if os.name == "nt" else {"process_group": 0}
+    environment = {**os.environ, "PATH": path}
+    server = subprocess.Popen(jupyterlab, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, **group)
     try:
         return _wait(server)
     finally:
         lease.release()
-        running = sandbox.status()
-        if running and not running["leases"]:
-            sandbox.stop()
-            print("JupyterLab and the sandbox have ended.")
+        print(_end_sandbox(), flush=True)
 
 
-def _wait(process):
-    """Wait for a child that gets the terminal's Ctrl-C itself; gives its exit status."""
+def _wait(server):
+    """Wait for JupyterLab to end; gives its exit status. On Ctrl-C or a closed terminal, make it end."""
+    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):
+        signal.signal(getattr(signal, name), signal.default_int_handler)
+    end = server.terminate  # it ends its kernels first
     while True:
-        with contextlib.suppress(KeyboardInterrupt):
-            return process.wait()
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            end()
+            end = server.kill  # asked twice it is killed, and its kernels see that it has gone
+
+
+def _end_sandbox(seconds=3):
+    """Stop the sandbox as soon as nobody holds it any more; gives a sentence that says what became of it."""
+    end = time.monotonic() + seconds  # kernels that have just ended may not all be noticed yet
+    while (running := sandbox.status()) and running["leases"]:
+        if time.monotonic() > end:
+            return "JupyterLab has ended. The sandbox stays for as long as another kernel or `workshop lab` uses it."
+        time.sleep(0.02)
+    sandbox.stop()
+    return "JupyterLab and the sandbox have ended."
 
 
 def check(arguments):
