@@ -12,6 +12,7 @@ import re
 from urllib.parse import unquote
 
 from sandbox.engine import REGION
+from sandbox.functions import requests
 
 from . import functions, quotas, service
 from .functions import Refused
@@ -153,7 +154,8 @@ def _note_depth(headers):
     """How many handlers have called each other to get here: MiniStack's bookkeeping of nested invocations."""
     from ministack.services import lambda_svc
 
-    lambda_svc._invoke_depth.set(lambda_svc._inbound_invoke_depth(headers) + 1)
+    caller = requests.caller.get()
+    lambda_svc._invoke_depth.set((caller.depth if caller else lambda_svc._inbound_invoke_depth(headers)) + 1)
 
 
 async def _answer(operation, about, body, query):

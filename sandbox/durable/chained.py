@@ -13,7 +13,7 @@ from aws_durable_execution_sdk_python_testing.child_dispatcher import (
     result_outcome,
 )
 
-from sandbox.engine import ACCOUNT, REGION
+from sandbox import permissions
 
 from . import functions
 from .functions import Refused
@@ -63,21 +63,12 @@ def _find(name, qualifier):
 
 def _may_invoke(parent, target):
     """The role of the function that invokes must be allowed to; how AWS words a denial here is not documented."""
-    from ministack.core import iam_evaluator
-
-    role = functions.find(parent.start_input.function_name).record["config"]["Role"].rsplit("/", 1)[-1]
     name = parent.start_input.function_name
-    principal = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}"
+    role = functions.find(name).record["config"]["Role"]
     resource = functions.function_arn(target.name, target.qualifier)
-    action = "lambda:InvokeFunction"
-    context = iam_evaluator.EvalContext(
-        principal_arn=principal, principal_type="AssumedRole", principal_account=ACCOUNT,
-        action=action, resource_arn=resource, region=REGION,
-    )  # fmt: skip
-    if iam_evaluator.evaluate(context, iam_evaluator._gather_role_policies(role, ACCOUNT)).decision != "Allow":
-        message = f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
-        because = f"because no identity-based policy allows the {action} action"
-        raise Refused("AccessDeniedException", f"{message} {because}", 403)
+    denial = permissions.role_denial(role, name, "lambda:InvokeFunction", resource)
+    if denial:
+        raise Refused("AccessDeniedException", denial, 403)
 
 
 def _invoke(target, payload, context):

@@ -5,9 +5,11 @@ A function is durable from its creation on or never (https://docs.aws.amazon.com
 
 import contextvars
 import json
+import os
 import re
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox.engine import ACCOUNT, REGION
 
@@ -129,6 +131,9 @@ def put_over(engine):
     }
     for name, wrapper in wrap.items():
         setattr(engine, name, _wrapped(getattr(engine, name), wrapper))
+    from sandbox.functions.environments import Environment
+
+    Environment._variables = _wrapped(Environment._variables, _variables)
 
 
 def _wrapped(original, wrapper):
@@ -189,6 +194,15 @@ def _say_how_it_was_named(original, function_ref):
         qualifier = lambda_svc._resolve_name_and_qualifier(function_ref)[1]
         config = {**config, "FunctionArn": function_arn(name, qualifier)}
     return record, config, name
+
+
+def _variables(original, environment, *arguments):
+    """The environment variables of a handler's process: one that is durable gets the mended SDK."""
+    variables = original(environment, *arguments)
+    if environment.config.get("DurableConfig"):
+        folders = [str(Path(__file__).with_name("handler")), variables.get("PYTHONPATH")]
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    return variables
 
 
 def _create_function(original, data):

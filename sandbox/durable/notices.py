@@ -7,6 +7,7 @@ import queue
 import sys
 import threading
 
+from sandbox import permissions
 from sandbox.engine import ACCOUNT, REGION
 
 from . import functions
@@ -48,9 +49,9 @@ def to_dead_letter_queue(execution):
         config = functions.find(execution.start_input.function_name).record["config"]
     except functions.Refused:  # the function is gone
         return
-    target = (config.get("DeadLetterConfig") or {}).get("TargetArn")
-    if target:
-        _send(lambda: _put_aside(target, execution))
+    queue = (config.get("DeadLetterConfig") or {}).get("TargetArn")
+    if queue:
+        _send(lambda: _put_aside(queue, config["Role"], execution))
 
 
 def _put(entry):
@@ -59,10 +60,16 @@ def _put(entry):
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
-def _put_aside(target, execution):
+def _put_aside(arn, role, execution):
     from ministack.services import sqs
 
-    url = sqs._queue_url_for_account(ACCOUNT, target.rsplit(":", 1)[-1])
+    name = execution.start_input.function_name
+    denial = permissions.role_denial(role, name, "sqs:SendMessage", arn)
+    queue = sqs._queue_by_arn(arn)
+    if denial or queue is None:
+        reason = denial or "the queue does not exist"
+        logger.warning("The event of %s is lost, since %s did not take it: %s", name, arn, reason)
+        return
     error = execution.result.error
     attributes = {
         "RequestID": ("String", execution.start_input.invocation_id),
@@ -70,13 +77,13 @@ def _put_aside(target, execution):
         "ErrorMessage": ("String", (error.message if error else None) or execution.close_status.value),
     }
     message = {
-        "QueueUrl": url,
+        "QueueUrl": queue["url"],
         "MessageBody": execution.start_input.input,
         "MessageAttributes": {
             name: {"DataType": kind, "StringValue": value[:1024]} for name, (kind, value) in attributes.items()
         },
     }
-    sqs._act_send_message(message, url)
+    sqs._act_send_message(message, queue["url"])
 
 
 def _text(moment):

@@ -106,7 +106,8 @@ class DurableFunctions:
 
 def handler(body):
     """The module of a durable handler with this body."""
-    return f"{_PREAMBLE}\n@durable_execution\ndef handler(event, context):\n{textwrap.indent(textwrap.dedent(body), '    ')}"
+    body = textwrap.indent(textwrap.dedent(body), "    ")
+    return f"{_PREAMBLE}\n@durable_execution\ndef handler(event, context):\n{body}"
 
 
 def archive(code):

@@ -57,7 +57,12 @@ def test_success(durable, asked):
 
 def test_failure(durable, asked):
     arn, callback = asked
-    error = {"ErrorType": "BadRows", "ErrorMessage": "2 rows are bad", "ErrorData": "[7, 9]", "StackTrace": ["vendor:1"]}
+    error = {
+        "ErrorType": "BadRows",
+        "ErrorMessage": "2 rows are bad",
+        "ErrorData": "[7, 9]",
+        "StackTrace": ["vendor:1"],
+    }
     durable.client.send_durable_execution_callback_failure(CallbackId=callback, Error=error)
     assert json.loads(durable.finish(arn)["Result"])[0] == "CallbackExternalError"
     assert durable.events(arn, "CallbackFailed") == [{"Error": {"Payload": error, "Truncated": False}}]

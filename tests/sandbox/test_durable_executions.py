@@ -390,7 +390,8 @@ def test_a_running_invocation_comes_to_its_next_checkpoint_first(durable, aws):
     body = """
     callback = context.create_callback(name="go on")
     def work(_):
-        state = lambda: client.get_durable_execution(DurableExecutionArn=context.execution_context.durable_execution_arn)
+        arn = context.execution_context.durable_execution_arn
+        state = lambda: client.get_durable_execution(DurableExecutionArn=arn)
         client = boto3.client("lambda")
         while state()["Status"] != "PAUSING":
             time.sleep(0.02)

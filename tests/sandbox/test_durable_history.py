@@ -67,15 +67,19 @@ def test_a_step_that_succeeds_after_retries(durable):
             if step.attempt < 3:
                 raise TimeoutError("vendor is slow")
             return "at last"
+        second = Duration.from_seconds(1)
         strategy = create_retry_strategy(RetryStrategyConfig(
-            max_attempts=3, initial_delay=Duration.from_seconds(1), backoff_rate=1, jitter_strategy=JitterStrategy.NONE))
+            max_attempts=3, initial_delay=second, backoff_rate=1, jitter_strategy=JitterStrategy.NONE))
         return context.step(flaky, name="ask", config=StepConfig(retry_strategy=strategy))
         """
     )
     arn = shown["DurableExecutionArn"]
     assert shown["Result"] == '"at last"'
     asked = [event for event in durable.history(arn) if event.get("Name") == "ask"]
-    assert [event["EventType"] for event in asked] == ["StepStarted", "StepFailed"] * 2 + ["StepStarted", "StepSucceeded"]
+    assert [event["EventType"] for event in asked] == ["StepStarted", "StepFailed"] * 2 + [
+        "StepStarted",
+        "StepSucceeded",
+    ]
     assert len({event["Id"] for event in asked}) == 1
     error = {"ErrorMessage": "vendor is slow", "ErrorType": "TimeoutError"}
     for attempt, failed in enumerate(durable.events(arn, "StepFailed"), 1):
