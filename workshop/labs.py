@@ -115,13 +115,16 @@ class Lab:
         A function comes wrapped: where it gives `...` back it is not attempted, and an error in it is the learner's.
         Raises NotAttempted where there is nothing of that name, or it is still `...`.
         """
-        shell = _shell()
-        namespace = shell.user_ns if shell else vars(sys.modules["__main__"])
+        namespace = self._namespace()
         if name not in namespace:
             raise NotAttempted(f"There is no {name} in this notebook yet.")
         if namespace[name] is ...:
             raise NotAttempted(f"{name} is still `...`.")
         return _guarded(name, namespace[name]) if callable(namespace[name]) else namespace[name]
+
+    def _namespace(self):
+        shell = _shell()
+        return shell.user_ns if shell else vars(sys.modules["__main__"])
 
     def __repr__(self):
         done, of = self._count()

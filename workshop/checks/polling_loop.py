@@ -16,6 +16,8 @@ The contracts of the tasks, as the lab states them. Every state machine's execut
   MaxPollSeconds.
 """
 
+import datetime
+import itertools
 import math
 
 from workshop.checks import NotAttempted, NotYet, Task
@@ -24,7 +26,7 @@ from workshop.executions import PRICE_PER_TRANSITION
 
 MOST_BYTES = 8192
 LONGEST_TIMEOUT = 7 * 24 * 3600  # seconds; a bound that is longer is none
-FINISHED = "Stop Reason FULL_LOAD_ONLY_FINISHED"
+SLOW = {"rows": 3000, "rows_per_second": 100}  # a migration that outlives the check
 
 TASKS = {
     1: Task(
@@ -32,9 +34,9 @@ TASKS = {
         hints=(
             "A Task state that calls an AWS API directly has a Resource of the form "
             "arn:aws:states:::aws-sdk:service:action. Step Functions calls DMS databasemigration.",
-            "The action is boto3's start_replication_task, written startReplicationTask. Its arguments are those of the "
-            "API, in PascalCase: ReplicationTaskArn and StartReplicationTaskType.",
-            "The ARN comes from the execution's input: in JSONata \"{% $states.input.ReplicationTaskArn %}\", in "
+            "The action is boto3's start_replication_task, written startReplicationTask. Its arguments are those of "
+            "the API, in PascalCase: ReplicationTaskArn and StartReplicationTaskType.",
+            'The ARN comes from the execution\'s input: in JSONata "{% $states.input.ReplicationTaskArn %}", in '
             'JSONPath a key that ends in .$, as in "ReplicationTaskArn.$": "$.ReplicationTaskArn".',
         ),
     ),
@@ -43,8 +45,8 @@ TASKS = {
         hints=(
             "What a state gives out replaces what it got, unless you say otherwise. After the start the next states "
             "still need the input: Output (JSONata) or ResultPath (JSONPath) decides what goes on.",
-            "A Wait state takes its seconds from the input with Seconds and an expression (JSONata) or with SecondsPath "
-            "(JSONPath).",
+            "A Wait state takes its seconds from the input with Seconds and an expression (JSONata) or with "
+            "SecondsPath (JSONPath).",
             "describeReplicationTasks tells about every task of the account unless Filters names one: "
             '{"Name": "replication-task-arn", "Values": [...]}. And most of its answer is settings that nobody asked '
             "for: WithoutSettings leaves them out. The answer to the start has them too; an Output of that state can "
@@ -54,7 +56,7 @@ TASKS = {
     3: Task(
         "Choose: finished, failed, or not yet",
         hints=(
-            'Look at the migrations that you ran: which fields differ between one that finished and one that somebody '
+            "Look at the migrations that you ran: which fields differ between one that finished and one that somebody "
             "stopped? Status is the same.",
             "StopReason tells them apart, and ReplicationTaskStats.TablesErrored says whether every table got through. "
             "Keep both from the poll. A Fail state can take its Cause from its input.",
@@ -76,8 +78,8 @@ TASKS = {
     5: Task(
         "Ask less and less often",
         hints=(
-            "The seconds of the next wait have to be kept from pass to pass: as a variable (JSONata: Assign), or in the "
-            "state's data.",
+            "The seconds of the next wait have to be kept from pass to pass: as a variable (JSONata: Assign), or in "
+            "the state's data.",
             "$min([$wait * 2, $maxSeconds]) doubles up to a bound. In JSONPath, States.MathAdd adds, and a Choice "
             "compares.",
         ),
@@ -103,9 +105,10 @@ def task_1(lab):
             "The execution succeeded, but the replication task that its input named was not started.",
             "It starts the task that the input's ReplicationTaskArn names.",
         )
-    if status not in ("starting", "running"):
+    waits = [visit.name for visit in run.history().states() if visit.type == "Wait"]
+    if waits or status not in ("starting", "running"):
         raise run.not_yet(
-            f"When the execution ended, the migration had ended too ({status}).",
+            f"It waited, in the state {waits[0]!r}." if waits else f"It ended when the migration had ended ({status}).",
             "It ends as soon as the task is started; waiting comes in the next task.",
         )
     return "The state machine started the replication task of its input, and did not wait."
@@ -119,7 +122,7 @@ def task_2(lab):
     )
     runs = {case: Run(machine, _input(made[case], PollSeconds=waits[case])) for case in made}
     until_ended(runs.values(), 5)
-    for case, run in runs.items():
+    for run in runs.values():
         if run.status != "SUCCEEDED":
             raise run.not_yet(f"An execution of {lab.name('poll')} {run.in_words()}.", "It ends SUCCEEDED.")
     for case, run in runs.items():
@@ -141,16 +144,15 @@ def task_2(lab):
 
 def task_3(lab):
     machine = state_machine(lab, "loop")
-    slow = {"rows": 3000, "rows_per_second": 100}
     made = migrations(
         lab,
         {
-            "endless": slow,
+            "endless": SLOW,
             "finishes": {"rows": 120, "rows_per_second": 100},
             "fails": {"rows": 60, "rows_per_second": 120, "fails": "bad row"},
             "sets-aside": {"rows": 60, "rows_per_second": 120, "fails": "table set aside"},
-            "is-stopped": slow,
-            "takes-long": slow,
+            "is-stopped": SLOW,
+            "takes-long": SLOW,
         },
     )
     runs = {case: Run(machine, _input(one, MaxPolls=2 if case == "endless" else 50)) for case, one in made.items()}
@@ -167,10 +169,7 @@ def task_3(lab):
             _small_outputs(run)
     finally:
         for case in ("endless", "is-stopped", "takes-long"):
-            if not runs[case].look():
-                runs[case].stop()
-            if made[case].describe()["Status"] in ("starting", "running"):
-                made[case].stop()
+            _end(runs[case], made[case])
     return "It tells a finished migration from every other end, goes on while it runs, and has a bound."
 
 
@@ -192,9 +191,9 @@ def task_4(lab):
             f"count_transitions gives {_short(counted)} for an execution of your loop.",
             f"The {history.transitions} transitions of its history.",
         )
-    once, each = _shape(history)
+    once, each, asks_first = _shape(history)
     for job, poll in ((3, 1), (600, 60), (3600, 7), (86400, 60)):
-        passes = math.ceil(job / poll)
+        passes = math.ceil(job / poll) + asks_first
         expected = [fixed + passes * more for fixed, more in zip(once, each, strict=True)]
         _judge_prediction(predict(job, poll), (job, poll), expected, each)
     return "Counted from the history, and predicted for jobs up to a day."
@@ -203,27 +202,35 @@ def task_4(lab):
 def task_5(lab):
     machine = state_machine(lab, "backoff")
     longest = 3
-    made = migrations(lab, {"backoff": {"rows": 1000, "rows_per_second": 250}})["backoff"]
+    made = migrations(
+        lab,
+        {
+            "grows": {"rows": 1000, "rows_per_second": 250},
+            "fails": {"rows": 60, "rows_per_second": 120, "fails": "bad row"},
+            "endless": SLOW,
+        },
+    )
     print("Watching a migration of four seconds ...")
-    run = Run(machine, _input(made, MaxPollSeconds=longest))
-    until_ended([run], 13)
-    if run.status != "SUCCEEDED":
-        raise run.not_yet(f"An execution of {lab.name('backoff')} {run.in_words()}.", "It ends SUCCEEDED.")
-    history = run.history()
-    asked = [calls(history, "startReplicationTask")[0], *_polls(run)]
-    waits = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
-    shown = ", ".join(f"{wait:.1f}" for wait in waits)
-    if max(waits) > longest + 0.9:
-        raise run.not_yet(
-            f"Between two polls it waited {max(waits):.1f} s ({shown}).", f"No wait over MaxPollSeconds, here {longest}."
-        )
-    if waits[0] > 1.9:
-        raise run.not_yet(f"It waited {shown} s before its polls.", "The first wait is PollSeconds, here 1.")
-    if any(later < earlier - 0.5 for earlier, later in zip(waits, waits[1:], strict=False)) or waits[-1] < 1.5:
-        raise run.not_yet(f"It waited {shown} s before its polls.", "Waits that grow from pass to pass.")
-    finished = (made.describe()["ReplicationTaskStats"]["StopDate"] - history.started).total_seconds()
-    if not asked[-1] > finished - 0.1:
-        raise run.not_yet(f"It succeeded {finished - asked[-1]:.1f} s before the migration ended.", "It waits for the end.")
+    more = {"grows": {}, "fails": {"PollSeconds": 2}, "endless": {"MaxPolls": 2}}
+    runs = {case: Run(machine, _input(made[case], MaxPollSeconds=longest, **more[case])) for case in made}
+    try:
+        grows, fails = runs["grows"], runs["fails"]
+        until_ended([grows, fails], 12)
+        if grows.status != "SUCCEEDED":
+            raise grows.not_yet(f"An execution of {lab.name('backoff')} {grows.in_words()}.", "It ends SUCCEEDED.")
+        _judge_waits(grows, longest)
+        if fails.status != "FAILED":
+            raise fails.not_yet(f"The execution of a migration that failed {fails.in_words()}.", "It ends FAILED.")
+        _judge_first_wait(fails, 2)
+        finished = (
+            made["grows"].describe()["ReplicationTaskStats"]["StopDate"] - grows.history().started
+        ).total_seconds()
+        early = finished - _polls(grows)[-1]
+        if early > 0.1:
+            raise grows.not_yet(f"It succeeded {early:.1f} s before the migration ended.", "It waits for the end.")
+        _judge_bound(machine, runs["endless"])
+    finally:
+        _end(runs["endless"], made["endless"])
     return "The waits grow, up to their bound."
 
 
@@ -233,6 +240,14 @@ def _input(migration, **more):
 
 def _polls(run):
     return calls(run.history(), "describeReplicationTasks")
+
+
+def _end(run, migration):
+    """End an execution, and the migration that it watches, where they have not ended."""
+    if not run.look():
+        run.stop()
+    if migration.describe()["Status"] in ("starting", "running"):
+        migration.stop()
 
 
 def _asked_once_in_time(run, seconds):
@@ -262,9 +277,9 @@ def _small_outputs(run):
 
 def _stop_by_hand(migration, run):
     """Stop the migration as a person would, once it runs."""
-    if until(lambda: migration.describe()["Status"] == "running" or run.look(), 3):
-        if migration.describe()["Status"] == "running":
-            migration.stop()
+    until(lambda: migration.describe()["Status"] == "running" or run.look(), 3)
+    if migration.describe()["Status"] == "running":
+        migration.stop()
 
 
 def _judge_endings(runs, made):
@@ -294,7 +309,8 @@ def _judge_endings(runs, made):
             raise run.not_yet(f"The execution of {what} {run.in_words()}.", "An error and a cause.")
         if run.outcome["error"].startswith("States."):
             raise run.not_yet(
-                f"The execution of {what} {run.in_words()}.", "It ends by a decision of yours, not by a fault in a state."
+                f"The execution of {what} {run.in_words()}.",
+                "It ends by a decision of yours, not by a fault in a state.",
             )
     message = made["fails"].describe()["LastFailureMessage"]
     if message not in runs["fails"].outcome["cause"]:
@@ -307,7 +323,9 @@ def _judge_goes_on(run):
     if run.status != "RUNNING":
         raise run.not_yet(f"While the migration still ran, the execution {run.in_words()}.", "It goes on asking.")
     if len(_polls(run)) < 2:
-        raise run.not_yet("While the migration ran, it did not ask a second time.", "A loop: wait, ask, choose, wait ...")
+        raise run.not_yet(
+            "While the migration ran, it did not ask a second time.", "A loop: wait, ask, choose, wait ..."
+        )
 
 
 def _judge_bound(machine, run):
@@ -323,6 +341,39 @@ def _judge_bound(machine, run):
             "machine has no TimeoutSeconds of a week or less.",
             "A loop that cannot run for ever.",
         )
+    polls = len(_polls(run))
+    if polls != 2:
+        raise run.not_yet(
+            f"With MaxPolls 2 in its input it asked {'once' if polls == 1 else f'{polls} times'}.",
+            "It gives up after MaxPolls polls.",
+        )
+
+
+def _waits(run):
+    """The seconds before each poll, since the start of the task or the poll before: (numbers, as text)."""
+    history = run.history()
+    asked = [*calls(history, "startReplicationTask")[:1], *_polls(run)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    return waits, ", ".join(f"{wait:.1f}" for wait in waits)
+
+
+def _judge_first_wait(run, seconds):
+    waits, shown = _waits(run)
+    if not waits or not seconds - 0.1 < waits[0] < seconds + 0.9:
+        raise run.not_yet(
+            f"It waited {shown or '0'} s before its polls.", f"The first wait is PollSeconds, here {seconds}."
+        )
+
+
+def _judge_waits(run, longest):
+    waits, shown = _waits(run)
+    if waits and max(waits) > longest + 0.9:
+        raise run.not_yet(
+            f"It waited {shown} s before its polls.", f"No wait is longer than MaxPollSeconds, here {longest}."
+        )
+    _judge_first_wait(run, 1)
+    if any(later < earlier - 0.5 for earlier, later in itertools.pairwise(waits)) or waits[-1] < 1.5:
+        raise run.not_yet(f"It waited {shown} s before its polls.", "Waits that grow from pass to pass.")
 
 
 def _a_run_of_the_loop(lab):
@@ -342,12 +393,16 @@ def _a_run_of_the_loop(lab):
 
 
 def _shape(history):
-    """What happens once and what in each pass of a loop: ((transitions, events), (transitions, events))."""
+    """What happens once and what in each pass of a loop, and whether it asks before its first wait.
+
+    Gives ((transitions, events), (transitions, events), bool).
+    """
     first, second, *_ = polls = [event["id"] for event in scheduled(history, "describeReplicationTasks")]
     entered = [event["id"] for event in history.events if event["type"].endswith("StateEntered")]
     each = (sum(first < entry <= second for entry in entered), second - first)
     once = (history.transitions - len(polls) * each[0], len(history) - len(polls) * each[1])
-    return once, each
+    asks_first = not any(event["type"] == "WaitStateEntered" for event in history.events if event["id"] < first)
+    return once, each, asks_first
 
 
 def _judge_prediction(predicted, about, expected, each):
@@ -379,34 +434,46 @@ def _short(value):
     return text if len(text) <= 200 else text[:199] + "…"
 
 
+_NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+
+
+def _history(*visits):
+    """A history of these visits to states, as GetExecutionHistory gives it, without what was passed on.
+
+    A visit is (type of the state, its name, *types of the events of its work).
+    """
+    events = [("ExecutionStarted", "executionStarted", {})]
+    for kind, name, *work in visits:
+        events.append((f"{kind}StateEntered", "stateEntered", {"name": name}))
+        for step in work:
+            told = {"error": "DatabaseMigration.DatabaseMigrationException"} if step.endswith("Failed") else {}
+            events.append((step, step[0].lower() + step[1:], told))
+        if kind != "Fail":
+            events.append((f"{kind}StateExited", "stateExited", {"name": name}))
+    end = "Failed" if visits[-1][0] == "Fail" else "Succeeded"
+    events.append((f"Execution{end}", f"execution{end}", {}))
+    return [
+        {
+            "timestamp": _NOON + datetime.timedelta(seconds=number),
+            "type": kind,
+            "id": number,
+            "previousEventId": number - 1 if number > 2 else 0,
+            f"{field}EventDetails": details,
+        }
+        for number, (kind, field, details) in enumerate(events, start=1)
+    ]
+
+
 _WORKED = ("TaskScheduled", "TaskStarted", "TaskSucceeded")
-_RETRIED = ("TaskScheduled", "TaskStarted", "TaskFailed")
-
-
-def _history(*kinds):
-    """A history of these event types, numbered as Step Functions does."""
-    kinds = ["ExecutionStarted", *kinds, "ExecutionSucceeded"]
-    return [{"id": number, "previousEventId": number - 1, "type": kind} for number, kind in enumerate(kinds, start=1)]
-
+_FAILED = ("TaskScheduled", "TaskStarted", "TaskFailed")
+_LAMBDA_WORKED = ("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded")
+_LAMBDA_FAILED = ("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionFailed")
 
 # Histories and what AWS bills for them.
 COUNTED = {
-    "one Task state": (_history("TaskStateEntered", *_WORKED, "TaskStateExited"), 1),
-    "a Wait and a Task state": (
-        _history("WaitStateEntered", "WaitStateExited", "TaskStateEntered", *_WORKED, "TaskStateExited"),
-        2,
-    ),
-    "a Task state that was retried twice": (
-        _history("TaskStateEntered", *_RETRIED, *_RETRIED, *_WORKED, "TaskStateExited"),
-        3,
-    ),
-    "a Lambda function that was retried once": (
-        _history(
-            "TaskStateEntered",
-            *("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionFailed"),
-            *("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded"),
-            "TaskStateExited",
-        ),
-        2,
-    ),
+    "one Task state": (_history(("Task", "Poll", *_WORKED)), 1),
+    "a Wait and a Task state": (_history(("Wait", "Pause"), ("Task", "Poll", *_WORKED)), 2),
+    "a Task state that was retried twice": (_history(("Task", "Poll", *_FAILED, *_FAILED, *_WORKED)), 3),
+    "a Lambda function that was retried once": (_history(("Task", "Ask", *_LAMBDA_FAILED, *_LAMBDA_WORKED)), 2),
+    "a Task state that failed and led to a Fail state": (_history(("Task", "Poll", *_FAILED), ("Fail", "Give up")), 2),
 }

@@ -1,0 +1,374 @@
+"""Answers to the tasks of lab 01, right and wrong: {task: [answer, ...]}.
+
+An answer is a dict: `name`, which says what is different about it; `machine`, the definition that it deploys under the
+task's name; `permissions`, where they are not the usual ones; `functions`, the Python text of task 4. A wrong one has
+`says`, the check's outcome, and `words`, which stand in what the check says. AIRPORTS stands for the ARN of another
+replication task, as the learner has one in the notebook.
+"""
+
+from flows import DONE, flow
+
+MAY_START = {"dms:StartReplicationTask": "*"}
+MAY_ASK = {"dms:DescribeReplicationTasks": "*"}
+PERMISSIONS = {**MAY_START, **MAY_ASK}
+DMS = "arn:aws:states:::aws-sdk:databasemigration:"
+AIRPORTS = "AIRPORTS"
+
+
+def jsonata(**states):
+    return {"QueryLanguage": "JSONata", **flow(**states)}
+
+
+def task(action, **fields):
+    return {"Type": "Task", "Resource": DMS + action, **fields}
+
+
+def without(state, *fields):
+    return {field: value for field, value in state.items() if field not in fields}
+
+
+def in_parallel(machine):
+    """The machine as the only branch of a Parallel state."""
+    language = {key: machine[key] for key in machine if key == "QueryLanguage"}
+    branch = without(machine, "QueryLanguage")
+    return {**language, **flow(Together={"Type": "Parallel", "Branches": [branch]})}
+
+
+# Parts in JSONata.
+ARN = "{% $states.context.Execution.Input.ReplicationTaskArn %}"
+FILTER = [{"Name": "replication-task-arn", "Values": [ARN]}]
+STARTED = {"ReplicationTaskArn": ARN, "StartReplicationTaskType": "start-replication"}
+START = task("startReplicationTask", Arguments=STARTED, Output={})
+WAIT = {"Type": "Wait", "Seconds": "{% $states.context.Execution.Input.PollSeconds %}"}
+KEPT = (
+    "{% $states.result.ReplicationTasks[0].{'Status': Status, 'StopReason': StopReason, 'Failure': LastFailureMessage,"
+    " 'TablesErrored': ReplicationTaskStats.TablesErrored} %}"
+)
+POLL = task("describeReplicationTasks", Arguments={"Filters": FILTER, "WithoutSettings": True}, Output=KEPT)
+
+# Parts in JSONPath.
+PATH_STARTED = {"ReplicationTaskArn.$": "$.ReplicationTaskArn", "StartReplicationTaskType": "start-replication"}
+PATH_START = task("startReplicationTask", Parameters=PATH_STARTED, ResultPath=None)
+PATH_WAIT = {"Type": "Wait", "SecondsPath": "$.PollSeconds"}
+PATH_FILTER = [{"Name": "replication-task-arn", "Values.$": "States.Array($.ReplicationTaskArn)"}]
+PATH_POLL = task(
+    "describeReplicationTasks",
+    Parameters={"Filters": PATH_FILTER, "WithoutSettings": True},
+    ResultSelector={"Task.$": "$.ReplicationTasks[0]"},
+    ResultPath="$.Poll",
+)
+
+BLANK = dict(name="blank", machine={"StartAt": "Start", "States": ...}, says="not attempted", words="no state machine")
+
+TASK_1 = [
+    dict(name="JSONata", machine=jsonata(Start=START)),
+    dict(name="JSONPath, the whole answer kept", machine=flow(Begin=without(PATH_START, "ResultPath"))),
+    dict(
+        name="from the context, then a Succeed",
+        machine=flow(
+            Kick_off=task(
+                "startReplicationTask",
+                Parameters={**PATH_STARTED, "ReplicationTaskArn.$": "$$.Execution.Input.ReplicationTaskArn"},
+                ResultPath="$.started",
+            ),
+            Done=DONE,
+        ),
+    ),
+    dict(
+        name="renamed by a Pass, with Retry and Catch",
+        machine=flow(
+            Rename={"Type": "Pass", "Parameters": {"job.$": "$.ReplicationTaskArn"}},
+            Start=task(
+                "startReplicationTask",
+                Parameters={"ReplicationTaskArn.$": "$.job", "StartReplicationTaskType": "start-replication"},
+                Retry=[{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 1, "MaxAttempts": 2}],
+                Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Broken"}],
+            ),
+            Done=DONE,
+            Broken={"Type": "Fail", "Error": "NotStarted"},
+        ),
+    ),
+    dict(name="in a Parallel", machine=in_parallel(jsonata(Start=START))),
+    BLANK,
+    dict(
+        name="hard-coded ARN of another task",
+        machine=jsonata(Start={**START, "Arguments": {**STARTED, "ReplicationTaskArn": AIRPORTS}}),
+        says="not yet",
+        words="its input named was not started",
+    ),
+    dict(
+        name="describes in place of starting",
+        machine=jsonata(Start=POLL),
+        says="not yet",
+        words="was not started",
+    ),
+    dict(
+        name="a Pass in place of a Task",
+        machine=jsonata(Start={"Type": "Pass", "Output": STARTED}),
+        says="not yet",
+        words="was not started",
+    ),
+    dict(
+        name="a path without .$, which is a text",
+        machine=flow(
+            Start={
+                **PATH_START,
+                "Parameters": {
+                    "ReplicationTaskArn": "$.ReplicationTaskArn",
+                    "StartReplicationTaskType": "start-replication",
+                },
+            }
+        ),
+        says="not yet",
+        words="ended FAILED (DatabaseMigration.",
+    ),
+    dict(
+        name="the action in the place of the start type",
+        machine=jsonata(Start={**START, "Arguments": {**STARTED, "StartReplicationTaskType": "startReplicationTask"}}),
+        says="not yet",
+        words="ended FAILED (DatabaseMigration.",
+    ),
+    dict(
+        name="no permission",
+        machine=jsonata(Start=START),
+        permissions={},
+        says="not yet",
+        words="ended FAILED (DatabaseMigration.DatabaseMigrationException: User",
+    ),
+    dict(
+        name="waits a moment for it",
+        machine=jsonata(Start=START, Wait=WAIT),
+        says="not yet",
+        words="waiting comes in the next task",
+    ),
+    dict(
+        name="waits for its end",
+        machine=jsonata(
+            Start=START,
+            Wait=WAIT,
+            Poll=POLL,
+            Choose={
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $states.input.Status = 'stopped' %}", "Next": "Done"}],
+                "Default": "Wait",
+            },
+            Done=DONE,
+        ),
+        says="not yet",
+        words="as soon as the task is started",
+    ),
+    dict(
+        name="boto3's name of the action",
+        machine=jsonata(Start={**START, "Resource": DMS + "start_replication_task"}),
+        says="not attempted",
+        words="no state machine",
+    ),
+    dict(
+        name="waits for the end with .sync, which DMS has not",
+        machine=jsonata(Start={**START, "Resource": START["Resource"] + ".sync"}),
+        says="not attempted",
+        words="no state machine",
+    ),
+]
+
+
+def poll_once(start=START, wait=WAIT, poll=POLL):
+    return jsonata(Start=start, Wait=wait, Poll=poll)
+
+
+ALL_KEPT = "{% $states.result.ReplicationTasks[0] %}"
+
+TASK_2 = [
+    dict(name="JSONata", machine=poll_once()),
+    dict(
+        name="JSONata, all but the settings kept, variables, a Pass at the end",
+        machine=jsonata(
+            Start={**START, "Assign": {"job": "{% $states.input %}"}},
+            Sleep={"Type": "Wait", "Seconds": "{% $job.PollSeconds %}"},
+            Ask=task(
+                "describeReplicationTasks",
+                Arguments={
+                    "Filters": [{"Name": "replication-task-arn", "Values": "{% [$job.ReplicationTaskArn] %}"}],
+                    "WithoutSettings": True,
+                },
+                Output=ALL_KEPT,
+            ),
+            Tidy={"Type": "Pass", "Output": {"Status": "{% $states.input.Status %}", "job": "{% $job %}"}},
+        ),
+    ),
+    dict(
+        name="JSONPath: Parameters, ResultSelector, ResultPath, OutputPath",
+        machine=flow(Start=PATH_START, Wait=PATH_WAIT, Poll={**PATH_POLL, "OutputPath": "$.Poll.Task"}),
+    ),
+    dict(
+        name="JSONPath without WithoutSettings: a ResultSelector leaves them out",
+        machine=flow(
+            Begin={**PATH_START, "ResultSelector": {"Status.$": "$.ReplicationTask.Status"}, "ResultPath": "$.Begun"},
+            Hold_on=PATH_WAIT,
+            How_is_it=task(
+                "describeReplicationTasks",
+                Parameters={"Filters": PATH_FILTER},
+                ResultSelector={"Status.$": "$.ReplicationTasks[0].Status"},
+                Retry=[{"ErrorEquals": ["States.ALL"]}],
+            ),
+            Done=DONE,
+        ),
+    ),
+    dict(
+        name="in a Parallel, the answer of its branch taken out",
+        machine=jsonata(
+            Together={
+                "Type": "Parallel",
+                "Branches": [flow(Start=START, Wait=WAIT, Poll=POLL)],
+                "Output": "{% $states.result[0] %}",
+            }
+        ),
+    ),
+    {**BLANK, "machine": jsonata(Start=START, Wait={"Type": "Wait", "Seconds": ...})},
+    dict(
+        name="interval fixed in the definition",
+        machine=poll_once(wait={"Type": "Wait", "Seconds": 1}),
+        says="not yet",
+        words="With PollSeconds 2 in its input it waited 1",
+    ),
+    dict(
+        name="asks before it waits",
+        machine=jsonata(Start=START, Poll=POLL, Wait=WAIT),
+        says="not yet",
+        words="in its input it waited 0",
+    ),
+    dict(
+        name="describes without a filter",
+        machine=poll_once(poll={**POLL, "Arguments": {"WithoutSettings": True}}),
+        says="not yet",
+        words="The status of the replication task that the input names",
+    ),
+    dict(
+        name="asks about another task",
+        machine=poll_once(
+            poll={
+                **POLL,
+                "Arguments": {
+                    "Filters": [{"Name": "replication-task-arn", "Values": [AIRPORTS]}],
+                    "WithoutSettings": True,
+                },
+            }
+        ),
+        says="not yet",
+        words="The output says Status 'ready'",
+    ),
+    dict(
+        name="filters by name with an ARN",
+        machine=poll_once(
+            poll={**POLL, "Arguments": {"Filters": [{"Name": "replication-task-id", "Values": [ARN]}]}},
+        ),
+        says="not yet",
+        words="ended FAILED (DatabaseMigration.ResourceNotFoundException",
+    ),
+    dict(
+        name="keeps the whole answer",
+        machine=poll_once(poll={**POLL, "Arguments": {"Filters": FILTER}, "Output": ALL_KEPT}),
+        says="not yet",
+        words="The state 'Poll' gave out",
+    ),
+    dict(
+        name="keeps the whole answer to the start",
+        machine=poll_once(start=without(START, "Output")),
+        says="not yet",
+        words="The state 'Start' gave out",
+    ),
+    dict(
+        name="keeps the settings where they are not seen at the end",
+        machine=flow(
+            Start=PATH_START,
+            Wait=PATH_WAIT,
+            Poll={**PATH_POLL, "Parameters": {"Filters": PATH_FILTER}},
+            Tidy={"Type": "Pass", "OutputPath": "$.Poll.Task"},
+            Done={"Type": "Pass", "Parameters": {"Status.$": "$.Status"}},
+        ),
+        says="not yet",
+        words="keep only what the next state needs",
+    ),
+    dict(
+        name="gives out the status of the start",
+        machine=jsonata(
+            Start={**START, "Assign": {"status": "{% $states.result.ReplicationTask.Status %}"}},
+            Wait=WAIT,
+            Poll={**POLL, "Output": {"Status": "{% $status %}"}},
+        ),
+        says="not yet",
+        words="of a migration that was stopped",
+    ),
+    dict(
+        name="all statuses in a list",
+        machine=flow(
+            Start=PATH_START,
+            Wait=PATH_WAIT,
+            Poll={
+                **without(PATH_POLL, "ResultPath"),
+                "ResultSelector": {"Status.$": "$.ReplicationTasks[*].Status"},
+            },
+        ),
+        says="not yet",
+        words="The output says Status ['stopped']",
+    ),
+    dict(
+        name="the key in small letters",
+        machine=poll_once(poll={**POLL, "Output": {"status": "{% $states.result.ReplicationTasks[0].Status %}"}}),
+        says="not yet",
+        words="An output with the key Status",
+    ),
+    dict(
+        name="only the status, without a key",
+        machine=poll_once(poll={**POLL, "Output": "{% $states.result.ReplicationTasks[0].Status %}"}),
+        says="not yet",
+        words="The output of the execution is 'stopped'",
+    ),
+    dict(
+        name="a StopReason that is not there yet",
+        machine=poll_once(
+            poll={
+                **POLL,
+                "Output": {
+                    "Status": "{% $states.result.ReplicationTasks[0].Status %}",
+                    "StopReason": "{% $states.result.ReplicationTasks[0].StopReason %}",
+                },
+            }
+        ),
+        says="not yet",
+        words="ended FAILED (States.QueryEvaluationError",
+    ),
+    dict(
+        name="the input lost at the start",
+        machine=flow(Start=without(PATH_START, "ResultPath"), Wait=PATH_WAIT, Poll=PATH_POLL),
+        says="not yet",
+        words="ended FAILED (States.Runtime",
+    ),
+    dict(
+        name="may start, but not ask",
+        machine=poll_once(),
+        permissions=MAY_START,
+        says="not yet",
+        words="is not authorized to perform: dms:DescribeReplicationTasks",
+    ),
+    dict(name="never starts it", machine=jsonata(Wait=WAIT, Poll=POLL), says="not yet", words="startReplicationTask"),
+    dict(name="never asks", machine=jsonata(Start=START, Wait=WAIT), says="not yet", words="describeReplicationTasks"),
+    dict(
+        name="a loop already",
+        machine=jsonata(
+            Start=START,
+            Wait=WAIT,
+            Poll=POLL,
+            Choose={
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $states.input.Status = 'running' %}", "Next": "Wait"}],
+                "Default": "Done",
+            },
+            Done=DONE,
+        ),
+        says="not yet",
+        words="still running",
+    ),
+]
+
+ANSWERS = {1: TASK_1, 2: TASK_2}

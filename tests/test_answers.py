@@ -1,0 +1,82 @@
+"""Each task's check refuses wrong answers with words that fit, and takes right ones, however they are written.
+
+The answers are data: `answers/<topic>.py`. Each is given by a learner of its own, and checked as in a notebook.
+"""
+
+import concurrent.futures
+import json
+
+import boto3
+import pytest
+from answers import polling_loop, start_here
+
+from workshop import deploy, labs
+from workshop.migrations import migration
+
+TABLES = {"00-start-here": start_here.ANSWERS, "01-polling-loop": polling_loop.ANSWERS}
+MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
+SIDE_BY_SIDE = 4  # checks at a time: they mostly wait
+
+
+class Learner(labs.Lab):
+    """The lab of a learner whose notebook knows these names."""
+
+    def __init__(self, notebook, learner, namespace):
+        super().__init__(notebook)
+        self._learner, self._names = learner, namespace
+
+    def name(self, thing):
+        return f"{self._learner}-{self.notebook[:2]}-{thing}"
+
+    def _namespace(self):
+        return self._names
+
+
+@pytest.mark.parametrize("notebook, number", [(lab, number) for lab, tasks in TABLES.items() for number in tasks])
+def test_answers(account, tmp_path, monkeypatch, notebook, number):
+    monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
+    boto3.client("sts")  # a boto3 session makes clients in several threads once it has made its first
+    answers = TABLES[notebook][number]
+    learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(answers)]
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        said = pool.map(lambda learner, answer: check(notebook, number, learner, answer), learners, answers)
+        wrong = [fault for answer, outcome in zip(answers, said, strict=True) for fault in faults(answer, *outcome)]
+    assert not wrong, "\n".join(wrong)
+
+
+def check(notebook, number, learner, answer):
+    """What the check of that task says of this answer: ("done", "") or (the outcome's status, its text)."""
+    lab = Learner(notebook, learner, {"boto3": boto3})
+    if "code" in answer:
+        lab._names["table"] = deploy.table(lab.name("airports"), key="iata")
+        exec(answer["code"], lab._names)
+    if "machine" in answer:
+        try:
+            deploy.state_machine(
+                lab.name(MACHINES[notebook][number]),
+                with_airports(answer["machine"], lab),
+                permissions=answer.get("permissions", polling_loop.PERMISSIONS),
+            )
+        except deploy.DeployError as error:  # as a learner sees it, who then runs the check
+            print(error)
+    exec(answer.get("functions", ""), lab._names)
+    try:
+        lab.check(number)
+    except labs.Outcome as outcome:
+        return outcome.status, str(outcome)
+    return "done", ""
+
+
+def with_airports(machine, lab):
+    """The definition with the learner's own migration in it, where it names that."""
+    if polling_loop.AIRPORTS not in str(machine):
+        return machine
+    arn = migration(lab.name("airports"), rows=400, rows_per_second=100).arn
+    return json.loads(json.dumps(machine).replace(polling_loop.AIRPORTS, arn))
+
+
+def faults(answer, status, text):
+    """What is wrong with what a check said: one line, or none."""
+    expected, words = answer.get("says", "done"), answer.get("words", "")
+    if (status, words in text) != (expected, True):
+        yield f"{answer['name']}: should be {expected} with {words!r}, and was {status}: {text}"
