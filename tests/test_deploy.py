@@ -116,7 +116,21 @@ def test_a_handler_may_come_in_any_way(source):
 
 
 def test_same_source_same_bytes():
-    assert deploy._zip(ECHO) == deploy._zip(ECHO) != deploy._zip(ECHO + "#")
+    one, other = {"a.py": ECHO, "b.py": ""}, {"b.py": "", "a.py": ECHO}
+    assert deploy._zip(one) == deploy._zip(other) != deploy._zip({**one, "a.py": ECHO + "#"})
+
+
+def test_function_with_a_module_of_its_own(aws, tmp_path):
+    module = tmp_path / "answers.py"
+    module.write_text("ANSWER = 42\n")
+    source = "from answers import ANSWER\n\ndef lambda_handler(event, context):\n    return ANSWER\n"
+    function = deploy.function(name("01", "with-module"), source, modules=[module])
+    assert invoke(aws, function, {}) == (42, None)
+    module.write_text("ANSWER = 43\n")
+    assert deploy.function(name("01", "with-module"), source, modules=[module]) == function
+    assert invoke(aws, function, {}) == (43, None)
+    with pytest.raises(deploy.DeployError, match=r"There is no file nowhere\.py"):
+        deploy.function(name("01", "with-module"), source, modules=["nowhere.py"])
 
 
 def test_state_machine_is_replaced_in_place(aws):
@@ -152,9 +166,18 @@ def test_a_blank_is_not_deployed_and_nothing_old_is_left(aws, capsys, blank):
     assert deploy.state_machine(name("01", "blank"), **blank) is None  # and again
 
 
-def test_a_function_with_blank_permissions_is_not_deployed(aws, capsys):
+@pytest.mark.parametrize(
+    "blank",
+    [
+        {"permissions": {"states:SendTaskSuccess": ...}},
+        {"environment": {"TABLE": ...}},
+        {"source": "def lambda_handler(event, context):\n    ...\n"},
+        {"source": "TABLE = ...\n\ndef lambda_handler(event, context):\n    return TABLE\n"},
+    ],
+)
+def test_a_function_with_a_blank_is_not_deployed(aws, capsys, blank):
     deploy.function(name("01", "blank"), ECHO)
-    assert deploy.function(name("01", "blank"), ECHO, permissions={"states:SendTaskSuccess": ...}) is None
+    assert deploy.function(name("01", "blank"), **{"source": ECHO, **blank}) is None
     assert capsys.readouterr().out == "Still blank: nothing deployed.\n"
     assert "you-01-blank" not in str(aws("lambda").list_functions()["Functions"])
 

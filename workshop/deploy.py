@@ -67,24 +67,27 @@ def role(name, service, permissions):
     return iam.get_role(RoleName=name)["Role"]["Arn"]
 
 
-def function(name, source, *, permissions=None, environment=None, timeout=10):
+def function(name, source, *, modules=(), permissions=None, environment=None, timeout=10):
     """A Lambda function, ready to be invoked; gives its ARN.
 
     source: a file such as a cell with %%writefile writes, or the source text itself. It must define
         lambda_handler(event, context).
+    modules: further files that it imports, each by its own name: ["verdict.py"].
     permissions: what the function may do, {action: resource or list of resources}. Writing its own log is always added.
     environment: its environment variables, a dict of strings.
     timeout: seconds that one invocation may take, 1 to 900.
 
-    Where a permission or a variable is still `...`, nothing is deployed, and None is given.
-    Raises DeployError where the source is missing, has a syntax error or no lambda_handler.
+    Where a `...` still stands in the source, in a permission or for a variable, nothing is deployed, and None is given.
+    Raises DeployError where a file is missing, has a syntax error, or the source has no lambda_handler.
     """
     client = boto3.client("lambda")
-    if _has_blank(permissions) or _has_blank(environment):
+    files = {"lambda_function.py": _checked_source(source)}
+    files |= {Path(module).name: _read_source(module)[1] for module in modules}
+    if _has_blank(permissions) or _has_blank(environment) or any(map(_has_blank_in_code, files.values())):
         with suppress(client.exceptions.ResourceNotFoundException):
             client.delete_function(FunctionName=name)
         return _still_blank()
-    code = _zip(_checked_source(source))
+    code = _zip(files)
     log_group = _log_group(name)
     wanted = {
         "Role": role(
@@ -239,6 +242,15 @@ def _log_group(name):
 
 def _checked_source(source):
     """The text of a function's source, once it compiles and has the handler that Lambda will call."""
+    where, text = _read_source(source)
+    statements = ast.parse(text).body
+    if "lambda_handler" not in {name for statement in statements for name in _names_made_by(statement)}:
+        raise DeployError(f"{where} defines no lambda_handler(event, context), which is what Lambda calls.")
+    return text
+
+
+def _read_source(source):
+    """(what to call it, its text), of a file or of source text, once it compiles."""
     where, text = "The source", source
     if isinstance(source, Path) or "\n" not in source:
         where = str(source)
@@ -246,12 +258,10 @@ def _checked_source(source):
             raise DeployError(f"There is no file {where} in {Path.cwd()}: first run the cell that writes it.")
         text = Path(source).read_text(encoding="utf-8")
     try:
-        statements = ast.parse(text).body
+        ast.parse(text)
     except SyntaxError as error:
         raise DeployError(f"{where}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from None
-    if "lambda_handler" not in {name for statement in statements for name in _names_made_by(statement)}:
-        raise DeployError(f"{where} defines no lambda_handler(event, context), which is what Lambda calls.")
-    return text
+    return where, text
 
 
 def _names_made_by(statement):
@@ -265,13 +275,14 @@ def _names_made_by(statement):
     return []
 
 
-def _zip(text):
-    """The source as lambda_function.py in a zip; the same text gives the same bytes, so AWS can tell a change."""
+def _zip(files):
+    """Files, {name: text}, as a zip archive; the same files give the same bytes, so AWS can tell a change."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
-        entry = zipfile.ZipInfo("lambda_function.py", date_time=(1980, 1, 1, 0, 0, 0))
-        entry.external_attr = 0o644 << 16  # readable for Lambda's user
-        written.writestr(entry, text.encode())
+        for name, text in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16  # readable for Lambda's user
+            written.writestr(entry, text.encode())
     return archive.getvalue()
 
 
@@ -281,6 +292,10 @@ def _has_blank(value):
     if isinstance(value, list | tuple):
         return any(map(_has_blank, value))
     return value is ...
+
+
+def _has_blank_in_code(text):
+    return any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(ast.parse(text)))
 
 
 def _still_blank():
