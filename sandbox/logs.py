@@ -2,8 +2,8 @@
 
 MiniStack takes a pattern for JSON to match everything, and other patterns without regard to case. The syntax:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html. Patterns of space-delimited
-fields, `[a, b=1]`, are refused: nothing here needs them. Not documented, and so a choice: a comparison with a field that
-is missing is false, one with != as well.
+fields, `[a, b=1]`, are refused: nothing here needs them. Not documented, and so a choice: a comparison with a field
+that is missing is false, one with != as well.
 """
 
 import base64

@@ -60,8 +60,9 @@ def trusts(role_arn, service):
     from ministack.core import iam_evaluator
     from ministack.services import iam
 
-    role = iam._roles.get_scoped(role_arn.split(":")[4], None, role_arn.rpartition("/")[2])
-    if role is None:
+    *_, account, resource = role_arn.split(":") if role_arn.count(":") == 5 else ("", "")
+    role = iam._roles.get_scoped(account, None, resource.rpartition("/")[2])
+    if role is None or role["Arn"] != role_arn:
         return False
     trust = role.get("AssumeRolePolicyDocument") or {}
     statements = (json.loads(trust) if isinstance(trust, str) else trust).get("Statement", [])

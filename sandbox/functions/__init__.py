@@ -59,8 +59,21 @@ def _put_over(engine):
         environments.pool.retire(name, account, region, qualifier)
 
     engine.invalidate_worker = invalidate_worker
+    create, update = engine._create_function, engine._update_config
+    engine._create_function = lambda data: _not_assumable(engine, data) or create(data)
+    engine._update_config = lambda name, data: _not_assumable(engine, data) or update(name, data)
     engine._LAMBDA_STATE_TRANSITION_DELAY = 0.05  # for which a new function is Pending: nothing is prepared meanwhile
     _loaded = True
+
+
+def _not_assumable(engine, data):
+    """The refusal of a function whose role Lambda may not assume, None if it may or no role is given."""
+    from sandbox import permissions
+
+    if "Role" not in data or permissions.trusts(data["Role"], "lambda.amazonaws.com"):
+        return None
+    message = "The role defined for the function cannot be assumed by Lambda."
+    return engine.error_response_json("InvalidParameterValueException", message, 400)
 
 
 def reset():

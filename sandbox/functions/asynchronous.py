@@ -63,7 +63,9 @@ class Queued:
         oldest = settled.get("MaximumEventAgeInSeconds", OLDEST_SECONDS)
         failures, throttled = 0, 0
         while True:
-            outcome = invocations.execute(self.function, self.event, self.request_id)
+            # The code is that of the time of the request, the concurrency that of now.
+            function = {**self.function, "concurrency": self._owner().get("concurrency")}
+            outcome = invocations.execute(function, self.event, self.request_id)
             if self.emptied.is_set():
                 return
             if outcome.get("throttle"):
@@ -85,11 +87,14 @@ class Queued:
             if self.emptied.wait(pause):
                 return
 
+    def _owner(self):
+        """The record of the function, whichever version is invoked; {} when it was deleted."""
+        return engine._functions.get(self.config["FunctionName"]) or {}
+
     def _settings(self):
         """The function's EventInvokeConfig for how it was invoked, {} without one."""
-        owner = engine._functions.get(self.config["FunctionName"]) or {}
         qualifier = engine._resolve_name_and_qualifier(self.config["FunctionArn"])[1]
-        return engine._event_invoke_config(owner, qualifier) or {}
+        return engine._event_invoke_config(self._owner(), qualifier) or {}
 
     def _tell(self, which, condition, outcome):
         """Send what came of it to the function's destination, and a failure to its dead-letter queue as well."""

@@ -160,6 +160,7 @@ class Environment:
         region = config["FunctionArn"].split(":")[3]
         variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         variables |= {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PYTHONUTF8": "1"}
+        variables["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"  # names such as sync-127.0.0.1 lead nowhere
         variables |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder)
         variables |= (config.get("Environment") or {}).get("Variables") or {}
         variables |= {

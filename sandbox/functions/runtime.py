@@ -261,10 +261,11 @@ def failure_of(error, code, request_id=""):
     if isinstance(error, Fault):
         kind = error.kind
     else:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.filename != __file__ and "importlib._bootstrap" not in frame.filename]
-        own = [(named(frame.filename, code), frame.lineno, frame.name, frame.line) for frame in own]
-        trace = traceback.format_list(own)
+        trace = traceback.format_list(
+            (named(frame.filename, code), frame.lineno, frame.name, frame.line)
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename not in (__file__, importlib.__file__) and not frame.filename.startswith("<frozen import")
+        )
     return {"errorMessage": str(error), "errorType": kind, "requestId": request_id, "stackTrace": trace}
 
 
