@@ -122,7 +122,7 @@ def put_over(engine):
     wrap = {
         "_execute_function": _execute_function,
         "_execute_function_dispatch": _remember_request_id,
-        "_get_func_record_for_ref": _say_how_it_was_named,
+        "_effective_func_record_for_qualifier": _say_how_it_was_named,
         "invoke_async_with_retry": _invoke_async,
         "_create_function": _create_function,
         "_update_config": _update_config,
@@ -185,15 +185,13 @@ def _remember_request_id(original, func, config, event, request_id, *rest):
     return original(func, config, event, request_id, *rest)
 
 
-def _say_how_it_was_named(original, function_ref):
-    """Let the configuration of a durable function carry the ARN it was named by: its qualifier decides."""
-    from ministack.services import lambda_svc
-
-    record, config, name = original(function_ref)
-    if config and config.get("DurableConfig"):
-        qualifier = lambda_svc._resolve_name_and_qualifier(function_ref)[1]
-        config = {**config, "FunctionArn": function_arn(name, qualifier)}
-    return record, config, name
+def _say_how_it_was_named(original, function, qualifier):
+    """Let the record of a durable function carry the ARN with the qualifier that it was named by: that decides."""
+    record, config = original(function, qualifier)
+    if qualifier and config and function["config"].get("DurableConfig"):
+        config = {**config, "FunctionArn": function_arn(config["FunctionName"], qualifier)}
+        record = {**record, "config": config}
+    return record, config
 
 
 def _variables(original, environment, *arguments):

@@ -10,6 +10,8 @@ import json
 from ministack.core.responses import new_uuid
 from ministack.services import stepfunctions as engine
 
+from sandbox.durable.functions import Refused
+
 from . import roles
 from .errors import StateError
 
@@ -47,7 +49,10 @@ def _lambda_invoke(arguments):
         record, version = _function(ref)
         from ministack.services import lambda_svc
 
-        lambda_svc.invoke_async_with_retry(record, payload)
+        try:
+            lambda_svc.invoke_async_with_retry(record, payload)
+        except Refused as refused:
+            raise engine._ExecutionError(f"Lambda.{refused.code}", refused.message) from refused
         return {"ExecutedVersion": version, "Payload": "", "StatusCode": 202}
     result, version = _lambda(ref, payload)
     return {"ExecutedVersion": version, "Payload": result, "StatusCode": 200}
@@ -71,6 +76,8 @@ def _lambda(ref, event):
 
     record, version = _function(ref)
     outcome = lambda_svc._execute_function_with_config_scope(record, event)
+    if refused := outcome.get("refused"):
+        raise engine._ExecutionError(f"Lambda.{refused.code}", refused.message)
     body = outcome.get("body")
     if outcome.get("error"):
         if not isinstance(body, dict):

@@ -31,7 +31,8 @@ class DurableFunctions:
 
     def role(self, *statements):
         """The ARN of a role with the permissions of a durable function and some more (IAM statements)."""
-        if statements not in self._roles:
+        key = json.dumps(statements)
+        if key not in self._roles:
             iam = self.aws("iam")
             name = unique("durable")
             trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
@@ -41,8 +42,8 @@ class DurableFunctions:
             for index, (action, resource) in enumerate(statements):
                 allow = {"Effect": "Allow", "Action": action, "Resource": resource}
                 iam.put_role_policy(RoleName=name, PolicyName=f"more-{index}", PolicyDocument=policy(allow))
-            self._roles[statements] = arn
-        return self._roles[statements]
+            self._roles[key] = arn
+        return self._roles[key]
 
     def create(self, body, timeout=900, role=None, code=None, **options):
         """The name of a new durable function; body: of `handler(event, context)`; code: all of its module instead."""
