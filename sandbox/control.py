@@ -4,7 +4,7 @@
     GET  /_sandbox/lease    held open for as long as the caller wants the sandbox to live
     POST /_sandbox/reset    empty the account
     POST /_sandbox/stop     end
-    GET, PUT /_sandbox/faults      how DMS events go wrong on purpose (sandbox/dms)
+    GET, POST /_sandbox/faults     how DMS events go wrong on purpose (sandbox/dms); POST adds to what is in force
     GET, PUT /_sandbox/functions   pauses before retries, numbers of processes (sandbox/functions/settings.py)
 
 A lease is an open connection, so a caller that dies gives it up without having to say so. Each line that comes down
@@ -78,10 +78,10 @@ class Control:
         elif what == ("POST", "stop"):
             await respond(send, 200, {})
             self.stop()
-        elif what in (("GET", "faults"), ("PUT", "faults")):
+        elif what in (("GET", "faults"), ("POST", "faults")):
             from sandbox import dms
 
-            await self._adjust(scope, receive, send, dms.get_faults, dms.set_faults)
+            await self._adjust(scope, receive, send, dms.get_faults, dms.add_faults)
         elif what in (("GET", "functions"), ("PUT", "functions")):
             from sandbox import functions
 
@@ -114,7 +114,7 @@ class Control:
 
     async def _adjust(self, scope, receive, send, get, set):
         """Show something that can be adjusted, after it was adjusted where the request says so."""
-        if scope["method"] == "PUT":
+        if scope["method"] != "GET":
             try:
                 set(json.loads(await read(receive)))
             except (ValueError, TypeError) as error:

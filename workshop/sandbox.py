@@ -85,13 +85,12 @@ def reset():
     _ask(_running(), "POST", "reset", timeout=30)
 
 
-def faults(**wanted):
-    """How DMS events go wrong on purpose in the sandbox; with arguments, make it so. Gives the faults in force.
+def add_faults(*faults):
+    """Let DMS events go wrong on purpose in the sandbox, beside the faults that are in force already; gives them all.
 
-    See sandbox/README.md for what can be asked. Raises SandboxError with the reason where a fault is not one.
+    See sandbox/README.md for what a fault is. Raises SandboxError with the reason where one is not.
     """
-    running = _running()
-    return _ask(running, "PUT", "faults", wanted) if wanted else _ask(running, "GET", "faults")
+    return _ask(_running(), "POST", "faults", {"faults": faults})
 
 
 class Lease:

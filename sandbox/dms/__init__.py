@@ -84,14 +84,14 @@ def tags():
 
 
 def get_faults():
-    """How the delivery of events goes wrong on purpose: see events.set_faults."""
+    """How the delivery of events goes wrong on purpose: see events.add_faults."""
     from sandbox.dms import events
 
     return events.get_faults()
 
 
-def set_faults(plan):
-    """Set how the delivery of events goes wrong: see events.set_faults. Raises ValueError with one clear sentence."""
+def add_faults(plan):
+    """Let the delivery of events go wrong: see events.add_faults. Raises ValueError with one clear sentence."""
     from sandbox.dms import events
 
-    events.set_faults(plan)
+    events.add_faults(plan)

@@ -1,7 +1,7 @@
 """State changes of replication tasks on the default event bus, and the faults that can be switched on for them.
 
 AWS delivers these events best effort: a rule may see none, one or several of them, late and in any order. The sandbox
-delivers each once and in order, unless `set_faults` asks for something else.
+delivers each once and in order, unless `add_faults` asks for something else.
 
 The shape is documented at https://docs.aws.amazon.com/dms/latest/userguide/CHAP_EventBridge.html: the task's ARN is in
 `resources[0]` alone, `resourceLink` ends in its name, and a failure has the category `Failure`. `detailMessage` of a
@@ -48,8 +48,11 @@ def get_faults():
     return {"faults": [dict(fault) for fault in _faults]}
 
 
-def set_faults(plan):
-    """Replace the plan by {"faults": [fault, ...]}; an empty list ends all faults. Raises InvalidFaults.
+def add_faults(plan):
+    """Add {"faults": [fault, ...]} to the plan in force. Raises InvalidFaults, and then adds none.
+
+    They are added, so that those who use the sandbox side by side, each with faults for tasks of its own, do not take
+    each other's away. A fault ends with its `count`, and all do when the account is emptied.
 
     For every event the first fault that fits it is applied. A fault is an object with
 
@@ -70,7 +73,7 @@ def set_faults(plan):
     """
     if not isinstance(plan, dict) or set(plan) != {"faults"} or not isinstance(plan["faults"], list):
         raise InvalidFaults('The plan must be an object with one key: {"faults": [...]}.')
-    _faults[:] = [_checked(fault, f"faults[{index}]") for index, fault in enumerate(plan["faults"])]
+    _faults.extend([_checked(fault, f"faults[{index}]") for index, fault in enumerate(plan["faults"])])
 
 
 def _checked(fault, where):

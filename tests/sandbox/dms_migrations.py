@@ -259,14 +259,21 @@ class Faults:
         self._url, self._key = f"{sandbox['endpoint']}/_sandbox/faults", sandbox["secret_access_key"]
 
     def get(self):
-        return self._call("GET", None)
+        """The plan in force, as a list."""
+        return self._call("GET", None)["faults"]
 
-    def set(self, *faults):
-        return self.put({"faults": faults})
+    def of(self, migration):
+        """What of it is for this migration."""
+        return [fault for fault in self.get() if fault.get("task_arn") == migration.arn]
 
-    def put(self, plan):
-        """Set a whole plan; the plan in force, or the message of the refusal."""
-        return self._call("PUT", json.dumps(plan).encode())
+    def add(self, *faults):
+        """Add faults, which must name their task: others use the sandbox at the same time, and have faults of theirs."""
+        assert all("task_arn" in fault for fault in faults)
+        return self.post({"faults": faults})
+
+    def post(self, plan):
+        """Add a whole plan; the plan in force, or the message of the refusal."""
+        return self._call("POST", json.dumps(plan).encode())
 
     def _call(self, method, body):
         headers = {"Authorization": f"Bearer {self._key}"}

@@ -46,9 +46,7 @@ def events(aws):
 
 @pytest.fixture
 def faults(sandbox):
-    faults = Faults(sandbox)
-    yield faults
-    faults.set()
+    return Faults(sandbox)
 
 
 def refused(call, **parameters):
@@ -1274,25 +1272,22 @@ def test_errors_in_a_state_machine(migrations, states):
     ],
 )
 def test_plans_of_faults_that_are_refused(faults, plan, said):
-    in_force = {"faults": [{"fault": "drop", "task_arn": nowhere("task")}]}
-    faults.put(in_force)
-    assert said in faults.put(plan)
-    assert faults.get() == in_force
+    assert said in faults.post(plan)
 
 
 def test_a_dropped_event(migrations, events, faults):
     migration = migrations.new()
     events.wait_for(migration, 1)
-    faults.set({"fault": "drop", "events": ["REPLICATION_TASK_STOPPED"], "task_arn": migration.arn, "count": 1})
+    faults.add({"fault": "drop", "events": ["REPLICATION_TASK_STOPPED"], "task_arn": migration.arn, "count": 1})
     migration.run()
     migration.run("reload-target")
     assert events.wait_for(migration, 4) == ["CREATED", "STARTED", "STARTED", "STOPPED"]
-    assert faults.get() == {"faults": []}  # it happened once, as asked
+    assert faults.of(migration) == []  # it happened once, as asked
 
 
 def test_a_duplicated_event(migrations, events, faults):
     migration, other = migrations.new(), migrations.new()
-    faults.set(
+    faults.add(
         {"fault": "drop", "task_arn": migration.arn, "probability": 0},
         {"fault": "duplicate", "events": ["REPLICATION_TASK_STOPPED"], "task_arn": migration.arn},
     )
@@ -1306,14 +1301,14 @@ def test_a_duplicated_event(migrations, events, faults):
 
 def test_a_delayed_event(migrations, events, faults):
     migration = migrations.new()
-    faults.set({"fault": "delay", "seconds": 2, "task_arn": migration.arn, "events": ["REPLICATION_TASK_STARTED"]})
+    faults.add({"fault": "delay", "seconds": 2, "task_arn": migration.arn, "events": ["REPLICATION_TASK_STARTED"]})
     migration.run()
     assert events.wait_for(migration, 3) == ["CREATED", "STOPPED", "STARTED"]
 
 
 def test_reordered_events(migrations, events, faults):
     migration, alone = migrations.new(), migrations.new()
-    faults.set(
+    faults.add(
         {"fault": "reorder", "task_arn": migration.arn, "events": ["REPLICATION_TASK_STARTED"]},
         {"fault": "reorder", "task_arn": alone.arn, "events": ["REPLICATION_TASK_STOPPED"], "seconds": 0.1},
     )
@@ -1326,12 +1321,12 @@ def test_reordered_events(migrations, events, faults):
 def test_an_event_before_the_start_call_returns(migrations, events, faults):
     migration = migrations.new()
     events.wait_for(migration, 1)
-    faults.set({"fault": "early", "task_arn": migration.arn, "count": 1, "seconds": 0})
+    faults.add({"fault": "early", "task_arn": migration.arn, "count": 1, "seconds": 0})
     answer = migration.start()
     assert events.kinds(migration) == ["CREATED", "STARTED", "STOPPED"]  # without waiting
     assert answer["Status"] == "starting"  # what the caller is told is out of date
     assert migration.describe()["Status"] == "stopped"
-    assert faults.get() == {"faults": []}
+    assert faults.of(migration) == []
 
 
 # -- the end of all of it ----------------------------------------------------------------------------------------------
@@ -1352,13 +1347,13 @@ def test_a_reset_ends_what_runs(tmp_path, monkeypatch):
         migration = Migrations(client).new(csv(1000), rate=50)
         migration.start()
         migration.until("running")
-        Faults(own).set({"fault": "drop"})
+        Faults(own).post({"faults": [{"fault": "drop"}]})
         process.reset()
         dms = client("dms")
         assert dms.describe_replication_tasks()["ReplicationTasks"] == []
         assert dms.describe_endpoints()["Endpoints"] == dms.describe_connections()["Connections"] == []
         assert dms.describe_replication_instances()["ReplicationInstances"] == []
-        assert Faults(own).get() == {"faults": []}
+        assert Faults(own).get() == []
         assert Migrations(client).new().run()["Status"] == "stopped"
         assert "Traceback" not in Path(own["log"]).read_text()
     finally:
