@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from notebook_files import code, markdown, task, write
 
-from workshop import authoring, labs, measurements
+from workshop import authoring, measurements, saved
 from workshop.checks import Task
 
 TASKS = {1: Task("Price it", hints=("Multiply.",)), 2: Task("Await it", hints=("Await.",))}
@@ -47,7 +47,7 @@ def solution(tmp_path):
 
 @pytest.fixture(autouse=True)
 def checks_of_these_labs(monkeypatch):
-    monkeypatch.setattr(labs, "checks_of", lambda notebook: type("module", (), {"TASKS": TASKS}))
+    monkeypatch.setattr(authoring, "checks_of", lambda notebook: type("module", (), {"TASKS": TASKS}))
 
 
 def test_a_lab_is_its_solution_without_the_answers(solution):
@@ -212,7 +212,7 @@ def test_reset_makes_a_lab_anew_and_forgets_its_progress(solution, tmp_path, mon
     (tmp_path / "progress.json").write_text('{"04-pricing": {"1": {"status": "done"}}, "05-x": {"1": {}}}')
     made = solution(*cells())
     lab = write(tmp_path / "labs" / made.name, code("my work"))
-    assert labs.reset_saved("4", tmp_path) == 0
+    assert saved.reset("4", tmp_path) == 0
     assert lab.read_bytes() == authoring.lab_bytes(made)
     kept = max(authoring.KEPT.glob("04-pricing-*"), key=lambda copy: copy.stat().st_mtime_ns)
     assert "my work" in kept.read_text()

@@ -6,7 +6,7 @@ import re
 import pytest
 from notebook_files import code, task, write
 
-from workshop import authoring, labs, records
+from workshop import authoring, labs, records, saved
 
 CHECKS = """
 from workshop.checks import NotYet, Task
@@ -68,7 +68,7 @@ def test_each_task_has_one_line_that_says_what_is_wrong(lab, capfd):
             _6="def answer_6():\n    return 1 / 0",
         )
     )
-    assert labs.check_saved("4", folder) == 1
+    assert saved.check("4", folder) == 1
     said = lines(capfd)
     assert re.fullmatch(
         r".*04-counting.ipynb, saved \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(.*\)\. "
@@ -94,7 +94,7 @@ def test_each_task_has_one_line_that_says_what_is_wrong(lab, capfd):
 def test_all_but_the_stretch_task_done_is_status_0(lab, capfd):
     folder = lab(right(_6="answer_6 = ..."))
     write(folder.parent / "notebooks" / "05-more.ipynb")
-    assert labs.check_saved("04-counting", folder) == 0
+    assert saved.check("04-counting", folder) == 0
     assert lines(capfd)[-2:] == [
         "5 of 5 tasks done.",
         "Task 6 would stretch you further. Next: notebooks/05-more.ipynb",
@@ -104,7 +104,7 @@ def test_all_but_the_stretch_task_done_is_status_0(lab, capfd):
 def test_a_cell_that_does_not_end_or_ends_its_kernel_is_named(lab, capfd):
     endless = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"
     folder = lab(right(_2=endless, _4="import os\nos._exit(1)"))
-    assert labs.check_saved("04", folder, cell_seconds=6) == 1
+    assert saved.check("04", folder, cell_seconds=6) == 1
     assert lines(capfd)[1:7] == [
         "Task 1: done. It is 1.",
         "Task 2: not yet. Its cell did not end within 6 seconds and was stopped.",
@@ -121,7 +121,7 @@ def test_cells_that_were_changed_or_lost_are_not_taken_for_done(lab, capfd):
     del cells[3]
     cells.insert(0, code("import nothing_of_that_name"))
     folder = lab(cells)
-    assert labs.check_saved("04", folder) == 1
+    assert saved.check("04", folder) == 1
     assert lines(capfd)[1:] == [
         "A cell outside the tasks raised ModuleNotFoundError: No module named 'nothing_of_that_name'. "
         "It begins: import nothing_of_that_name",
@@ -138,7 +138,7 @@ def test_cells_that_were_changed_or_lost_are_not_taken_for_done(lab, capfd):
 
 def test_a_dead_sandbox_is_not_the_learners_fault(lab, capfd, monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
-    assert labs.check_saved("04", lab(right(_1="answer_1 = nothing"))) == 1
+    assert saved.check("04", lab(right(_1="answer_1 = nothing"))) == 1
     said = lines(capfd)
     assert said[1] == (
         "Task 1: could not be checked. This notebook is not connected: run its first cell, %load_ext workshop."
@@ -154,7 +154,7 @@ def test_an_unsaved_state_is_pointed_out_and_a_broken_file_is_named(lab, capfd):
     checkpoint.parent.mkdir()
     checkpoint.write_text("")
     os.utime(path, (1_700_000_000, 1_700_000_000))
-    assert labs.check_saved("04", folder) == 2
+    assert saved.check("04", folder) == 2
     said = lines(capfd)
     assert "saved 2023-11-1" in said[0] and "days ago" in said[0]
     assert said[1] == (
@@ -180,9 +180,9 @@ if airport is not ...:
         *task(1, answer),
     )
     authoring.make_lab(solution, tmp_path / "labs")
-    assert labs.check_saved("00", tmp_path / "labs") == 1
+    assert saved.check("00", tmp_path / "labs") == 1
     assert lines(capfd)[1:3] == ["Task 1: not attempted. The table ann-00-airports is empty.", ""]
-    assert labs.check_saved("00", tmp_path / "solutions") == 0
+    assert saved.check("00", tmp_path / "solutions") == 0
     assert lines(capfd)[1:] == [
         "Task 1: done. The table ann-00-airports holds ZRH, Zurich.",
         "",
@@ -193,4 +193,4 @@ if airport is not ...:
 
 def test_a_lab_that_is_not_there_is_one_sentence(lab):
     with pytest.raises(labs.LabError, match=r"There is no lab '9' in .*There are: 04-counting\."):
-        labs.check_saved("9", lab({}))
+        saved.check("9", lab({}))

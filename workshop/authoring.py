@@ -27,8 +27,8 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
-from workshop import labs as lab_module
 from workshop import sandbox
+from workshop.checks import checks_of
 from workshop.environments import CHECKOUT, STATE
 
 LESSONS = CHECKOUT / "notebooks"
@@ -105,7 +105,7 @@ def lab_bytes(solution, tasks=None):
     """
     path = Path(solution)
     notebook = _read(path)
-    _judge_tasks(path, notebook, lab_module.checks_of(path.stem).TASKS if tasks is None else tasks)
+    _judge_tasks(path, notebook, checks_of(path.stem).TASKS if tasks is None else tasks)
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -22,7 +22,7 @@ def lab(arguments):
         sys.executable, "-m", "jupyterlab",
         f"--ServerApp.root_dir={CHECKOUT}",
         "--LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb",
-        "--Application.log_level=WARN",  # of its many lines, the ones with the address remain
+        "--Application.log_level=ERROR",  # of its many lines, the ones with the address remain
         "--LabApp.extension_manager=readonly",  # the other one asks the network what there is
         *arguments.jupyter,
     ]  # fmt: skip
@@ -67,16 +67,16 @@ def _end_sandbox(seconds=3):
 
 def check(arguments):
     """Check a lab as it is saved."""
-    from workshop import labs
+    from workshop import saved
 
-    return labs.check_saved(arguments.lab)
+    return saved.check(arguments.lab)
 
 
 def reset(arguments):
     """Put a lab back to how it came; the learner's is copied aside."""
-    from workshop import labs
+    from workshop import saved
 
-    return labs.reset_saved(arguments.lab)
+    return saved.reset(arguments.lab)
 
 
 def doctor(arguments):
@@ -138,7 +138,7 @@ def sandbox_env(arguments):
 
 def test(arguments):
     """Run every test; further words go to pytest."""
-    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "4", "--dist", "loadscope"]
+    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "4"]
     return subprocess.call([sys.executable, "-m", "pytest", *parallel, *arguments.pytest], cwd=CHECKOUT)
 
 

@@ -1,16 +1,13 @@
 """A lab as its notebook sees it: `lab = Lab("01-polling-loop")`, then `lab.check(1)`, `lab.hint(1)`, `lab` itself.
 
-And as the command line sees it: `check_saved` for `make check LAB=01`, `reset_saved` for `workshop reset 01`.
 What is asked of each task, its hints and how it is looked at, is in `workshop/checks/`.
 """
 
 import contextlib
 import functools
 import html
-import importlib
 import os
 import re
-import subprocess
 import sys
 import time
 import traceback
@@ -20,23 +17,25 @@ from botocore.exceptions import ConnectionError, HTTPClientError, NoCredentialsE
 
 from workshop import names, records
 from workshop.account import AccountError
-from workshop.checks import NotAttempted, NotYet, Outcome, SandboxProblem, Task
+from workshop.checks import (
+    LabError,
+    NotAttempted,
+    NotYet,
+    Outcome,
+    SandboxProblem,
+    Task,
+    checks_of,
+    one_line,
+    shortened,
+)
 from workshop.environments import CHECKOUT, STATE
 from workshop.sandbox import SandboxError
 
-__all__ = ["Lab", "LabError", "NotAttempted", "NotYet", "SandboxProblem", "Task", "check_saved", "reset_saved"]
+__all__ = ["Lab", "LabError", "NotAttempted", "NotYet", "SandboxProblem", "Task"]
 
 TRIES = 3  # checks of a task until its solution is offered
-CELL_SECONDS = 60  # what a cell of a saved lab may take when it is checked from the command line
 
 _SYMBOLS = {"done": "✓", "not yet": "…", "not attempted": "○"}
-
-
-class LabError(ValueError):
-    """There is no such lab or task; the message says which there are."""
-
-    def _render_traceback_(self):
-        return [str(self)]
 
 
 class Lab:
@@ -204,108 +203,7 @@ class Lab:
             return SandboxProblem("This notebook lost its account. Run it again from its first cell.")
         except Exception as error:
             log = _log(f"{self.notebook}, task {number}")
-            return SandboxProblem(f"The check itself failed with {_one_line(error)}. The details are in {log}.")
-
-
-def checks_of(notebook):
-    """The module with the checks of that lab. Raises LabError where there is none.
-
-    WORKSHOP_CHECKS names another package to look in, for labs of your own.
-    """
-    package = os.environ.get("WORKSHOP_CHECKS", "workshop.checks")
-    module = f"{package}.{notebook[3:].replace('-', '_')}"
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        raise LabError(f"There is no lab named {notebook!r}: there is no module {module} with its checks.") from None
-
-
-def check_saved(lab, folder=CHECKOUT / "labs", cell_seconds=CELL_SECONDS):
-    """Run a lab as it is saved, in a fresh kernel, and print one line per task and what to do next.
-
-    lab: its number or name ("01", "01-polling-loop"). cell_seconds: what one cell may take.
-    Gives the exit status: 0 if all tasks but the stretch ones are done, 1 if not, 2 if the file cannot be read.
-    Raises LabError where there is no such lab.
-    """
-    path = _find(lab, Path(folder))
-    print(f"{_shown(path)}, saved {_when(path)}. What is only on the screen is not checked: save first.")
-    for other in _unsaved(path):
-        print(f"Is it saved? There is a newer {other.name}: save in JupyterLab, then check again.")
-    fault = _unreadable(path)
-    if fault:
-        print(f"It cannot be read: {fault}. `workshop reset {path.name[:2]}` makes it anew, and keeps yours aside.")
-        return 2
-    sys.stdout.flush()
-    pytest = [sys.executable, "-m", "pytest", "-o", "addopts=", "--rootdir", path.parent, "-p", "no:cacheprovider"]
-    quiet = ["-p", "workshop.nbval_report", "-qq", "--tb=no", "--no-summary", "-W", "ignore"]
-    nbval = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_seconds}"]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    return subprocess.run(
-        [*map(str, [*pytest, *quiet, *nbval, path])],
-        env={**environment, "WORKSHOP_HEADLESS": "1"},
-        check=False,
-    ).returncode
-
-
-def reset_saved(lab, checkout=CHECKOUT):
-    """Make a lab's file anew as it came; one that was changed is kept aside, and its progress forgotten. Gives 0.
-
-    lab: its number or name. Raises LabError where there is no such lab.
-    """
-    from workshop import authoring
-
-    solution = _find(lab, Path(checkout) / "solutions")
-    authoring.make_lab(solution, Path(checkout) / "labs")
-    with records.change("progress") as progress:
-        progress.pop(solution.stem, None)
-    print(f"labs/{solution.name} is as it came. If JupyterLab shows it: File, Reload Notebook from Disk.")
-    return 0
-
-
-def _find(lab, folder):
-    """The notebook of that number or name in the folder."""
-    wanted = Path(str(lab)).stem
-    there = sorted(path for path in folder.glob("[0-9][0-9]-*.ipynb"))
-    found = [path for path in there if wanted in (path.stem, path.stem[:2]) or wanted.zfill(2) == path.stem[:2]]
-    if not found:
-        raise LabError(f"There is no lab {lab!r} in {_shown(folder)}. There are: {', '.join(p.stem for p in there)}.")
-    return found[0]
-
-
-def _shown(path):
-    return path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else str(path)
-
-
-def _when(path):
-    saved = path.stat().st_mtime
-    seconds = max(0, time.time() - saved)
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        if seconds >= length:
-            count = int(seconds // length)
-            ago = f"{count} {unit}{'s' * (count > 1)} ago"
-            break
-    else:
-        ago = "just now"
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(saved))} ({ago})"
-
-
-def _unsaved(path):
-    """Files that are newer than the saved lab: one that JupyterLab was writing, or its checkpoint."""
-    others = [path.with_name(f".~{path.name}"), path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"]
-    saved = path.stat().st_mtime
-    return [other for other in others if other.exists() and other.stat().st_mtime > saved + 2]
-
-
-def _unreadable(path):
-    import nbformat
-
-    try:
-        nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat raises a dozen kinds
-        return _one_line(error)
-    return None
+            return SandboxProblem(f"The check itself failed with {one_line(error)}. The details are in {log}.")
 
 
 def _shell():
@@ -333,21 +231,13 @@ def _guarded(name, function):
             if isinstance(error, TypeError) and "ellipsis" in str(error):
                 raise NotAttempted(f"There is still a `...` in {name}.") from None
             given = ", ".join([*map(repr, arguments), *(f"{key}={value!r}" for key, value in keywords.items())])
-            observed = f"{name}({_shortened(given)}) raised {_one_line(error)}."
+            observed = f"{name}({shortened(given)}) raised {one_line(error)}."
             raise NotYet(observed, "A call that ends without an error.") from None
         if value is ...:
             raise NotAttempted(f"{name} still gives `...` back.")
         return value
 
     return call
-
-
-def _one_line(error):
-    return _shortened(" ".join(f"{type(error).__name__}: {error}".split())).rstrip(".")
-
-
-def _shortened(text):
-    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def _log(about):

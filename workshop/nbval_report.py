@@ -12,7 +12,7 @@ import re
 import pytest
 from nbval.plugin import IPyNbCell
 
-from workshop import checks, labs
+from workshop import checks
 
 _OUTCOMES = {kind.__name__: kind.status for kind in (checks.NotAttempted, checks.NotYet, checks.SandboxProblem)}
 
@@ -22,7 +22,7 @@ class SavedLab:
 
     def __init__(self, path):
         self.path = path
-        self.tasks = labs.checks_of(path.stem).TASKS
+        self.tasks = checks.checks_of(path.stem).TASKS
         self.found = {}  # task -> its status
         self.raised = {}  # task -> what a cell of it raised, before its check
 

@@ -4,7 +4,8 @@ import nbformat
 import pytest
 from nbval_run import LABS, SOLUTIONS, nbval
 
-from workshop import authoring, labs
+from workshop import authoring, saved
+from workshop.checks import checks_of
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +34,14 @@ def test_untouched_it_fails_at_its_first_check(sandbox, path):
 
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_untouched_every_task_is_not_attempted(sandbox, path, capfd):
-    assert labs.check_saved(path.stem, cell_seconds=30) == 1
+    assert saved.check(path.stem, cell_seconds=30) == 1
     said = capfd.readouterr().out
-    assert said.count("not attempted") >= len(labs.checks_of(path.stem).TASKS), said
+    assert said.count("not attempted") >= len(checks_of(path.stem).TASKS), said
     assert "could not be checked" not in said, said
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_solved_every_task_is_done(sandbox, path, capfd):
-    assert labs.check_saved(path.stem, folder=path.parent) == 0
+    assert saved.check(path.stem, folder=path.parent) == 0
     said = capfd.readouterr().out
-    assert said.count("done") >= len(labs.checks_of(path.stem).TASKS), said
+    assert said.count("done") >= len(checks_of(path.stem).TASKS), said

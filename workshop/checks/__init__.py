@@ -14,6 +14,8 @@ It returns one short sentence, the same on every run, where the task is done. Ot
 """
 
 import dataclasses
+import importlib
+import os
 
 _EVENTS_SHOWN = 6
 
@@ -94,3 +96,35 @@ def _line_of(event):
     about = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
     told = [str(about[key]) for key in ("name", "resource", "error", "cause") if about.get(key)]
     return f"{event['id']:>3}  " + "  ".join([event["type"], *told])[:150]
+
+
+class LabError(ValueError):
+    """There is no such lab or task; the message says which there are."""
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+def checks_of(notebook):
+    """The module with the checks of that lab. Raises LabError where there is none.
+
+    WORKSHOP_CHECKS names another package to look in, for labs of your own.
+    """
+    package = os.environ.get("WORKSHOP_CHECKS", "workshop.checks")
+    module = f"{package}.{notebook[3:].replace('-', '_')}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise LabError(f"There is no lab named {notebook!r}: there is no module {module} with its checks.") from None
+
+
+def one_line(error):
+    """An exception on one line, as a message may quote it."""
+    return shortened(" ".join(f"{type(error).__name__}: {error}".split())).rstrip(".")
+
+
+def shortened(text):
+    """The text, cut where it is longer than a message should quote."""
+    return text if len(text) <= 200 else text[:199] + "…"
