@@ -18,10 +18,10 @@ DONE = {"Type": "Succeed"}
 
 
 def flow(**states):
-    """A flow through these states, each leading to the next, the last one to the end; a Choice says itself where."""
+    """A flow through these states, each leading to the next, the last one to the end, unless it says itself where."""
     following = itertools.chain(list(states)[1:], [None])
     for (this, state), next_state in zip([*states.items()], following, strict=True):
-        if state["Type"] not in ("Choice", "Fail", "Succeed"):
+        if state["Type"] not in ("Choice", "Fail", "Succeed") and not {"Next", "End"} & state.keys():
             states[this] = {**state, **({"Next": next_state} if next_state else {"End": True})}
     return {"StartAt": next(iter(states)), "States": states}
 

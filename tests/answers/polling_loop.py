@@ -367,8 +367,296 @@ TASK_2 = [
             Done=DONE,
         ),
         says="not yet",
-        words="still running",
+        words="asks once",
     ),
 ]
 
-ANSWERS = {1: TASK_1, 2: TASK_2}
+
+FINISHED = "$states.input.StopReason = 'Stop Reason FULL_LOAD_ONLY_FINISHED' and $states.input.TablesErrored = 0"
+UNDER_WAY = "$states.input.Status in ['starting', 'running', 'stopping']"
+WITHIN_BOUND = "$polls < $states.context.Execution.Input.MaxPolls"
+CAUSE = "{% $exists($states.input.Failure) ? $states.input.Failure : 'DMS: ' & $string($states.input) %}"
+FAIL = {"Type": "Fail", "Error": "NotMigrated", "Cause": CAUSE}
+
+
+def choose(*rules, otherwise="Failed"):
+    """A Choice in JSONata: of (condition, where to) the first that holds."""
+    choices = [{"Condition": f"{{% {condition} %}}", "Next": target} for condition, target in rules]
+    return {"Type": "Choice", "Choices": choices, "Default": otherwise}
+
+
+LOOP = {
+    "Start": {**START, "Assign": {"polls": 0}},
+    "Wait": WAIT,
+    "Poll": {**POLL, "Assign": {"polls": "{% $polls + 1 %}"}},
+    "Choose": choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait")),
+    "Finished": DONE,
+    "Failed": FAIL,
+}
+
+
+def loop(**changed):
+    """The loop with these states in the place of its own."""
+    return jsonata(**{**LOOP, **changed})
+
+
+POLL_FIRST = jsonata(
+    Start=LOOP["Start"],
+    Poll=LOOP["Poll"],
+    Choose=choose((FINISHED, "Finished"), (f"$not({UNDER_WAY}) or $not({WITHIN_BOUND})", "Failed"), otherwise="Wait"),
+    Wait={**WAIT, "Next": "Poll"},
+    Failed=FAIL,
+    Finished=DONE,
+)
+
+
+def when(variable, **test):
+    """One test of a Choice in JSONPath, of what the poll gave."""
+    return {"Variable": f"$.Poll.Task.{variable}", **test}
+
+
+STOPPED = when("Status", StringEquals="stopped")
+PATH_FINISHED = {
+    "And": [
+        STOPPED,
+        when("StopReason", StringEquals="Stop Reason FULL_LOAD_ONLY_FINISHED"),
+        when("ReplicationTaskStats.TablesErrored", NumericEquals=0),
+    ]
+}
+PATH_FAIL = {"Type": "Fail", "Error": "Failed", "CausePath": "$.Poll.Task.LastFailureMessage"}
+PATH_FAIL_STOPPED = {"Type": "Fail", "Error": "Stopped", "CausePath": "$.Poll.Task.StopReason"}
+
+
+def path_choose(*more, first=None):
+    rules = [
+        first or {**PATH_FINISHED, "Next": "Finished"},
+        {**STOPPED, "Next": "Stopped"},
+        {**when("Status", StringEquals="failed"), "Next": "Failed"},
+        *more,
+    ]
+    return {"Type": "Choice", "Choices": rules, "Default": "Wait"}
+
+
+PATH_ENDS = {"Finished": DONE, "Stopped": PATH_FAIL_STOPPED, "Failed": PATH_FAIL}
+PATH_TIMED = {
+    **flow(Start=PATH_START, Wait=PATH_WAIT, Poll=PATH_POLL, Choose=path_choose(), **PATH_ENDS),
+    "TimeoutSeconds": 86400,
+}
+PATH_COUNTED = flow(
+    Start=PATH_START,
+    Zero={"Type": "Pass", "Result": {"Polls": 0}, "ResultPath": "$.Counter"},
+    Wait=PATH_WAIT,
+    Poll=PATH_POLL,
+    Count={"Type": "Pass", "Parameters": {"Polls.$": "States.MathAdd($.Counter.Polls, 1)"}, "ResultPath": "$.Counter"},
+    Choose=path_choose(
+        {"Variable": "$.Counter.Polls", "NumericGreaterThanEqualsPath": "$.MaxPolls", "Next": "Gave up"}
+    ),
+    **PATH_ENDS,
+    **{"Gave up": {"Type": "Fail", "Error": "GaveUp", "Cause": "It was asked often enough."}},
+)
+# A Map that makes one pass for each poll that is allowed, and is left by a failure, which is caught.
+MAPPED = jsonata(
+    Start=START,
+    Polls={
+        "Type": "Map",
+        "Items": "{% [1..$states.context.Execution.Input.MaxPolls] %}",
+        "MaxConcurrency": 1,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "INLINE"},
+            **flow(
+                Wait=WAIT,
+                Poll=POLL,
+                Choose=choose((FINISHED, "Over"), (UNDER_WAY, "Next pass"), otherwise="Not finished"),
+                Over={"Type": "Fail", "Error": "Finished", "Cause": "No more passes are needed."},
+                **{"Next pass": {"Type": "Pass", "End": True}, "Not finished": FAIL},
+            ),
+        },
+        "Catch": [
+            {"ErrorEquals": ["Finished"], "Next": "Finished"},
+            {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Failed"},
+        ],
+        "Next": "Gave up",
+    },
+    Finished=DONE,
+    Failed={"Type": "Fail", "Error": "{% $states.input.Error %}", "Cause": "{% $states.input.Cause %}"},
+    **{"Gave up": {"Type": "Fail", "Error": "GaveUp"}},
+)
+
+TASK_3 = [
+    dict(name="JSONata, counted with Assign", machine=loop()),
+    dict(name="JSONata, asks first, waits then, with a Retry", machine=POLL_FIRST),
+    dict(name="JSONPath, with a TimeoutSeconds", machine=PATH_TIMED),
+    dict(name="JSONPath, counted with States.MathAdd", machine=PATH_COUNTED),
+    dict(name="in a Parallel", machine=in_parallel(loop())),
+    dict(name="a Map over the polls", machine=MAPPED),
+    {**BLANK, "machine": loop(Failed={**FAIL, "Cause": ...})},
+    dict(
+        name="stopped means success",
+        machine=loop(
+            Choose=choose(("$states.input.Status = 'stopped'", "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"))
+        ),
+        says="not yet",
+        words="Stop Reason NORMAL",
+    ),
+    dict(
+        name="no table with an error means success, when stopped by hand too",
+        machine=loop(
+            Choose=choose(
+                ("$states.input.Status = 'stopped' and $states.input.TablesErrored = 0", "Finished"),
+                (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"),
+            )
+        ),
+        says="not yet",
+        words="a migration that somebody stopped ended SUCCEEDED",
+    ),
+    dict(
+        name="a table set aside does not matter",
+        machine=loop(
+            Choose=choose(
+                (FINISHED.partition(" and ")[0], "Finished"),
+                (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"),
+            )
+        ),
+        says="not yet",
+        words="TablesErrored 1",
+    ),
+    dict(
+        name="treats failed as still running",
+        machine=loop(
+            Choose=choose(
+                (FINISHED, "Finished"),
+                ("$states.input.Status = 'stopped'", "Failed"),
+                (WITHIN_BOUND, "Wait"),
+            )
+        ),
+        says="not yet",
+        words="a migration that failed was still running",
+    ),
+    dict(
+        name="waits on for one that was stopped",
+        machine=loop(
+            Choose=choose((FINISHED, "Finished"), ("$states.input.Status = 'failed'", "Failed"), (WITHIN_BOUND, "Wait"))
+        ),
+        says="not yet",
+        words="a migration that somebody stopped was still running",
+    ),
+    dict(
+        name="ends well whatever happens",
+        machine=loop(Failed={"Type": "Pass", "End": True}),
+        says="not yet",
+        words="a migration that failed ended SUCCEEDED",
+    ),
+    dict(
+        name="cause without DMS's message",
+        machine=loop(Failed={**FAIL, "Cause": "The migration failed."}),
+        says="not yet",
+        words="A cause that contains DMS's LastFailureMessage",
+    ),
+    dict(
+        name="no error and no cause",
+        machine=loop(Failed={"Type": "Fail"}),
+        says="not yet",
+        words="An error and a cause",
+    ),
+    dict(
+        name="a cause that is there only after a failure",
+        machine=loop(Failed={**FAIL, "Cause": "{% $states.input.Failure %}"}),
+        says="not yet",
+        words="by a fault in a state",
+    ),
+    dict(
+        name="no bound",
+        machine=loop(Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))),
+        says="not yet",
+        words="A loop that cannot run for ever",
+    ),
+    dict(
+        name="a TimeoutSeconds of the poll, not of the state machine",
+        machine=loop(
+            Poll={**LOOP["Poll"], "TimeoutSeconds": 60}, Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))
+        ),
+        says="not yet",
+        words="A loop that cannot run for ever",
+    ),
+    dict(
+        name="a TimeoutSeconds of a year, as is the default",
+        machine={
+            **loop(Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))),
+            "TimeoutSeconds": 365 * 24 * 3600,
+        },
+        says="not yet",
+        words="no TimeoutSeconds of a week or less",
+    ),
+    dict(
+        name="polls never counted",
+        machine=loop(Poll=POLL),
+        says="not yet",
+        words="A loop that cannot run for ever",
+    ),
+    dict(
+        name="a bound fixed in the definition",
+        machine=loop(Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and $polls < 3", "Wait"))),
+        says="not yet",
+        words="it asked 3 times",
+    ),
+    dict(
+        name="one poll more than MaxPolls",
+        machine=loop(
+            Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND.replace('<', '<=')}", "Wait"))
+        ),
+        says="not yet",
+        words="It gives up after MaxPolls polls",
+    ),
+    dict(
+        name="ends well at the bound",
+        machine=loop(
+            Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"), (UNDER_WAY, "Finished"))
+        ),
+        says="not yet",
+        words="of a migration that still ran it ended SUCCEEDED",
+    ),
+    dict(
+        name="asks once, and whatever is not finished has failed",
+        machine=loop(Choose=choose((FINISHED, "Finished"))),
+        says="not yet",
+        words="a migration that finished ended FAILED",
+    ),
+    dict(
+        name="goes on as soon as it runs",
+        machine=loop(Choose=choose((FINISHED, "Finished"), ("$states.input.Status = 'running'", "Finished"))),
+        says="not yet",
+        words="While the migration still ran, the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="compares with a StopReason that is not there yet",
+        machine={
+            **PATH_TIMED,
+            "States": {
+                **PATH_TIMED["States"],
+                "Choose": path_choose(first={**PATH_FINISHED["And"][1], "Next": "Finished"}),
+            },
+        },
+        says="not yet",
+        words="ended FAILED (States.Runtime",
+    ),
+    dict(
+        name="carries all settings round",
+        machine=loop(Start=without(LOOP["Start"], "Output")),
+        says="not yet",
+        words="The state 'Start' gave out",
+    ),
+    dict(
+        name="starting taken for a failure",
+        machine={
+            **POLL_FIRST,
+            "States": {
+                **POLL_FIRST["States"],
+                "Choose": choose((FINISHED, "Finished"), ("$states.input.Status = 'running'", "Wait")),
+            },
+        },
+        says="not yet",
+        words="a migration that finished ended FAILED",
+    ),
+]
+
+ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3}

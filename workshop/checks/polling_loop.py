@@ -124,7 +124,9 @@ def task_2(lab):
     until_ended(runs.values(), 5)
     for run in runs.values():
         if run.status != "SUCCEEDED":
-            raise run.not_yet(f"An execution of {lab.name('poll')} {run.in_words()}.", "It ends SUCCEEDED.")
+            raise run.not_yet(
+                f"An execution of {lab.name('poll')} {run.in_words()}.", "It waits, asks once, and ends SUCCEEDED."
+            )
     for case, run in runs.items():
         _asked_once_in_time(run, waits[case])
         _small_outputs(run)
@@ -246,7 +248,8 @@ def _end(run, migration):
     """End an execution, and the migration that it watches, where they have not ended."""
     if not run.look():
         run.stop()
-    if migration.describe()["Status"] in ("starting", "running"):
+    until(lambda: migration.describe()["Status"] != "starting", 2)  # DMS stops no task that is still starting
+    if migration.describe()["Status"] == "running":
         migration.stop()
 
 
@@ -332,20 +335,19 @@ def _judge_bound(machine, run):
     timeout = definition(machine).get("TimeoutSeconds", math.inf)
     if timeout <= LONGEST_TIMEOUT:
         return
-    until_ended([run], 4)
+    until(lambda: run.look() or len(_polls(run)) > 3, 4)
+    polls = len(_polls(run))
     if run.status == "SUCCEEDED":
         raise run.not_yet("After MaxPolls polls of a migration that still ran it ended SUCCEEDED.", "It ends FAILED.")
     if run.status == "RUNNING":
         raise run.not_yet(
-            f"With MaxPolls 2 in its input it had asked {len(_polls(run))} times and was still running, and the state "
+            f"With MaxPolls 2 in its input it had asked {_times(polls)} and was still running, and the state "
             "machine has no TimeoutSeconds of a week or less.",
             "A loop that cannot run for ever.",
         )
-    polls = len(_polls(run))
     if polls != 2:
         raise run.not_yet(
-            f"With MaxPolls 2 in its input it asked {'once' if polls == 1 else f'{polls} times'}.",
-            "It gives up after MaxPolls polls.",
+            f"With MaxPolls 2 in its input it asked {_times(polls)}.", "It gives up after MaxPolls polls."
         )
 
 
@@ -427,6 +429,10 @@ def _judge_prediction(predicted, about, expected, each):
             f"{call} predicts {transitions:,.0f} state transitions and {usd:.6g} USD.",
             "USD 0.025 for 1,000 state transitions.",
         )
+
+
+def _times(number):
+    return "once" if number == 1 else f"{number} times"
 
 
 def _short(value):

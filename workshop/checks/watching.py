@@ -83,7 +83,9 @@ class Run:
         return History.of(self.arn)
 
     def look(self):
-        self.outcome = self._client.describe_execution(executionArn=self.arn)
+        """Whether it has ended by now."""
+        if self.status == "RUNNING":
+            self.outcome = self._client.describe_execution(executionArn=self.arn)
         return self.status != "RUNNING"
 
     def stop(self):
@@ -107,7 +109,7 @@ def until(condition, seconds):
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(0.05)
+        time.sleep(0.1)
     return True
 
 
