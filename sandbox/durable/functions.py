@@ -149,11 +149,10 @@ def _execute_function(original, func, event):
     if not config.get("DurableConfig"):
         return original(func, event)
     try:
-        execution = _start(config, event, synchronous=True)
+        payload, failed = _start(config, event, synchronous=True).ended.result().answer()
     except Refused as refused:
         body = {"errorType": refused.code, "errorMessage": refused.message}
         return {"body": body, "error": True, "function_error": "Unhandled", "log": "", "refused": refused}
-    payload, failed = execution.ended.result().answer()
     outcome = {"body": json.loads(payload) if payload else None, "log": ""}
     return {**outcome, "error": True, "function_error": "Unhandled"} if failed else outcome
 
