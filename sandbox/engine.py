@@ -21,7 +21,7 @@ SERVICES = (
 # What is ours, installed in this order.
 MENDED = (
     "sandbox.keys", "sandbox.permissions", "sandbox.logs", "sandbox.functions", "sandbox.events", "sandbox.dms",
-    "sandbox.stepfunctions", "sandbox.durable", "sandbox.tagging",
+    "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
 )  # fmt: skip
 
 

@@ -1,0 +1,219 @@
+"""API Gateway's HTTP APIs in front of functions, as AWS has them.
+
+MiniStack keeps the APIs and finds the route of a request. This module takes over where a route leads to a function
+(payload format 2.0), and mends:
+
+- an API's own address (`ApiEndpoint`). MiniStack's is a host name that not every machine resolves; ours is a path of
+  the sandbox's one port, and just as good to append a route to.
+- who may: the function's policy must let the API invoke it for that stage and route.
+- the event: fields that are empty are not there, and the body is text or base64 as on AWS.
+- the answer: a function that fails, or answers in a form that API Gateway does not know, is an Internal Server Error
+  and no more; what went wrong is the owner's business and stands in the function's log.
+- limits: the time that an integration may take, and the size of a request.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+http-api-troubleshooting-lambda.html and http-api-quotas.html beside it.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+import os
+import re
+import time
+import uuid
+
+from sandbox import permissions
+
+MOST_BYTES = 10 * 2**20  # of a request's body
+MOST_MILLISECONDS = 30_000
+
+_PROXIED = "arn:aws:apigateway:[^:]+:lambda:path/2015-03-31/functions/(.+)/invocations"
+_waiting = set()  # for answers that come too late: asyncio keeps no task that nobody refers to
+
+logger = logging.getLogger("http-apis")
+
+
+def install():
+    """Put this over MiniStack's module of HTTP APIs (`apigateway`) once that is loaded."""
+    from ministack import app
+
+    get_module = app._get_module
+    authorization_type = app._execute_api_authorization_type
+    put = set()
+
+    def get_module_with_ours(name):
+        module = get_module(name)
+        if name == "apigateway" and name not in put:
+            put.add(name)
+            _put_over(module)
+        return module
+
+    def authorization_type_of_any(api_id, *request):
+        # MiniStack asks who calls where no route matches; AWS says that there is nothing.
+        known = authorization_type(api_id, *request)
+        return known or ("NONE" if app._get_module("apigateway").find_api_scope(api_id) else None)
+
+    app._get_module = get_module_with_ours
+    app._execute_api_authorization_type = authorization_type_of_any
+
+
+def reset():
+    """Nothing is kept."""
+
+
+def _put_over(engine):
+    create, handle, invoke = engine._create_api, engine.handle_execute, engine._invoke_lambda_proxy
+
+    def create_api(data):
+        status, headers, body = create(data)
+        if status != 201 or data.get("protocolType") == "WEBSOCKET":
+            return status, headers, body
+        api = engine._apis[json.loads(body)["apiId"]]
+        api["apiEndpoint"] = f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{api['apiId']}"
+        return engine._apigw_response(api, status)
+
+    async def handle_execute(api_id, stage, path, method, headers, body, *query, **raw):
+        if len(body or b"") > MOST_BYTES:
+            return _message(413, "Request Entity Too Large")
+        return await handle(api_id, stage, path, method, headers, body, *query, **raw)
+
+    async def invoke_lambda_proxy(
+        integration, api_id, stage, path, method, headers, body, query, route="$default", parameters=None, **more
+    ):
+        authorizers = [more[name] for name in more if name.startswith("authorizer_")]
+        if integration.get("payloadFormatVersion", "2.0") != "2.0" or any(authorizers):  # nothing of ours uses these
+            return await invoke(
+                integration, api_id, stage, path, method, headers, body, query, route, parameters, **more
+            )
+        event = _event(engine, api_id, stage, path, method, headers, body, query, route, parameters, more)
+        return await _answer(engine, integration, event)
+
+    engine._create_api = create_api
+    engine.handle_execute = handle_execute
+    engine._invoke_lambda_proxy = invoke_lambda_proxy
+
+
+def _event(engine, api_id, stage, path, method, headers, body, query, route, parameters, more):
+    """What the function is invoked with."""
+    now = time.time()
+    event = {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": engine._raw_query_string(query, more.get("raw_query_string")),
+        "headers": dict(headers),  # their names in lower case, several of one name joined by commas
+        "requestContext": {
+            "accountId": engine.get_account_id(),
+            "apiId": api_id,
+            "domainName": f"{api_id}.execute-api.{engine.get_region()}.amazonaws.com",
+            "domainPrefix": api_id,
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": str(uuid.uuid4()),
+            "routeKey": route,
+            "stage": stage,
+            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
+            "timeEpoch": int(now * 1000),
+        },
+        "isBase64Encoded": False,
+    }
+    optional = {
+        "pathParameters": parameters,
+        "queryStringParameters": {name: ",".join(values) for name, values in (query or {}).items()},
+        "stageVariables": engine._get_stage_variables(api_id, stage),
+    }
+    event |= {name: value for name, value in optional.items() if value}
+    if body:
+        # Which types of content are handed over as text was measured by MiniStack's authors.
+        text = engine._v2_request_body_is_text(headers.get("content-type"))
+        event["body"] = body.decode(errors="replace") if text else base64.b64encode(body).decode()
+        event["isBase64Encoded"] = not text
+    return event
+
+
+async def _answer(engine, integration, event):
+    """Invoke the function that an integration names; gives (status, headers, body) for the caller."""
+    from ministack.services import lambda_svc
+
+    context = event["requestContext"]
+    region, account = engine.get_region(), context["accountId"]
+    uri = integration.get("integrationUri", "")
+    unwrapped = re.fullmatch(_PROXIED, uri)
+    function = unwrapped[1] if unwrapped else uri
+    data, config, name = lambda_svc._get_func_record_for_ref_in_scope(function, account_id=account, region=region)
+    if data is None or config is None:
+        return _internal(f"there is no function {function}")
+    arn = function if function.startswith("arn:") else f"arn:aws:lambda:{region}:{account}:function:{name}"
+    route = event["routeKey"].replace(" ", "")
+    source = f"arn:aws:execute-api:{region}:{account}:{context['apiId']}/{context['stage']}/{route}"
+    denial = permissions.service_denial("apigateway.amazonaws.com", "lambda:InvokeFunction", arn, source)
+    if denial:
+        return _internal(f"{denial} (for {source})")
+    milliseconds = min(integration.get("timeoutInMillis") or MOST_MILLISECONDS, MOST_MILLISECONDS)
+    record = lambda_svc._execution_record_for_config(data, config)
+    invoked = engine.run_reentrant(
+        lambda_svc._execute_function_with_config_scope, record, event, thread_name="http-api-invoke"
+    )
+    waiting = asyncio.ensure_future(invoked)
+    _waiting.add(waiting)
+    waiting.add_done_callback(_waiting.discard)
+    done, _ = await asyncio.wait([waiting], timeout=milliseconds / 1000)
+    if not done:  # the function goes on; nobody hears its answer
+        return _message(503, "Service Unavailable")
+    result = waiting.result()
+    if result.get("error") or result.get("throttle"):
+        return _internal(f"{name} failed: {result.get('body')}")
+    try:
+        return _as_response(result.get("body"))
+    except (ValueError, TypeError, AttributeError) as problem:
+        return _internal(f"{name} gave an answer in a form that API Gateway does not know: {problem}")
+
+
+def _as_response(result):
+    """The response that a function's result stands for. Raises ValueError, TypeError or AttributeError for none."""
+    if isinstance(result, str | bytes):
+        text = result.decode() if isinstance(result, bytes) else result
+        try:
+            result = json.loads(text)
+        except ValueError:
+            result = text
+    if not isinstance(result, dict) or "statusCode" not in result:  # then all of it is the body
+        if result is None:
+            return 200, {"Content-Type": "application/json"}, b""
+        body = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+        return 200, {"Content-Type": "application/json"}, body.encode()
+    status = int(result["statusCode"])
+    if not 100 <= status <= 599:
+        raise ValueError(f"statusCode is {status}")
+    body = result.get("body") or ""
+    if not isinstance(body, str):
+        raise TypeError(f"body is not a string but {type(body).__name__}")
+    try:
+        content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
+    except binascii.Error as error:
+        raise ValueError(f"body is not base64: {error}") from None
+    headers = {"Content-Type": "application/json"}
+    for name, value in (result.get("headers") or {}).items():
+        for same in [known for known in headers if known.lower() == name.lower()]:
+            del headers[same]
+        headers[name] = str(value)
+    if result.get("cookies"):
+        headers["Set-Cookie"] = list(result["cookies"])
+    return status, headers, content
+
+
+def _internal(reason):
+    logger.warning("An HTTP API answers 500: %s", reason)
+    return _message(500, "Internal Server Error")
+
+
+def _message(status, message):
+    return status, {"Content-Type": "application/json"}, json.dumps({"message": message}).encode()
