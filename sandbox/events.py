@@ -25,32 +25,20 @@ _NEEDS_ROLE = {"states", "events"}
 
 logger = logging.getLogger("events")
 _emptied = threading.Event()
-_loaded = False
 
 
 def install():
-    """Put this over MiniStack's EventBridge when the first request to it comes: there are no rules before."""
-    from ministack import app
+    """Put this over MiniStack's EventBridge, which it loads at its start anyway."""
+    from ministack.services import eventbridge as engine
+    from ministack.services import scheduler
 
-    get_module = app._get_module
-
-    def get_module_with_ours(name):
-        module = get_module(name)
-        if name == "eventbridge" and not _loaded:
-            _put_over(module)
-        return module
-
-    app._get_module = get_module_with_ours
-
-
-def _put_over(engine):
-    global _loaded
     put_events, put_targets, test_event_pattern = engine._put_events, engine._put_targets, engine._test_event_pattern
     engine._invoke_target = invoke_target
     engine._put_events = lambda data, **options: _put_events(put_events, data, **options)
     engine._put_targets = lambda data: _put_targets(put_targets, data)
     engine._test_event_pattern = lambda data: _test_event_pattern(test_event_pattern, data)
-    _loaded = True
+    # Seconds between looks at what is due; AWS promises the minute.
+    engine._SCHEDULER_TICK_INTERVAL = scheduler._SCHEDULE_TICK_INTERVAL = 1
 
 
 def reset():

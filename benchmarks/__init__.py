@@ -1,0 +1,1 @@
+"""How fast things are, printed as medians and as ratios to the bare engine: `make benchmark`."""
