@@ -8,23 +8,30 @@ distract from it.
 """
 
 from workshop import deploy
+from workshop.events import fault, rule
 from workshop.executions import History, price, wait
 from workshop.extension import load_ipython_extension
 from workshop.labs import Lab
+from workshop.logs import log
 from workshop.measurements import recall, record
 from workshop.migrations import migration
 from workshop.pictures import draw, timeline
+from workshop.scratch import work_in_folder_of
 
 __all__ = [
     "History",
     "Lab",
     "deploy",
     "draw",
+    "fault",
     "load_ipython_extension",
+    "log",
     "migration",
     "price",
     "recall",
     "record",
+    "rule",
     "timeline",
     "wait",
+    "work_in_folder_of",
 ]

@@ -1,0 +1,38 @@
+"""What a function wrote into its log, without what Lambda itself writes there."""
+
+import re
+
+import boto3
+
+# How Lambda's own lines begin: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+_OWN = ("INIT_START ", "START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
+_STAMP = re.compile(r"^(\[\w+\])\t\S+Z\t\S+\t")  # [INFO]<tab>time<tab>request id<tab> before a record of `logging`
+
+
+def log(function, last=5):
+    """Print the last lines that a function has logged: its prints, its records, and of an error the first line.
+
+    function: its name. On AWS a line arrives some seconds late.
+    """
+    for line in lines(function)[-last:]:
+        print(line)
+
+
+def lines(function):
+    """All that it has logged, a list of lines, the oldest first; none where it was never invoked."""
+    said = (message for message in _messages(function) if not message.startswith(_OWN))
+    return [_STAMP.sub(r"\1 ", message).split("\nTraceback ")[0].rstrip("\n") for message in said]
+
+
+def invocations(function):
+    """How often it was invoked and came to an end, an error included."""
+    return sum(message.startswith("REPORT ") for message in _messages(function))
+
+
+def _messages(function):
+    logs = boto3.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+    try:
+        return [event["message"] for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
