@@ -229,3 +229,23 @@ def test_patience_with_aws():
     with pytest.raises(ClientError, match="Unzipped"):
         deploy.patiently(create, answer="made")
     assert not answers
+
+
+DURABLE = """
+from aws_durable_execution_sdk_python import durable_execution
+
+
+@durable_execution
+def lambda_handler(event, context):
+    return context.step(lambda _: event["a"] + 1)
+"""
+
+
+def test_durable_function(aws):
+    """It may do what it needs as such; made anew where a function of that name is none, or must be none any more."""
+    deploy.function(name("01", "durable"), ECHO)
+    function = deploy.function(name("01", "durable"), DURABLE, durable=60)
+    assert invoke(aws, f"{function}:$LATEST", {"a": 1}) == (2, None)
+    assert deploy.function(name("01", "durable"), DURABLE, durable=90) == function
+    assert aws("lambda").get_function_configuration(FunctionName=function)["DurableConfig"]["ExecutionTimeout"] == 90
+    assert invoke(aws, deploy.function(name("01", "durable"), ECHO), {"a": 1}) == ({"a": 1}, None)

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from workshop.names import tags_of
 
 RUNTIME = "python3.13"
-LOGS_KEPT_DAYS = 7
+KEPT_DAYS = 7  # logs, and what durable executions did
 
 # What AWS says while something that a call builds on is still on its way: a role that was just made has not spread to
 # all services yet, a state machine or a replication task of that name has not ended yet.
@@ -42,8 +42,8 @@ class DeployError(Exception):
 
 def arn(service, resource):
     """The ARN of a resource of this account: arn("dynamodb", "table/you-01-airports")."""
-    account = boto3.client("sts").get_caller_identity()["Account"]
-    return f"arn:aws:{service}:{boto3.Session().region_name}:{account}:{resource}"
+    sts = boto3.client("sts")
+    return f"arn:aws:{service}:{sts.meta.region_name}:{sts.get_caller_identity()['Account']}:{resource}"
 
 
 def role(name, service, permissions):
@@ -67,7 +67,7 @@ def role(name, service, permissions):
     return iam.get_role(RoleName=name)["Role"]["Arn"]
 
 
-def function(name, source, *, modules=(), permissions=None, environment=None, timeout=10):
+def function(name, source, *, modules=(), permissions=None, environment=None, timeout=10, durable=None):
     """A Lambda function, ready to be invoked; gives its ARN.
 
     source: a file such as a cell with %%writefile writes, or the source text itself. It must define
@@ -76,6 +76,8 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
     permissions: what the function may do, {action: resource or list of resources}. Writing its own log is always added.
     environment: its environment variables, a dict of strings.
     timeout: seconds that one invocation may take, 1 to 900.
+    durable: makes it a durable function, and says how many seconds one of its executions may take in all, at most
+        31,622,400; the two permissions that such a function needs are added.
 
     Where a `...` still stands in the source, in a permission or for a variable, nothing is deployed, and None is given.
     Raises DeployError where a file is missing, has a syntax error, or the source has no lambda_handler.
@@ -84,23 +86,21 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
     files = {"lambda_function.py": _checked_source(source)}
     files |= {Path(module).name: _read_source(module)[1] for module in modules}
     if _has_blank(permissions) or _has_blank(environment) or any(map(_has_blank_in_code, files.values())):
-        with suppress(client.exceptions.ResourceNotFoundException):
-            client.delete_function(FunctionName=name)
+        _delete_function(client, name)
         return _still_blank()
     code = _zip(files)
-    log_group = _log_group(name)
     wanted = {
-        "Role": role(
-            f"{name}-lambda",
-            "lambda",
-            {**(permissions or {}), "logs:CreateLogStream": f"{log_group}:*", "logs:PutLogEvents": f"{log_group}:*"},
-        ),
+        "Role": role(f"{name}-lambda", "lambda", {**(permissions or {}), **_own_permissions(name, durable)}),
         "Runtime": RUNTIME,
         "Handler": "lambda_function.lambda_handler",
         "Timeout": timeout,
         "Environment": {"Variables": environment or {}},
     }
+    if durable:
+        wanted["DurableConfig"] = {"ExecutionTimeout": durable, "RetentionPeriodInDays": KEPT_DAYS}
     try:
+        if bool(durable) != ("DurableConfig" in client.get_function_configuration(FunctionName=name)):
+            _delete_function(client, name)  # which of the two a function is, is settled when it is made
         present = client.get_function_configuration(FunctionName=name)
         present.setdefault("Environment", {"Variables": {}})  # left out by AWS where there are none
     except client.exceptions.ResourceNotFoundException:
@@ -236,8 +236,26 @@ def _log_group(name):
     group = f"/aws/lambda/{name}"
     with suppress(logs.exceptions.ResourceAlreadyExistsException):
         logs.create_log_group(logGroupName=group, tags=tags_of(name))
-    logs.put_retention_policy(logGroupName=group, retentionInDays=LOGS_KEPT_DAYS)
+    logs.put_retention_policy(logGroupName=group, retentionInDays=KEPT_DAYS)
     return arn("logs", f"log-group:{group}")
+
+
+def _own_permissions(name, durable):
+    """What a function may do whatever it is for: write its log, and where it is durable keep what it has done.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
+    """
+    log = f"{_log_group(name)}:*"
+    permissions = {"logs:CreateLogStream": log, "logs:PutLogEvents": log}
+    if durable:
+        executions = arn("lambda", f"function:{name}:*")
+        permissions |= {f"lambda:{do}": executions for do in ("CheckpointDurableExecution", "GetDurableExecutionState")}
+    return permissions
+
+
+def _delete_function(client, name):
+    with suppress(client.exceptions.ResourceNotFoundException):
+        client.delete_function(FunctionName=name)
 
 
 def _checked_source(source):

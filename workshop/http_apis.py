@@ -1,0 +1,59 @@
+"""An HTTP API of API Gateway: addresses on the internet, each of which leads to a function."""
+
+from contextlib import suppress
+
+import boto3
+
+from workshop import deploy
+from workshop.names import tags_of
+
+
+def http_api(name, routes):
+    """An HTTP API with these routes, each allowed to invoke its function and nothing else; gives its URL.
+
+    routes: {"POST /callbacks/{id}": ARN of a function, ...}. The part in braces arrives in the function's event, as
+        event["pathParameters"]["id"]. A route whose function is None (it is still blank) is not there.
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    An API of that name keeps its URL, and gets these routes in place of those it had.
+    Anyone on the internet can call it. Who may be believed is for the function to find out.
+    """
+    client = boto3.client("apigatewayv2")
+    api = _named(client, name) or _made(client, name)
+    for page in client.get_paginator("get_routes").paginate(ApiId=api["ApiId"]):
+        for route in page["Items"]:
+            client.delete_route(ApiId=api["ApiId"], RouteId=route["RouteId"])
+    for page in client.get_paginator("get_integrations").paginate(ApiId=api["ApiId"]):
+        for integration in page["Items"]:
+            client.delete_integration(ApiId=api["ApiId"], IntegrationId=integration["IntegrationId"])
+    for route, function in routes.items():
+        if function is not None:
+            _lead(client, api["ApiId"], route, function)
+    return api["ApiEndpoint"]
+
+
+def _named(client, name):
+    pages = client.get_paginator("get_apis").paginate()
+    return next((api for page in pages for api in page["Items"] if api["Name"] == name), None)
+
+
+def _made(client, name):
+    api = client.create_api(Name=name, ProtocolType="HTTP", Tags=tags_of(name))
+    # What is changed is live at once, and no stage's name stands in the URL.
+    client.create_stage(ApiId=api["ApiId"], StageName="$default", AutoDeploy=True)
+    return api
+
+
+def _lead(client, api_id, route, function):
+    integration = client.create_integration(
+        ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
+    )["IntegrationId"]
+    client.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}")
+    functions = boto3.client("lambda")
+    with suppress(functions.exceptions.ResourceConflictException):  # it was permitted before
+        functions.add_permission(
+            FunctionName=function,
+            StatementId=f"from-api-{api_id}",
+            Action="lambda:InvokeFunction",
+            Principal="apigateway.amazonaws.com",
+            SourceArn=deploy.arn("execute-api", f"{api_id}/*"),
+        )
