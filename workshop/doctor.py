@@ -1,6 +1,6 @@
 """`workshop doctor`: is everything here that the workshop needs? One line per finding, each with its remedy."""
 
-import importlib
+import importlib.util
 import os
 import sys
 
@@ -15,18 +15,14 @@ def _python():
 
 
 def _kernel():
-    own = environments.LEARNER.folder
-    if os.path.realpath(sys.prefix) != os.path.realpath(own) and not environments.LEARNER.ready():
-        return f"The workshop's environment is not complete, and this is {sys.prefix}. Run `make setup`."
+    # Another environment, conda's say, is looked at by its packages only.
+    own = os.path.realpath(sys.prefix) == os.path.realpath(environments.LEARNER.folder)
+    if own and not environments.LEARNER.ready():
+        return "The workshop's environment is older than the checkout, or incomplete. Run `make setup`."
 
 
 def _packages():
-    missing = []
-    for package in NEEDED:
-        try:
-            importlib.import_module(package)
-        except ImportError:
-            missing.append(package)
+    missing = [package for package in NEEDED if not importlib.util.find_spec(package)]
     if missing:
         return (
             f"This Python lacks {', '.join(missing)}. Choose the workshop's kernel (menu Kernel, Change Kernel), "

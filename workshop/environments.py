@@ -30,15 +30,23 @@ NEEDS_PYTHON = (3, 11)
 # What the workshop remembers of a learner: sandbox, progress, measurements. The tests have a folder of their own.
 STATE = Path(os.environ.get("WORKSHOP_STATE") or CHECKOUT / ".workshop")
 
-# JupyterLab asks on its first start whether it may fetch news, and cells wait behind that question.
-# A workshop that works offline has the answer already.
-JUPYTERLAB_OVERRIDES = {
-    "@jupyterlab/apputils-extension:notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
+# Files of settings in the learner's environment.
+SETTINGS = {
+    "share/jupyter/lab/settings/overrides.json": {
+        # JupyterLab asks on its first start whether it may fetch news, and cells wait behind that question.
+        # A workshop that works offline has the answer already.
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+            "doNotDisturbMode": True,
+        },
+        "@jupyterlab/notebook-extension:tracker": {
+            "windowingMode": "defer",
+            "autoStartDefaultKernel": True,  # or it asks which, where a cell is run before the kernel is there
+        },
     },
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "defer"},
+    # A kernel warns that its connection is not encrypted. It does not leave this machine.
+    "etc/ipython/ipython_kernel_config.json": {"IPKernelApp": {"log_level": 40}},
 }
 
 
@@ -84,7 +92,7 @@ class Environment:
             print("uv cannot do it here: pip does the same, in about a minute.", flush=True)
             self._install_with_pip()
         if self.installs:
-            self._settle_jupyterlab()
+            self._write_settings()
         self._stamp.write_text(json.dumps(self._wanted()))
         print("The %s environment is ready (%.0f s)." % (self.name, time.monotonic() - started), flush=True)
 
@@ -96,6 +104,7 @@ class Environment:
         digest = hashlib.sha256(self.lock.read_bytes())
         for folder in self.installs:
             digest.update((Path(folder) / "pyproject.toml").read_bytes())
+            digest.update(json.dumps(SETTINGS).encode())
         # A checkout that was moved has scripts that point to where it was; a Python that was replaced by a newer one
         # does not find its packages.
         return {"lock": digest.hexdigest(), "folder": str(self.folder), "python": os.path.realpath(str(self.python))}
@@ -143,10 +152,11 @@ class Environment:
             raise SetupError(_NO_VENV)
         return [*pip, "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
 
-    def _settle_jupyterlab(self):
-        settings = self.folder / "share" / "jupyter" / "lab" / "settings"
-        settings.mkdir(parents=True, exist_ok=True)
-        (settings / "overrides.json").write_text(json.dumps(JUPYTERLAB_OVERRIDES, indent=2))
+    def _write_settings(self):
+        for name, settings in SETTINGS.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(settings, indent=2))
 
 
 LEARNER = Environment("learner's", CHECKOUT / ".venv", CHECKOUT / "requirements.lock", [CHECKOUT])
