@@ -35,7 +35,7 @@ _USUAL = {
     "content_type": "application/json",
     "answers": [],
     "slow_seconds": 4,
-    "patience": 2,
+    "patience": 5,
     "attempts": 6,
 }
 
