@@ -1,4 +1,5 @@
-from benchmarks import sandbox_load
+from benchmarks import durable, sandbox_load
 
 if __name__ == "__main__":
     sandbox_load.main()
+    durable.main()

@@ -134,8 +134,9 @@ async def _invoke(target, headers, body):
     payload = body.decode(errors="replace") or "{}"
     try:
         json.loads(payload)
-    except ValueError as problem:
-        raise Refused("InvalidRequestContentException", f"Could not parse request body into json: {problem}") from None
+    except (ValueError, RecursionError) as problem:
+        message = f"Could not parse request body into json: Could not parse payload into json: {problem}"
+        raise Refused("InvalidRequestContentException", message) from None
     name = headers.get("x-amz-durable-execution-name")
     context = contextvars.copy_context()
     context.run(_note_depth, headers)
@@ -363,7 +364,7 @@ def _moment(text):
 def _json(body):
     try:
         document = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise Refused("InvalidRequestContentException", "Could not parse request body into json.")

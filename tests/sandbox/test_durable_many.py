@@ -1,0 +1,7 @@
+"""Many durable executions and state machines that wait at once: none is lost. `make benchmark` does it with more."""
+
+from benchmarks.durable import Account, many
+
+
+def test_many_that_wait_at_once_are_all_answered(aws):
+    many(Account(aws), 100, 200)
