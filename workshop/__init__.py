@@ -7,10 +7,11 @@ What a lesson is about (state machines, handlers, event patterns) stands in the 
 distract from it.
 """
 
-from workshop import deploy
+from workshop import deploy, vendor
 from workshop.events import fault, rule
 from workshop.executions import History, price, wait
 from workshop.extension import load_ipython_extension
+from workshop.http_apis import http_api
 from workshop.labs import Lab
 from workshop.logs import log
 from workshop.measurements import recall, record
@@ -24,6 +25,7 @@ __all__ = [
     "deploy",
     "draw",
     "fault",
+    "http_api",
     "load_ipython_extension",
     "log",
     "migration",
@@ -32,6 +34,7 @@ __all__ = [
     "record",
     "rule",
     "timeline",
+    "vendor",
     "wait",
     "work_in_folder_of",
 ]

@@ -53,7 +53,7 @@ class Vendor:
     secret: str = dataclasses.field(repr=False)
 
     def rehearse(self, table, **how):
-        """Let all checks of a table go as is said here; what is not said is as usual again.
+        """Let all checks of a table go as is said here; what is not said is as usual, and what was before is forgotten.
 
         table: the table's ARN.
         seconds: how long the check takes; whole seconds, or less than one.
@@ -69,8 +69,10 @@ class Vendor:
         attempts: how often it tries to deliver one.
         """
         _known(how)
-        item = {"id": f"table/{table}", "how": json.dumps(how), "orders": 0}
-        self._records().put_item(Item=item)
+        with self._records().batch_writer() as batch:
+            for old in self._scan(Attr("table").eq(table)):
+                batch.delete_item(Key={"id": old["id"]})
+            batch.put_item(Item={"id": f"table/{table}", "how": json.dumps(how), "orders": 0})
 
     def orders(self, table):
         """The orders for checks of a table that came in: a list of dicts with `body` (text) and `headers` (a dict)."""
