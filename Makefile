@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
-.PHONY: lab test check setup labs solutions locks lint benchmark clean
+.PHONY: lab test check setup labs solutions locks lint benchmark
 
 lab: setup        ## start the sandbox and open JupyterLab
 	@$(BIN)/workshop lab

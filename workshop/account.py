@@ -37,6 +37,7 @@ class Account:
 
 def environment(state):
     """The variables with which any AWS SDK or CLI talks to the sandbox of that status; a dict of strings."""
+    beside = [host for host in os.environ.get("NO_PROXY", "").split(",") if host not in ("", "127.0.0.1")]
     return {
         "AWS_ENDPOINT_URL": state["endpoint"],
         "AWS_ACCESS_KEY_ID": state["access_key_id"],
@@ -47,21 +48,22 @@ def environment(state):
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": ",".join([*beside, "127.0.0.1"]),
     }
 
 
-_FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+def foreign_variables():
+    """The names of environment variables that would lead AWS calls elsewhere, a list."""
+    names = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]
+    return names + [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]
 
 
 def use_sandbox(state):
     """Point this process at the sandbox of that status; gives the Account."""
-    for variable in [*_FOREIGN, *(v for v in os.environ if v.startswith("AWS_ENDPOINT_URL_"))]:
+    for variable in foreign_variables():
         os.environ.pop(variable, None)
     os.environ.update(environment(state))
     boto3.DEFAULT_SESSION = None  # one that was used before would keep the credentials that it found then
-    no_proxy = os.environ.get("NO_PROXY", "")
-    if "127.0.0.1" not in no_proxy:
-        os.environ["NO_PROXY"] = f"{no_proxy},127.0.0.1".lstrip(",")
     return Account("sandbox", state["account"], state["region"], state["endpoint"])
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 
 from workshop import sandbox
+from workshop.account import AccountError
 from workshop.environments import CHECKOUT
 
 
@@ -69,14 +70,20 @@ def check(arguments):
     """Check a lab as it is saved."""
     from workshop import saved
 
-    return saved.check(arguments.lab)
+    return saved.check(_lab(arguments))
 
 
 def reset(arguments):
     """Put a lab back to how it came; the learner's is copied aside."""
     from workshop import saved
 
-    return saved.reset(arguments.lab)
+    return saved.reset(_lab(arguments))
+
+
+def _lab(arguments):
+    if arguments.lab is None:
+        raise ValueError("Say which lab, by its number: `make check LAB=01`, `workshop check 01`, `workshop reset 01`.")
+    return arguments.lab
 
 
 def doctor(arguments):
@@ -133,7 +140,7 @@ def sandbox_env(arguments):
     state = sandbox.start(idle_seconds=sandbox.IDLE_SECONDS_BY_HAND)
     for variable, value in account.environment(state).items():
         print(f"export {variable}={shlex.quote(value)}")
-    print("unset AWS_PROFILE AWS_SESSION_TOKEN")
+    print("unset", *account.foreign_variables())
 
 
 def test(arguments):
@@ -181,7 +188,8 @@ def locks(arguments):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="workshop", description="Stop polling: the workshop's own commands.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+    parser.set_defaults(function=lambda arguments: parser.print_help() or 2)
+    commands = parser.add_subparsers(title="commands", metavar="command")
 
     def command(group, function, name=None):
         summary = function.__doc__.splitlines()[0]
@@ -190,12 +198,13 @@ def _parser():
         return added
 
     command(commands, lab).add_argument("jupyter", nargs="*", help="further options for jupyter lab, after --")
-    command(commands, check).add_argument("lab", help="a lab's number or name: 01")
-    command(commands, reset).add_argument("lab", help="a lab's number or name: 01")
+    command(commands, check).add_argument("lab", nargs="?", help="a lab's number or name: 01")
+    command(commands, reset).add_argument("lab", nargs="?", help="a lab's number or name: 01")
     command(commands, doctor)
     command(commands, clean)
-    group = commands.add_parser("sandbox", help="start, stop, look at the local AWS")
-    group = group.add_subparsers(title="commands", required=True, metavar="command")
+    sandbox_parser = commands.add_parser("sandbox", help="start, stop, look at the local AWS")
+    sandbox_parser.set_defaults(function=lambda arguments: sandbox_parser.print_help() or 2)
+    group = sandbox_parser.add_subparsers(title="commands", metavar="command")
     command(group, sandbox_start, "start")
     command(group, sandbox_stop, "stop")
     command(group, sandbox_status, "status").add_argument(
@@ -216,7 +225,7 @@ def main(words=None):
     arguments = _parser().parse_args(words)
     try:
         sys.exit(arguments.function(arguments) or 0)
-    except (sandbox.SandboxError, ValueError) as error:
+    except (AccountError, sandbox.SandboxError, OSError, ValueError) as error:
         sys.exit(f"workshop: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

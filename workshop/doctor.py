@@ -53,9 +53,11 @@ def _sandbox_environment():
 
 def _account():
     target = os.environ.get("WORKSHOP_TARGET", "sandbox")
+    if target == "sandbox" and not (environments.SANDBOX.ready() or sandbox.status()):
+        return "The sandbox cannot start without its environment. Run `make setup`."
     try:
         connected, lease = account.connect()
-    except (account.AccountError, sandbox.SandboxError) as error:
+    except (account.AccountError, sandbox.SandboxError, OSError) as error:
         return str(error)
     try:
         import boto3
