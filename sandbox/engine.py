@@ -20,8 +20,8 @@ SERVICES = (
 
 # What is ours, installed in this order.
 MENDED = (
-    "sandbox.keys", "sandbox.permissions", "sandbox.logs", "sandbox.functions", "sandbox.events", "sandbox.dms",
-    "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
+    "sandbox.keys", "sandbox.bodies", "sandbox.permissions", "sandbox.logs", "sandbox.functions", "sandbox.events",
+    "sandbox.dms", "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
 )  # fmt: skip
 
 

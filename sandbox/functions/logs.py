@@ -41,26 +41,33 @@ class Stream:
 
     def read(self, pipe, mark):
         """Write what comes through the log pipe of a process, until it ends. mark: see runtime.py."""
-        mark, kept = mark.encode(), b""
-        while line := kept + pipe.readline(MOST_BYTES_OF_EVENT):
-            kept = b""
-            if mark not in line and len(line) > MOST_BYTES_OF_EVENT - len(mark):
-                line, kept = line[: -len(mark)], line[-len(mark) :]  # a mark may begin at its end
-            text, marked, rest = line.partition(mark)
-            if text:
-                self.write(text.decode(errors="replace"))
-            if not marked:
-                continue
-            while not rest.endswith(b"\n"):  # a record may be long
-                more = pipe.readline(MOST_BYTES_OF_EVENT)
-                if not more:
-                    break
-                rest += more
-            if rest == b"\n":
-                self._complete.set()
-            else:
-                self.write(json.loads(rest))
+        mark, rest = mark.encode(), b""
+        while chunk := pipe.read1(2**16):
+            *lines, rest = (rest + chunk).split(b"\n")
+            messages = []
+            for line in lines:
+                text, marked, record = line.partition(mark)
+                messages += _pieces(text if marked else text + b"\n")
+                if record:
+                    messages.append(json.loads(record))
+                elif marked:
+                    self._take(messages)
+                    messages = []
+                    self._complete.set()
+            if len(rest) > MOST_BYTES_OF_EVENT + len(mark) and mark not in rest:
+                messages += _pieces(rest[: -len(mark)])
+                rest = rest[-len(mark) :]  # the mark may begin here
+            self._take(messages)
+        self._take(_pieces(rest))
         self._complete.set()
+
+    def _take(self, messages):
+        """Write what the process logged, as far as it is not too much."""
+        before, self._size = self._size, self._size + sum(map(len, messages))
+        if self._size <= MOST_BYTES:
+            self.write(*messages)
+        elif before <= MOST_BYTES:
+            self.write(f"[sandbox] The log of one invocation ends after {MOST_BYTES // 2**20} MB.\n")
 
     def wait_for_end(self):
         """Wait until all that the invocation logged has been read. A second is for programs that outlive a process."""
@@ -126,14 +133,8 @@ class Stream:
     def write(self, *messages):
         from ministack.services import cloudwatch_logs
 
-        for message in messages:
-            self._tail = (self._tail + message.encode(errors="replace"))[-TAIL_BYTES:]
-        before, self._size = self._size, self._size + sum(map(len, messages))
-        if self._size > MOST_BYTES:
-            if before > MOST_BYTES:
-                return
-            messages = [f"[sandbox] The log of one invocation ends after {MOST_BYTES // 2**20} MB.\n"]
-        if not self._permitted:
+        self._tail = (self._tail + "".join(messages).encode(errors="replace"))[-TAIL_BYTES:]
+        if not self._permitted or not messages:
             return
         now = int(time.time() * 1000)
         events = [
@@ -171,3 +172,9 @@ class Stream:
                 logger.warning("%s has no log: %s", self._config["FunctionName"], denial)
                 return False
         return True
+
+
+def _pieces(text):
+    """Bytes as the messages of one event or, if they are too many, of several."""
+    starts = range(0, len(text), MOST_BYTES_OF_EVENT)
+    return [text[at : at + MOST_BYTES_OF_EVENT].decode(errors="replace") for at in starts]
