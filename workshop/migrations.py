@@ -177,7 +177,7 @@ def _bucket_with(name, lines, fails):
     """The name of a bucket with the file to migrate. Bucket names are unique in all of AWS, so the account is in it."""
     s3 = boto3.client("s3")
     bucket = f"{name}-{boto3.client('sts').get_caller_identity()['Account']}"
-    region = boto3.Session().region_name
+    region = s3.meta.region_name
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=bucket, **where)

@@ -143,19 +143,9 @@ TASK_1 = [
     ),
     dict(
         name="waits for its end",
-        machine=jsonata(
-            Start=START,
-            Wait=WAIT,
-            Poll=POLL,
-            Choose={
-                "Type": "Choice",
-                "Choices": [{"Condition": "{% $states.input.Status = 'stopped' %}", "Next": "Done"}],
-                "Default": "Wait",
-            },
-            Done=DONE,
-        ),
+        machine=jsonata(Start=START, Wait={"Type": "Wait", "Seconds": 10}),
         says="not yet",
-        words="as soon as the task is started",
+        words="still running after five seconds",
     ),
     dict(
         name="boto3's name of the action",
@@ -229,7 +219,7 @@ TASK_2 = [
         name="interval fixed in the definition",
         machine=poll_once(wait={"Type": "Wait", "Seconds": 1}),
         says="not yet",
-        words="With PollSeconds 2 in its input it waited 1",
+        words="With PollSeconds 3 in its input it waited",
     ),
     dict(
         name="asks before it waits",
@@ -242,20 +232,6 @@ TASK_2 = [
         machine=poll_once(poll={**POLL, "Arguments": {"WithoutSettings": True}}),
         says="not yet",
         words="The status of the replication task that the input names",
-    ),
-    dict(
-        name="asks about another task",
-        machine=poll_once(
-            poll={
-                **POLL,
-                "Arguments": {
-                    "Filters": [{"Name": "replication-task-arn", "Values": [AIRPORTS]}],
-                    "WithoutSettings": True,
-                },
-            }
-        ),
-        says="not yet",
-        words="The output says Status 'ready'",
     ),
     dict(
         name="filters by name with an ARN",
@@ -278,18 +254,6 @@ TASK_2 = [
         words="The state 'Start' gave out",
     ),
     dict(
-        name="keeps the settings where they are not seen at the end",
-        machine=flow(
-            Start=PATH_START,
-            Wait=PATH_WAIT,
-            Poll={**PATH_POLL, "Parameters": {"Filters": PATH_FILTER}},
-            Tidy={"Type": "Pass", "OutputPath": "$.Poll.Task"},
-            Done={"Type": "Pass", "Parameters": {"Status.$": "$.Status"}},
-        ),
-        says="not yet",
-        words="keep only what the next state needs",
-    ),
-    dict(
         name="gives out the status of the start",
         machine=jsonata(
             Start={**START, "Assign": {"status": "{% $states.result.ReplicationTask.Status %}"}},
@@ -298,19 +262,6 @@ TASK_2 = [
         ),
         says="not yet",
         words="of a migration that was stopped",
-    ),
-    dict(
-        name="all statuses in a list",
-        machine=flow(
-            Start=PATH_START,
-            Wait=PATH_WAIT,
-            Poll={
-                **without(PATH_POLL, "ResultPath"),
-                "ResultSelector": {"Status.$": "$.ReplicationTasks[*].Status"},
-            },
-        ),
-        says="not yet",
-        words="The output says Status ['stopped']",
     ),
     dict(
         name="the key in small letters",
@@ -338,21 +289,7 @@ TASK_2 = [
         says="not yet",
         words="ended FAILED (States.QueryEvaluationError",
     ),
-    dict(
-        name="the input lost at the start",
-        machine=flow(Start=without(PATH_START, "ResultPath"), Wait=PATH_WAIT, Poll=PATH_POLL),
-        says="not yet",
-        words="ended FAILED (States.Runtime",
-    ),
-    dict(
-        name="may start, but not ask",
-        machine=poll_once(),
-        permissions=MAY_START,
-        says="not yet",
-        words="is not authorized to perform: dms:DescribeReplicationTasks",
-    ),
     dict(name="never starts it", machine=jsonata(Wait=WAIT, Poll=POLL), says="not yet", words="startReplicationTask"),
-    dict(name="never asks", machine=jsonata(Start=START, Wait=WAIT), says="not yet", words="describeReplicationTasks"),
     dict(
         name="a loop already",
         machine=jsonata(
@@ -402,7 +339,7 @@ def loop(**changed):
 
 POLL_FIRST = jsonata(
     Start=LOOP["Start"],
-    Poll=LOOP["Poll"],
+    Poll={**LOOP["Poll"], "Retry": [{"ErrorEquals": ["States.TaskFailed"]}]},
     Choose=choose((FINISHED, "Finished"), (f"$not({UNDER_WAY}) or $not({WITHIN_BOUND})", "Failed"), otherwise="Wait"),
     Wait={**WAIT, "Next": "Poll"},
     Failed=FAIL,
@@ -427,9 +364,9 @@ PATH_FAIL = {"Type": "Fail", "Error": "Failed", "CausePath": "$.Poll.Task.LastFa
 PATH_FAIL_STOPPED = {"Type": "Fail", "Error": "Stopped", "CausePath": "$.Poll.Task.StopReason"}
 
 
-def path_choose(*more, first=None):
+def path_choose(*more):
     rules = [
-        first or {**PATH_FINISHED, "Next": "Finished"},
+        {**PATH_FINISHED, "Next": "Finished"},
         {**STOPPED, "Next": "Stopped"},
         {**when("Status", StringEquals="failed"), "Next": "Failed"},
         *more,
@@ -487,7 +424,6 @@ TASK_3 = [
     dict(name="JSONata, asks first, waits then, with a Retry", machine=POLL_FIRST),
     dict(name="JSONPath, with a TimeoutSeconds", machine=PATH_TIMED),
     dict(name="JSONPath, counted with States.MathAdd", machine=PATH_COUNTED),
-    dict(name="in a Parallel", machine=in_parallel(loop())),
     dict(name="a Map over the polls", machine=MAPPED),
     {**BLANK, "machine": loop(Failed={**FAIL, "Cause": ...})},
     dict(
@@ -533,20 +469,6 @@ TASK_3 = [
         words="a migration that failed was still running",
     ),
     dict(
-        name="waits on for one that was stopped",
-        machine=loop(
-            Choose=choose((FINISHED, "Finished"), ("$states.input.Status = 'failed'", "Failed"), (WITHIN_BOUND, "Wait"))
-        ),
-        says="not yet",
-        words="a migration that somebody stopped was still running",
-    ),
-    dict(
-        name="ends well whatever happens",
-        machine=loop(Failed={"Type": "Pass", "End": True}),
-        says="not yet",
-        words="a migration that failed ended SUCCEEDED",
-    ),
-    dict(
         name="cause without DMS's message",
         machine=loop(Failed={**FAIL, "Cause": "The migration failed."}),
         says="not yet",
@@ -568,36 +490,24 @@ TASK_3 = [
         name="no bound",
         machine=loop(Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))),
         says="not yet",
-        words="A loop that cannot run for ever",
+        words="It cannot run for ever",
     ),
     dict(
-        name="a TimeoutSeconds of the poll, not of the state machine",
-        machine=loop(
-            Poll={**LOOP["Poll"], "TimeoutSeconds": 60}, Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))
-        ),
-        says="not yet",
-        words="A loop that cannot run for ever",
-    ),
-    dict(
-        name="a TimeoutSeconds of a year, as is the default",
+        name="a TimeoutSeconds of the poll, and one of a year",
         machine={
-            **loop(Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))),
+            **loop(
+                Poll={**LOOP["Poll"], "TimeoutSeconds": 60}, Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))
+            ),
             "TimeoutSeconds": 365 * 24 * 3600,
         },
         says="not yet",
         words="no TimeoutSeconds of a week or less",
     ),
     dict(
-        name="polls never counted",
-        machine=loop(Poll=POLL),
-        says="not yet",
-        words="A loop that cannot run for ever",
-    ),
-    dict(
         name="a bound fixed in the definition",
-        machine=loop(Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and $polls < 3", "Wait"))),
+        machine=loop(Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and $polls < 20", "Wait"))),
         says="not yet",
-        words="it asked 3 times",
+        words="It cannot run for ever",
     ),
     dict(
         name="one poll more than MaxPolls",
@@ -619,7 +529,7 @@ TASK_3 = [
         name="asks once, and whatever is not finished has failed",
         machine=loop(Choose=choose((FINISHED, "Finished"))),
         says="not yet",
-        words="a migration that finished ended FAILED",
+        words="While the migration still ran, the execution ended FAILED",
     ),
     dict(
         name="goes on as soon as it runs",
@@ -628,35 +538,381 @@ TASK_3 = [
         words="While the migration still ran, the execution ended SUCCEEDED",
     ),
     dict(
-        name="compares with a StopReason that is not there yet",
-        machine={
-            **PATH_TIMED,
-            "States": {
-                **PATH_TIMED["States"],
-                "Choose": path_choose(first={**PATH_FINISHED["And"][1], "Next": "Finished"}),
-            },
-        },
-        says="not yet",
-        words="ended FAILED (States.Runtime",
-    ),
-    dict(
         name="carries all settings round",
         machine=loop(Start=without(LOOP["Start"], "Output")),
         says="not yet",
         words="The state 'Start' gave out",
     ),
+]
+
+
+COUNT = """
+def count_transitions(events):
+    entered = sum(event["type"].endswith("StateEntered") for event in events)
+    attempts = sum(event["type"] in ("TaskScheduled", "LambdaFunctionScheduled") for event in events)
+    return entered + attempts - sum(event["type"] == "TaskStateEntered" for event in events)
+"""
+PREDICT = """
+def predict(job_seconds, poll_seconds):
+    passes = -(-job_seconds // poll_seconds)
+    transitions = 2 + 3 * passes
+    return transitions, 9 + 9 * passes, transitions * 0.000025
+"""
+
+
+def counting(body):
+    """The functions of task 4, with another body for count_transitions(events)."""
+    return f"def count_transitions(events):\n    {body}\n{PREDICT}"
+
+
+def predicting(body):
+    """The functions of task 4, with another body for predict(job_seconds, poll_seconds)."""
+    return f"{COUNT}\n\ndef predict(job_seconds, poll_seconds):\n    {body}\n"
+
+
+# A visit at a time: an event belongs to the state that the event before it, as previousEventId names it, was in.
+COUNT_BY_STATE = """
+def count_transitions(events):
+    state_after, attempts = {0: None}, {}
+    for event in events:
+        state = state_after[event["previousEventId"]]
+        if event["type"].endswith("StateEntered"):
+            state = (event["stateEnteredEventDetails"]["name"], event["id"])
+            attempts[state] = 0
+        if event["type"].endswith("Scheduled"):
+            attempts[state] += 1
+        state_after[event["id"]] = state
+    return sum(max(1, number) for number in attempts.values())
+"""
+
+TASK_4 = [
+    dict(name="as in the solution", machine=loop(), functions=COUNT + PREDICT),
     dict(
-        name="starting taken for a failure",
-        machine={
-            **POLL_FIRST,
-            "States": {
-                **POLL_FIRST["States"],
-                "Choose": choose((FINISHED, "Finished"), ("$states.input.Status = 'running'", "Wait")),
-            },
-        },
+        name="state by state, with previousEventId; passes rounded down, floating point",
+        machine=loop(),
+        functions=COUNT_BY_STATE
+        + predicting(
+            "passes = job_seconds / poll_seconds // 1\n    return 2 + 3 * passes, 9 + 9 * passes, 75e-6 * passes + 5e-5"
+        ).removeprefix(COUNT),
+    ),
+    dict(
+        name="with a Counter, and a list from predict; the loop asks first",
+        machine=POLL_FIRST,
+        functions="""
+import collections, math
+
+def count_transitions(events):
+    types = collections.Counter(event["type"].removeprefix("LambdaFunction").removeprefix("Task") for event in events)
+    entered = sum(number for kind, number in types.items() if kind.endswith("StateEntered"))
+    return entered + types["Scheduled"] - types["StateEntered"]
+
+def predict(job_seconds, poll_seconds):
+    polls = math.ceil(job_seconds / poll_seconds) + 1
+    transitions = 1 + 2 * polls + (polls - 1) + 1
+    return [transitions, 1 + 5 + 7 * polls + 2 * (polls - 1) + 2 + 1, round(transitions * 25e-6, 8)]
+""",
+    ),
+    dict(
+        name="with the workshop's History; a loop in JSONPath with a state more",
+        machine=PATH_COUNTED,
+        functions="""
+from workshop.executions import History, price
+
+def count_transitions(events):
+    return History("mine", events).transitions
+
+def predict(job_seconds, poll_seconds):
+    passes = -(-job_seconds // poll_seconds)
+    return 3 + 4 * passes, 11 + 11 * passes, price(3 + 4 * passes)
+""",
+    ),
+    dict(
+        name="the loop in a Parallel", machine=in_parallel(loop()), functions=COUNT + PREDICT.replace("2 + 3", "3 + 3")
+    ),
+    dict(
+        name="blank",
+        machine=loop(),
+        functions=counting("return ...").replace(PREDICT, "") + predicting("return ...").removeprefix(COUNT),
+        says="not attempted",
+        words="count_transitions still gives `...` back",
+    ),
+    dict(
+        name="a blank in the arithmetic",
+        machine=loop(),
+        functions=predicting("return 2 + ... * job_seconds"),
+        says="not attempted",
+        words="There is still a `...` in predict",
+    ),
+    dict(name="no functions", machine=loop(), says="not attempted", words="There is no count_transitions"),
+    dict(name="no loop", functions=COUNT + PREDICT, says="not attempted", words="do task 3 first"),
+    dict(
+        name="a loop that does not loop",
+        machine=loop(Choose=choose((FINISHED, "Finished"))),
+        functions=COUNT + PREDICT,
         says="not yet",
-        words="a migration that finished ended FAILED",
+        words="A loop that passes task 3",
+    ),
+    dict(
+        name="every event is a transition",
+        machine=loop(),
+        functions=counting("return len(events)"),
+        says="not yet",
+        words="count_transitions gives 7 for one Task state",
+    ),
+    dict(
+        name="retries not counted",
+        machine=loop(),
+        functions=counting('return sum(event["type"].endswith("StateEntered") for event in events)'),
+        says="not yet",
+        words="gives 1 for a Task state that was retried twice, where AWS bills 3",
+    ),
+    dict(
+        name="a task's first attempt counted twice",
+        machine=loop(),
+        functions=counting('return sum(event["type"].endswith(("StateEntered", "Scheduled")) for event in events)'),
+        says="not yet",
+        words="gives 2 for one Task state",
+    ),
+    dict(
+        name="only tasks are counted",
+        machine=loop(),
+        functions=counting('return sum(event["type"].endswith("Scheduled") for event in events)'),
+        says="not yet",
+        words="gives 1 for a Wait and a Task state",
+    ),
+    dict(
+        name="retries of Lambda functions not counted",
+        machine=loop(),
+        functions=COUNT.replace('in ("TaskScheduled", "LambdaFunctionScheduled")', 'in ("TaskScheduled",)').replace(
+            "return entered + attempts", "return entered + max(attempts, 1)"
+        )
+        + PREDICT,
+        says="not yet",
+        words="for a Lambda function that was retried once",
+    ),
+    dict(
+        name="counts exited states",
+        machine=loop(),
+        functions=counting(
+            'kinds = [event["type"] for event in events]\n'
+            '    retries = sum(kind in ("TaskFailed", "LambdaFunctionFailed") for kind in kinds)\n'
+            '    return sum(kind.endswith("StateExited") for kind in kinds) + retries'
+        )
+        .replace("TaskFailed", "TaskScheduled")
+        .replace("LambdaFunctionFailed", "LambdaFunctionScheduled")
+        .replace("+ retries", '+ retries - kinds.count("TaskStateEntered")'),
+        says="not yet",
+        words="for a Task state that failed and led to a Fail state",
+    ),
+    dict(
+        name="every failure is a retry",
+        machine=loop(),
+        functions=counting(
+            'return sum(event["type"].endswith(("StateEntered", "TaskFailed", "FunctionFailed")) for event in events)'
+        ),
+        says="not yet",
+        words="gives 3 for a Task state that failed and led to a Fail state",
+    ),
+    dict(
+        name="an error in the function",
+        machine=loop(),
+        functions=counting('return sum(event["kind"].endswith("StateEntered") for event in events)'),
+        says="not yet",
+        words="raised KeyError: 'kind'",
+    ),
+    dict(
+        name="printed, not returned",
+        machine=loop(),
+        functions=predicting("print(3 * job_seconds // poll_seconds)"),
+        says="not yet",
+        words="predict(3, 1) gives None",
+    ),
+    dict(
+        name="two numbers, no price",
+        machine=loop(),
+        functions=predicting("return 2 + 3 * job_seconds // poll_seconds, 9 + 9 * job_seconds // poll_seconds"),
+        says="not yet",
+        words="Three numbers",
+    ),
+    dict(
+        name="one transition in each pass",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("3 * passes", "passes"),
+        says="not yet",
+        words="state transitions. Your loop makes 3 in each pass",
+    ),
+    dict(
+        name="the interval does not matter",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("-(-job_seconds // poll_seconds)", "job_seconds"),
+        says="not yet",
+        words="predict(600, 60) predicts 1,802 state transitions",
+    ),
+    dict(
+        name="always a pass a minute",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("// poll_seconds", "// 60"),
+        says="not yet",
+        words="predict(3, 1) predicts 5 state transitions",
+    ),
+    dict(
+        name="predicts events only for the poll",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("9 * passes", "5 * passes"),
+        says="not yet",
+        words="history events. Your loop makes 9 in each pass",
+    ),
+    dict(
+        name="events and transitions in each other's place",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("transitions, 9 + 9 * passes", "9 + 9 * passes, transitions"),
+        says="not yet",
+        words="predicts 36 state transitions",
+    ),
+    dict(
+        name="predicts for another loop: the state more is left out",
+        machine=PATH_COUNTED,
+        functions=COUNT + PREDICT,
+        says="not yet",
+        words="Your loop makes 4 in each pass",
+    ),
+    dict(
+        name="USD per million",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("0.000025", "0.025 / 1_000_000"),
+        says="not yet",
+        words="USD 0.025 for 1,000 state transitions",
+    ),
+    dict(
+        name="0.025 USD for each",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("0.000025", "0.025"),
+        says="not yet",
+        words="predicts 11 state transitions and 0.275 USD",
+    ),
+    dict(
+        name="events are billed",
+        machine=loop(),
+        functions=COUNT + PREDICT.replace("transitions * 0.000025", "(9 + 9 * passes) * 0.000025"),
+        says="not yet",
+        words="USD 0.025 for 1,000 state transitions",
     ),
 ]
 
-ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3}
+
+# Backing off in JSONata.
+GROWING = {
+    "Start": {
+        **START,
+        "Assign": {"polls": 0, "seconds": "{% $states.context.Execution.Input.PollSeconds %}"},
+    },
+    "Wait": {
+        "Type": "Wait",
+        "Seconds": "{% $seconds %}",
+        "Assign": {"seconds": "{% $min([$seconds * 2, $states.context.Execution.Input.MaxPollSeconds]) %}"},
+    },
+}
+
+
+def backoff(then=None, first=None, **changed):
+    """The loop that backs off; with another way to reckon the next wait, or the first one."""
+    states = {**GROWING, **changed}
+    if then:
+        states["Wait"] = {**states["Wait"], "Assign": {"seconds": f"{{% {then} %}}"}}
+    if first:
+        states["Start"] = {**states["Start"], "Assign": {"polls": 0, "seconds": first}}
+    return loop(**states)
+
+
+PATH_BACKOFF = {
+    **flow(
+        Start=PATH_START,
+        First={"Type": "Pass", "Parameters": {"Seconds.$": "$.PollSeconds"}, "ResultPath": "$.Next"},
+        Wait={"Type": "Wait", "SecondsPath": "$.Next.Seconds"},
+        Poll=PATH_POLL,
+        Choose={**path_choose(), "Default": "Longest?"},
+        **{
+            "Longest?": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Variable": "$.Next.Seconds", "NumericLessThanPath": "$.MaxPollSeconds", "Next": "Longer"}
+                ],
+                "Default": "Wait",
+            },
+            "Longer": {
+                "Type": "Pass",
+                "Parameters": {"Seconds.$": "States.MathAdd($.Next.Seconds, 1)"},
+                "ResultPath": "$.Next",
+                "Next": "Wait",
+            },
+        },
+        **PATH_ENDS,
+    ),
+    "TimeoutSeconds": 86400,
+}
+# The waits are reckoned from the number of the poll, after it.
+FROM_POLLS = loop(
+    Wait={
+        "Type": "Wait",
+        "Seconds": "{% ($in := $states.context.Execution.Input;"
+        " $min([$in.PollSeconds * $power(2, $polls), $in.MaxPollSeconds])) %}",
+    },
+)
+
+TASK_5 = [
+    dict(name="doubles, with variables", machine=backoff()),
+    dict(name="JSONPath: one second more each time, with a TimeoutSeconds", machine=PATH_BACKOFF),
+    dict(name="reckoned from the number of polls", machine=FROM_POLLS),
+    {**BLANK, "machine": backoff(Wait={"Type": "Wait", "Seconds": ...})},
+    dict(name="the loop as it was", machine=loop(), says="not yet", words="Waits that grow"),
+    dict(
+        name="back-off without an upper bound",
+        machine=backoff("$seconds * 2"),
+        says="not yet",
+        words="No wait is longer than MaxPollSeconds",
+    ),
+    dict(
+        name="starts at the bound",
+        machine=backoff(first="{% $states.context.Execution.Input.MaxPollSeconds %}"),
+        says="not yet",
+        words="The first wait is PollSeconds",
+    ),
+    dict(
+        name="grows before the first wait",
+        machine=backoff(first="{% $states.context.Execution.Input.PollSeconds * 2 %}"),
+        says="not yet",
+        words="The first wait is PollSeconds",
+    ),
+    dict(
+        name="the first wait fixed in the definition",
+        machine=backoff(first=1),
+        says="not yet",
+        words="The first wait is PollSeconds",
+    ),
+    dict(
+        name="shrinks",
+        machine=backoff("$seconds = 2 ? 1 : 2"),
+        says="not yet",
+        words="Waits that grow",
+    ),
+    dict(
+        name="waits once, long enough, and asks no more",
+        machine=backoff(Choose=choose(("$states.input.Status in ['stopped', 'running']", "Finished"))),
+        says="not yet",
+        words="It waits for the end",
+    ),
+    dict(
+        name="ends well when the migration failed",
+        machine=backoff(Failed={"Type": "Pass", "End": True}),
+        says="not yet",
+        words="a migration that failed ended SUCCEEDED",
+    ),
+    dict(
+        name="the bound lost",
+        machine=backoff(Choose=choose((FINISHED, "Finished"), (UNDER_WAY, "Wait"))),
+        says="not yet",
+        words="It cannot run for ever",
+    ),
+]
+
+ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3, 4: TASK_4, 5: TASK_5}

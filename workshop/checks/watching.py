@@ -135,5 +135,14 @@ def calls(history, action):
     return [(event["timestamp"] - history.started).total_seconds() for event in scheduled(history, action)]
 
 
+def waited(history, since, until):
+    """The seconds that an execution spent in Wait states between two of its moments (seconds since its start).
+
+    They hardly depend on how busy the machine is, as the time from one call to the next does.
+    """
+    waits = [visit for visit in history.states() if visit.type == "Wait" and visit.left is not None]
+    return sum(visit.left - visit.entered for visit in waits if since <= visit.entered and visit.left <= until)
+
+
 def _shortened(text):
     return text if len(text) <= 300 else text[:299] + "…"

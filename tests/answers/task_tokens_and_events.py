@@ -1,0 +1,1151 @@
+"""Answers to the tasks of lab 02, right and wrong: {task: [answer, ...]}; see `answers/polling_loop.py`.
+
+An answer is what it does differently from the solution, whose files and parts stand for all it does not name:
+`files`, {name: text}; `machine`, a definition; `rule`, a pattern, with `rule_options`; `functions`, the text of task 6;
+`permissions` of the function or state machine that the task is about.
+"""
+
+import json
+import re
+from contextlib import suppress
+
+import boto3
+import nbformat
+from flows import DONE
+
+from workshop import authoring, deploy
+from workshop.environments import CHECKOUT
+
+SOLUTION = CHECKOUT / "solutions" / "02-task-tokens-and-events.ipynb"
+
+
+def _files():
+    """What the solution writes with %%writefile: {name: text}."""
+    cells = [authoring._solved(cell.source) for cell in nbformat.read(SOLUTION, as_version=4).cells]
+    written = (re.fullmatch(r"%%writefile (\S+)\n(.*)", cell, re.DOTALL) for cell in cells)
+    return {match[1]: match[2] + "\n" for match in written if match}
+
+
+FILES = _files()
+
+# -- giving an answer --------------------------------------------------------------------------------------------------
+
+# task: the parts that must be there, besides those of the tasks before
+_PARTS = {1: ["start"], 2: ["migrate"], 3: ["resume", "ended"], 4: [], 5: ["reconcile"], 6: []}
+
+
+def give(lab, number, answer, scratch):
+    """Put an answer into the account, and what the tasks before it make. scratch: a folder."""
+    exec(answer.get("functions", ""), lab._names)
+    if number == 6:
+        return
+    deploy.table(lab.name("waiting"), key="ReplicationTaskArn")
+    files = FILES | answer.get("files", {})
+    for name, text in files.items():
+        (scratch / name).write_text(text)
+    for part in [part for task in range(1, number + 1) for part in _PARTS[task]]:
+        changed = answer if part in [_PARTS[number], ["resume"]][number == 4] else {}
+        with suppress(deploy.DeployError):  # a learner sees it, and then runs the check
+            _GIVE[part](lab, scratch, changed)
+
+
+def _function(thing, source, modules, *actions):
+    def deploy_it(lab, scratch, answer):
+        items = deploy.arn("dynamodb", f"table/{lab.name('waiting')}")
+        resources = {"dynamodb": items, "dms": "*", "states": "*"}
+        permissions = {action: resources[action.split(":")[0]] for action in answer.get("actions", actions)}
+        deploy.function(
+            lab.name(thing),
+            scratch / source,
+            modules=[scratch / module for module in modules],
+            environment={"TABLE": lab.name("waiting")},
+            permissions=permissions,
+        )
+
+    return deploy_it
+
+
+def _machine(lab, scratch, answer):
+    function = deploy.arn("lambda", f"function:{lab.name('start')}")
+    text = json.dumps(answer.get("machine", MACHINE), default=lambda blank: "BLANK")
+    machine = json.loads(text.replace("START", lab.name("start")).replace("FUNCTION_ARN", function))
+    if "BLANK" in text:
+        return
+    permissions = answer.get("permissions", {"lambda:InvokeFunction": function})
+    deploy.state_machine(lab.name("migrate"), machine, permissions=permissions)
+
+
+def _rule(lab, scratch, answer):
+    options, name = answer.get("rule_options", {}), lab.name("ended")
+    pattern, functions = answer.get("rule", PATTERN), boto3.client("lambda")
+    if pattern is None:
+        return
+    events, resume = boto3.client("events"), lab.name("resume")
+    arn = events.put_rule(Name=name, EventPattern=json.dumps(pattern), State=options.get("state", "ENABLED"))["RuleArn"]
+    function = deploy.arn("lambda", f"function:{options.get('target', resume)}")
+    if options.get("target", resume):
+        events.put_targets(Rule=name, Targets=[{"Id": "resume", "Arn": function}])
+    if options.get("permit", True):
+        permission = {"FunctionName": resume, "StatementId": "ended", "Action": "lambda:InvokeFunction"}
+        source = arn.replace(name, options.get("permit_for", name))
+        functions.add_permission(
+            Principal=options.get("principal", "events.amazonaws.com"), SourceArn=source, **permission
+        )
+
+
+_KNOW_DMS = ("dms_task.py", "waiting.py")
+_ANSWER = ("answer.py", "verdict.py", *_KNOW_DMS)
+_ON_ITEMS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Scan")
+_ANSWERS = ("dms:DescribeReplicationTasks", "states:SendTaskSuccess", "states:SendTaskFailure")
+_STARTS = ("dms:DescribeReplicationTasks", "dms:StartReplicationTask", "states:DescribeExecution")
+_GIVE = {
+    "start": _function("start", "start.py", _KNOW_DMS, *_STARTS, *_ON_ITEMS),
+    "migrate": _machine,
+    "resume": _function("resume", "resume.py", _ANSWER, *_ANSWERS, *_ON_ITEMS),
+    "ended": _rule,
+    "reconcile": _function("reconcile", "reconcile.py", _ANSWER, *_ANSWERS, *_ON_ITEMS),
+}
+
+
+def changed(file, *replacements):
+    """The solution's file with these (old, new) texts replaced, each of which must be there."""
+    text = FILES[file]
+    for old, new in replacements:
+        assert old in text, (file, old)
+        text = text.replace(old, new)
+    return {file: text}
+
+
+BLANK = "def lambda_handler(event, context):\n    ...\n"
+
+# -- task 1 ------------------------------------------------------------------------------------------------------------
+
+_PUT = "        table.put_item(Item=new, ConditionExpression=free, ExpressionAttributeValues=values)\n"
+_FREE = '"attribute_not_exists(TaskToken) OR Execution = :me OR ExpiresAt < :now"'
+_RETURN = '    if again and (under_way(task) or started(task) != new["StartedBefore"]):\n'
+_TRY = "    try:\n        start(task)\n    except Exception:\n        forget(new)\n        raise\n"
+
+_OPTIMISTIC = """
+import time
+
+from dms_task import describe, start, started, under_way
+from waiting import find, forget, new_item, table
+
+
+class Busy(Exception):
+    pass
+
+
+def lambda_handler(event, context):
+    task = describe(event["ReplicationTaskArn"])
+    old, new = find(event["ReplicationTaskArn"]), new_item(event, task)
+    if not old:
+        table.put_item(Item=new, ConditionExpression="attribute_not_exists(ReplicationTaskArn)")
+    elif old["TaskToken"] == new["TaskToken"]:
+        return
+    elif old["Execution"] != new["Execution"] and old["ExpiresAt"] > time.time():
+        raise Busy(f"{old['Execution']} waits already")
+    else:
+        if old["Execution"] == new["Execution"]:
+            new["StartedBefore"] = old["StartedBefore"]
+        same, token = "TaskToken = :token", {":token": old["TaskToken"]}
+        table.put_item(Item=new, ConditionExpression=same, ExpressionAttributeValues=token)
+        if old["Execution"] == new["Execution"] and under_way(task):
+            return
+    try:
+        start(task)
+    except Exception:
+        forget(new)
+        raise
+"""
+_ASKS_STEP_FUNCTIONS = """
+import boto3
+
+from dms_task import describe, start, under_way
+from waiting import find, new_item, table
+
+stepfunctions = boto3.client("stepfunctions")
+
+
+def runs(execution):
+    try:
+        return stepfunctions.describe_execution(executionArn=execution)["status"] == "RUNNING"
+    except stepfunctions.exceptions.ExecutionDoesNotExist:
+        return False
+
+
+def lambda_handler(event, context):
+    arn = event["ReplicationTaskArn"]
+    task, old = describe(arn), find(arn)
+    new = new_item(event, task)
+    if old and old["Execution"] == event["Execution"]:
+        if old["TaskToken"] != event["TaskToken"]:
+            table.put_item(Item={**new, "StartedBefore": old["StartedBefore"]})
+        return {"started": False}
+    if old and runs(old["Execution"]):
+        raise RuntimeError("somebody waits")
+    table.put_item(Item=new)
+    try:
+        start(task)
+    except Exception as problem:
+        table.delete_item(Key={"ReplicationTaskArn": arn})
+        raise problem
+    return {"started": True}
+"""
+_LOW_LEVEL = """
+import os
+import time
+
+import boto3
+
+dms, dynamodb = boto3.client("dms"), boto3.client("dynamodb")
+TABLE = os.environ["TABLE"]
+
+
+def lambda_handler(event, context):
+    arn, me, token = event["ReplicationTaskArn"], event["Execution"], event["TaskToken"]
+    key, now = {"ReplicationTaskArn": {"S": arn}}, int(time.time())
+    one = [{"Name": "replication-task-arn", "Values": [arn]}]
+    task = dms.describe_replication_tasks(Filters=one, WithoutSettings=True)["ReplicationTasks"][0]
+    began = str(task["ReplicationTaskStats"].get("StartDate", ""))
+    fresh = {":t": token, ":x": me, ":c": now, ":e": now + event["TimeoutSeconds"], ":s": began}
+    values = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in fresh.items()}
+    update = "SET TaskToken = :t, Execution = :x, CreatedAt = :c, ExpiresAt = :e, StartedBefore = :s"
+    old = dynamodb.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item", {})
+    mine = old.get("Execution", {}).get("S") == me
+    if mine:
+        if old["TaskToken"]["S"] == token:
+            return
+        update = update.replace(", StartedBefore = :s", "")
+        values.pop(":s")
+    values[":now"] = {"N": str(now)}
+    dynamodb.update_item(
+        TableName=TABLE,
+        Key=key,
+        UpdateExpression=update,
+        ConditionExpression="attribute_not_exists(TaskToken) OR Execution = :x OR ExpiresAt <= :now",
+        ExpressionAttributeValues=values,
+    )
+    if mine:
+        return
+    try:
+        dms.start_replication_task(
+            ReplicationTaskArn=arn, StartReplicationTaskType="reload-target" if began else "start-replication"
+        )
+    except Exception:
+        dynamodb.delete_item(TableName=TABLE, Key=key)
+        raise
+"""
+
+TASK_1 = [
+    dict(name="the solution"),
+    dict(name="decides in Python, writes on condition that nothing changed", files={"start.py": _OPTIMISTIC}),
+    dict(name="asks Step Functions whether the other execution runs", files={"start.py": _ASKS_STEP_FUNCTIONS}),
+    dict(name="with DynamoDB's client, an update in place of a put", files={"start.py": _LOW_LEVEL}),
+    dict(name="blank", files={"start.py": BLANK}, says="not attempted", words="There is no function named"),
+    dict(
+        name="starts first, saves second",
+        files=changed(
+            "start.py",
+            (_TRY, ""),
+            ("    again =", "    start(task)\n    again ="),
+        ),
+        says="not yet",
+        words="before the start call returned (fault: early), and its token was not in",
+    ),
+    dict(
+        name="saves without a condition",
+        files=changed("start.py", (_PUT, "        table.put_item(Item=new)\n")),
+        says="not yet",
+        words="The item of the execution that waits stays",
+    ),
+    dict(
+        name="saves only where nothing is",
+        files=changed(
+            "start.py", (_FREE, '"attribute_not_exists(TaskToken)"'), (", ExpressionAttributeValues=values", "")
+        ),
+        says="not yet",
+        words="A new token of the same execution came while its migration was under way, and the function raised Cond",
+    ),
+    dict(
+        name="takes an expired item for one that waits",
+        files=changed(
+            "start.py",
+            (_FREE, '"attribute_not_exists(TaskToken) OR Execution = :me"'),
+            (', ":now": new["CreatedAt"]', ""),
+        ),
+        says="not yet",
+        words="an item that expired an hour ago",
+    ),
+    dict(
+        name="starts again whoever comes",
+        files=changed("start.py", (_RETURN + "        return  # it runs for us, or has run\n", "")),
+        says="not yet",
+        words="The same token came a second time, and the function raised InvalidResourceState",
+    ),
+    dict(
+        name="starts again where it does not run any more",
+        files=changed("start.py", (' or started(task) != new["StartedBefore"]', "")),
+        says="not yet",
+        words="it was started a second time",
+    ),
+    dict(
+        name="reads StartedBefore anew at every attempt",
+        files=changed("start.py", ('    if again:\n        new["StartedBefore"] = old["StartedBefore"]\n', "")),
+        says="not yet",
+        words="StartedBefore changed from ''",
+    ),
+    dict(
+        name="writes again for the same token",
+        files=changed(
+            "start.py",
+            (
+                '    if again:\n        new["StartedBefore"] = old["StartedBefore"]\n'
+                '    if old.get("TaskToken") != new["TaskToken"]:\n',
+                "    if True:\n",
+            ),
+            (_RETURN, "    if again and under_way(task):\n"),
+        ),
+        says="not yet",
+        words="The same token came a second time, and the item was changed",
+    ),
+    dict(
+        name="hides why the start failed",
+        files=changed("start.py", ("        forget(new)\n        raise\n", '        print("it runs already")\n')),
+        says="not yet",
+        words="the function ended without an error",
+    ),
+    dict(
+        name="an error of its own in place of DMS's",
+        files=changed("start.py", ("        raise\n", '        raise RuntimeError("not started") from None\n')),
+        says="not yet",
+        words="the function raised RuntimeError: not started",
+    ),
+    dict(
+        name="leaves the item of a start that failed",
+        files=changed("start.py", (_TRY, "    start(task)\n")),
+        says="not yet",
+        words="The start had failed for one execution, another one came, and the function raised",
+    ),
+    dict(
+        name="always the first kind of start",
+        files=changed(
+            "dms_task.py", ('"reload-target" if started(task) else "start-replication"', '"start-replication"')
+        ),
+        says="not yet",
+        words="an item that expired an hour ago, and the function raised InvalidParameterCombination",
+    ),
+    dict(
+        name="saves and never starts",
+        files=changed("start.py", (_TRY, "")),
+        says="not yet",
+        words="the migration was not started",
+    ),
+    dict(
+        name="a TTL in milliseconds",
+        files=changed("waiting.py", ('now + event["TimeoutSeconds"]', '(now + event["TimeoutSeconds"]) * 1000')),
+        says="not yet",
+        words="Numbers of seconds since 1970",
+    ),
+    dict(
+        name="may not write",
+        actions=("dms:DescribeReplicationTasks", "dms:StartReplicationTask", "dynamodb:GetItem"),
+        says="not yet",
+        words="is not authorized to perform: dynamodb:PutItem",
+    ),
+]
+
+# -- task 2 ------------------------------------------------------------------------------------------------------------
+
+PAYLOAD = {
+    "ReplicationTaskArn": "{% $states.input.ReplicationTaskArn %}",
+    "TaskToken": "{% $states.context.Task.Token %}",
+    "Execution": "{% $states.context.Execution.Id %}",
+    "TimeoutSeconds": "{% $states.input.TimeoutSeconds %}",
+}
+TIMED_OUT = {"ErrorEquals": ["States.Timeout"], "Next": "Timed out"}
+FAILED = {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Not migrated"}
+MIGRATE = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+    "Arguments": {"FunctionName": "START", "Payload": PAYLOAD},
+    "TimeoutSeconds": "{% $states.input.TimeoutSeconds %}",
+    "Catch": [TIMED_OUT, FAILED],
+    "Next": "Migrated",
+}
+ENDS = {
+    "Migrated": DONE,
+    "Not migrated": {"Type": "Fail", "Error": "{% $states.input.Error %}", "Cause": "{% $states.input.Cause %}"},
+    "Timed out": {"Type": "Fail", "Error": "MigrationTimedOut", "Cause": "No answer came in time."},
+}
+
+
+def machine(without=(), **fields):
+    """The solution's machine; fields: of its waiting state, in the place of its own; without: left out."""
+    migrate = {name: value for name, value in {**MIGRATE, **fields}.items() if name not in without}
+    return {"QueryLanguage": "JSONata", "StartAt": "Migrate", "States": {"Migrate": migrate, **ENDS}}
+
+
+def payload(**fields):
+    return machine(Arguments={"FunctionName": "START", "Payload": {**PAYLOAD, **fields}})
+
+
+MACHINE = machine()
+_PATHS = {
+    "StartAt": "Start it and wait",
+    "States": {
+        "Start it and wait": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Parameters": {
+                "FunctionName": "FUNCTION_ARN",
+                "Payload": {
+                    "ReplicationTaskArn.$": "$.ReplicationTaskArn",
+                    "TaskToken.$": "$$.Task.Token",
+                    "Execution.$": "$$.Execution.Id",
+                    "TimeoutSeconds.$": "$.TimeoutSeconds",
+                },
+            },
+            "TimeoutSecondsPath": "$.TimeoutSeconds",
+            "Catch": [
+                {"ErrorEquals": ["States.Timeout"], "Next": "Too late"},
+                {"ErrorEquals": ["States.TaskFailed"], "Next": "Failed"},
+            ],
+            "End": True,
+        },
+        "Too late": {"Type": "Fail", "Error": "MigrationTimedOut"},
+        "Failed": {"Type": "Fail", "Error": "NoMigration", "CausePath": "$.Cause"},
+    },
+}
+_CHOICE = {
+    "QueryLanguage": "JSONata",
+    "StartAt": "Migrate",
+    "States": {
+        "Migrate": {
+            **MIGRATE,
+            "Retry": [{"ErrorEquals": ["Lambda.TooManyRequestsException"], "MaxAttempts": 2}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Which?"}],
+        },
+        "Which?": {
+            "Type": "Choice",
+            "Choices": [{"Condition": "{% $states.input.Error = 'States.Timeout' %}", "Next": "Timed out"}],
+            "Default": "Not migrated",
+        },
+        **ENDS,
+    },
+}
+_IN_PARALLEL = {
+    "QueryLanguage": "JSONata",
+    "StartAt": "All",
+    "States": {
+        "All": {
+            "Type": "Parallel",
+            "Branches": [
+                {
+                    "StartAt": "Wait",
+                    "States": {
+                        "Wait": {k: v for k, v in MIGRATE.items() if k not in ("Next", "Catch")} | {"End": True}
+                    },
+                }
+            ],
+            "Output": "{% $states.result[0] %}",
+            "Catch": [TIMED_OUT, FAILED],
+            "Next": "Migrated",
+        },
+        **ENDS,
+    },
+}
+
+TASK_2 = [
+    dict(name="the solution"),
+    dict(name="JSONPath, no state after it", machine=_PATHS),
+    dict(name="one Catch, and a Choice that looks at the error", machine=_CHOICE),
+    dict(name="caught around it, by a Parallel", machine=_IN_PARALLEL),
+    dict(
+        name="a heartbeat that never comes bounds it as well",
+        machine=machine(HeartbeatSeconds="{% $states.input.TimeoutSeconds %}", TimeoutSeconds=86400),
+    ),
+    dict(
+        name="blank",
+        machine={"StartAt": "Migrate", "States": ...},
+        says="not attempted",
+        words="There is no state machine named",
+    ),
+    dict(
+        name="invokes and does not wait",
+        machine=machine(
+            Resource="arn:aws:states:::lambda:invoke",
+            **{"Arguments": {"FunctionName": "START", "Payload": {**PAYLOAD, "TaskToken": "none"}}},
+        ),
+        says="not yet",
+        words="before anybody had answered",
+    ),
+    dict(
+        name="waits without a bound",
+        machine=machine(without=["TimeoutSeconds"]),
+        says="not yet",
+        words="and no answer for longer, the execution was still running",
+    ),
+    dict(
+        name="a bound that is not the input's",
+        machine=machine(TimeoutSeconds=3600),
+        says="not yet",
+        words="With TimeoutSeconds 2 in its input",
+    ),
+    dict(
+        name="the state machine's bound in place of the state's",
+        machine={**machine(without=["TimeoutSeconds"]), "TimeoutSeconds": 3},
+        says="not yet",
+        words="the execution ended TIMED_OUT",
+    ),
+    dict(
+        name="no Catch: both ends look alike",
+        machine=machine(without=["Catch"]),
+        says="not yet",
+        words="the execution ended FAILED (States.Timeout",
+    ),
+    dict(
+        name="States.TaskFailed for both",
+        machine=machine(Catch=[{**FAILED, "ErrorEquals": ["States.TaskFailed"]}]),
+        says="not yet",
+        words="the execution ended FAILED (States.Timeout",
+    ),
+    dict(
+        name="one way out for all errors",
+        machine=machine(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Timed out"}]),
+        says="not yet",
+        words="MigrationTimedOut is for a wait that timed out",
+    ),
+    dict(
+        name="a failure without its cause",
+        machine={**MACHINE, "States": {**MACHINE["States"], "Not migrated": {"Type": "Fail", "Error": "Failed"}}},
+        says="not yet",
+        words="The cause of the failure in its cause",
+    ),
+    dict(
+        name="JSONPath's token in JSONata",
+        machine=payload(TaskToken="$$.Task.Token"),
+        says="not yet",
+        words="Step Functions does not know the token that start got: '$$.Task.Token'",
+    ),
+    dict(
+        name="the execution's ARN in place of the token",
+        machine=payload(TaskToken="{% $states.context.Execution.Id %}"),
+        says="not yet",
+        words="The token of the waiting state, from the context object",
+    ),
+    dict(
+        name="without Execution",
+        machine=machine(
+            Arguments={"FunctionName": "START", "Payload": {k: v for k, v in PAYLOAD.items() if k != "Execution"}}
+        ),
+        says="not yet",
+        words="no token of it came into the table",
+    ),
+    dict(
+        name="keeps nothing of the answer",
+        machine=machine(Output={}),
+        says="not yet",
+        words="The output of the answer as its output",
+    ),
+    dict(
+        name="may not invoke the function",
+        permissions={},
+        says="not yet",
+        words="is not authorized to perform: lambda:InvokeFunction",
+    ),
+    dict(
+        name=".sync, which Lambda has not",
+        machine=machine(Resource="arn:aws:states:::lambda:invoke.sync"),
+        says="not attempted",
+        words="There is no state machine named",
+    ),
+]
+
+# -- task 3 ------------------------------------------------------------------------------------------------------------
+
+CHANGE = {"source": ["aws.dms"], "detail-type": ["DMS Replication Task State Change"]}
+PATTERN = {**CHANGE, "detail": {"eventType": ["REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED"]}}
+
+
+def pattern(**detail):
+    return {**CHANGE, "detail": detail}
+
+
+TASK_3 = [
+    dict(name="the solution"),
+    dict(name="by event id", rule=pattern(eventId=["DMS-EVENT-0078", "DMS-EVENT-0079"])),
+    dict(
+        name="by type and the end of eventType, deleted ones too",
+        rule={
+            "source": ["aws.dms"],
+            "detail": {
+                "type": ["REPLICATION_TASK"],
+                "eventType": [{"suffix": "_STOPPED"}, {"suffix": "_FAILED"}, {"suffix": "_DELETED"}],
+            },
+        },
+    ),
+    dict(
+        name="by task, and any of two details",
+        rule={
+            **CHANGE,
+            "resources": [{"prefix": "arn:aws:dms:"}],
+            "detail": {"$or": [{"category": ["Failure"]}, {"eventType": ["REPLICATION_TASK_STOPPED"]}]},
+        },
+    ),
+    dict(name="nothing yet", rule=None, says="not attempted", words="There is no rule named"),
+    dict(
+        name="category StateChange",
+        rule=pattern(category=["StateChange"]),
+        says="not yet",
+        words="The pattern does not match a task that failed",
+    ),
+    dict(
+        name="only a load that finished",
+        rule=pattern(detailMessage=["Stop Reason FULL_LOAD_ONLY_FINISHED"]),
+        says="not yet",
+        words="does not match a task that somebody stopped",
+    ),
+    dict(
+        name="the field names of the API",
+        rule=pattern(Status=["stopped", "failed"]),
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="the ARN in the detail",
+        rule=pattern(ReplicationTaskArn=[{"prefix": "arn:aws:dms"}]),
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="the words of the documentation's table",
+        rule=pattern(category=["State Change", "Failure"]),
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="the events of DMS Serverless",
+        rule={**PATTERN, "detail-type": ["DMS Replication State Change"]},
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="all that DMS says", rule={"source": ["aws.dms"]}, says="not yet", words="matches a task that was started"
+    ),
+    dict(
+        name="state changes and failures",
+        rule=pattern(category=["StateChange", "Failure"]),
+        says="not yet",
+        words="matches a task that was started",
+    ),
+    dict(
+        name="without a source",
+        rule={key: PATTERN[key] for key in ("detail-type", "detail")},
+        says="not yet",
+        words="that another application put on the bus",
+    ),
+    dict(
+        name="without a detail-type",
+        rule={"source": ["aws.dms"], "detail": {"eventId": ["DMS-EVENT-0078", "DMS-EVENT-0079"]}},
+        says="not yet",
+        words="DMS Serverless",
+    ),
+    dict(
+        name="failures of everything",
+        rule={
+            "source": ["aws.dms"],
+            "detail": {"$or": [{"category": ["Failure"]}, {"eventType": ["REPLICATION_TASK_STOPPED"]}]},
+        },
+        says="not yet",
+        words="matches a replication instance that failed",
+    ),
+    dict(name="no target", rule_options={"target": ""}, says="not yet", words="The targets of the rule: none"),
+    dict(
+        name="another function as its target",
+        rule_options={"target": "somebody-else"},
+        says="not yet",
+        words="The targets of the rule: arn:aws:lambda",
+    ),
+    dict(name="no permission", rule_options={"permit": False}, says="not yet", words="was not invoked"),
+    dict(
+        name="a permission for another rule",
+        rule_options={"permit_for": "another-rule"},
+        says="not yet",
+        words="The function's policy lets this rule invoke it",
+    ),
+    dict(
+        name="a permission for DMS",
+        rule_options={"principal": "dms.amazonaws.com"},
+        says="not yet",
+        words="The function's policy lets this rule invoke it",
+    ),
+    dict(name="switched off", rule_options={"state": "DISABLED"}, says="not yet", words="The rule is switched off"),
+]
+
+# -- task 4 ------------------------------------------------------------------------------------------------------------
+
+_LOOK = "    finished, why = verdict(task)\n"
+_SEND = FILES["answer.py"][FILES["answer.py"].index("    try:\n") :]
+_OWN_WORDS = """
+import json
+
+import boto3
+from dms_task import describe, started
+from verdict import verdict
+from waiting import table
+
+stepfunctions = boto3.client("stepfunctions")
+
+
+def answer(item):
+    arn, token = item["ReplicationTaskArn"], item["TaskToken"]
+    task = describe(arn)
+    began, (finished, why) = started(task), verdict(task)
+    if began <= item["StartedBefore"] or finished is None:
+        print("not yet")
+        return "not yet"
+    call, words = stepfunctions.send_task_failure, {"error": "MigrationFailed", "cause": f"DMS says: {why}"}
+    if finished:
+        call, words = stepfunctions.send_task_success, {"output": json.dumps({**item, "Rows": None}, default=int)}
+    try:
+        call(taskToken=token, **words)
+    except stepfunctions.exceptions.ClientError as refusal:
+        if refusal.response["Error"]["Code"] != "TaskTimedOut":
+            raise
+    table.delete_item(Key={"ReplicationTaskArn": arn})
+    return "answered"
+"""
+_ALL_IN_ONE = """
+import datetime
+import json
+import os
+
+import boto3
+
+dms, stepfunctions, dynamodb = boto3.client("dms"), boto3.client("stepfunctions"), boto3.client("dynamodb")
+
+
+def lambda_handler(event, context):
+    for arn in event["resources"]:
+        key = {"ReplicationTaskArn": {"S": arn}}
+        item = dynamodb.get_item(TableName=os.environ["TABLE"], Key=key, ConsistentRead=True)["Item"]
+        one = [{"Name": "replication-task-arn", "Values": [arn]}]
+        task = dms.describe_replication_tasks(Filters=one, WithoutSettings=True)["ReplicationTasks"][0]
+        stats = task["ReplicationTaskStats"]
+        before = item["StartedBefore"]["S"]
+        if task["Status"] in ("stopped", "failed"):
+            if not before or stats["StartDate"] > datetime.datetime.fromisoformat(before):
+                settle(item["TaskToken"]["S"], arn, task, stats)
+
+
+def settle(token, arn, task, stats):
+    loaded = "FULL_LOAD_ONLY_FINISHED" in task["StopReason"]
+    good = task["Status"] == "stopped" and loaded and stats["TablesErrored"] == 0
+    try:
+        if good:
+            stepfunctions.send_task_success(taskToken=token, output=json.dumps({"ReplicationTaskArn": arn}))
+        else:
+            why = task.get("LastFailureMessage", task["StopReason"])
+            stepfunctions.send_task_failure(taskToken=token, error="MigrationFailed", cause=why)
+    except stepfunctions.exceptions.TaskTimedOut:
+        pass
+"""
+
+TASK_4 = [
+    dict(name="the solution"),
+    dict(name="in other words; output with the whole item", files={"answer.py": _OWN_WORDS}),
+    dict(
+        name="without the given files; raises where nobody waits; lets items expire", files={"resume.py": _ALL_IN_ONE}
+    ),
+    dict(
+        name="raises where nobody waits",
+        files=changed("resume.py", ('print("Nobody waits for", event', "raise LookupError(event")),
+    ),
+    dict(
+        name="blank",
+        files={"answer.py": BLANK.replace("lambda_handler(event, context)", "answer(item)")},
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="believes the event",
+        files={
+            "resume.py": """
+import json
+
+import boto3
+from waiting import find, forget
+
+stepfunctions = boto3.client("stepfunctions")
+
+
+def lambda_handler(event, context):
+    item = find(event["resources"][0])
+    if not item:
+        return
+    try:
+        if event["detail"]["eventType"] == "REPLICATION_TASK_STOPPED":
+            output = json.dumps({"ReplicationTaskArn": item["ReplicationTaskArn"]})
+            stepfunctions.send_task_success(taskToken=item["TaskToken"], output=output)
+        else:
+            cause = event["detail"]["detailMessage"]
+            stepfunctions.send_task_failure(taskToken=item["TaskToken"], error="MigrationFailed", cause=cause)
+    except stepfunctions.exceptions.TaskTimedOut:
+        pass
+    forget(item)
+"""
+        },
+        says="not yet",
+        words="event of its earlier run came",
+    ),
+    dict(
+        name="looks for the ARN in the detail",
+        files=changed("resume.py", ('event["resources"][0]', 'event["detail"]["ReplicationTaskArn"]')),
+        says="not yet",
+        words="the function raised KeyError: 'ReplicationTaskArn'".replace("the", "The", 1),
+    ),
+    dict(
+        name="takes any end for the one that is waited for",
+        files=changed("answer.py", (' or started(task) == item["StartedBefore"]', "")),
+        says="not yet",
+        words="The end of an earlier run answers nobody",
+    ),
+    dict(
+        name="stopped is success",
+        files=changed("verdict.py", ('and reason == "Stop Reason FULL_LOAD_ONLY_FINISHED" and not errors', "")),
+        says="not yet",
+        words="The answer is a failure",
+    ),
+    dict(
+        name="a failure while it is under way",
+        files=changed("answer.py", ("finished is None or ", "")),
+        says="not yet",
+        words="While the migration is under way nobody is answered",
+    ),
+    dict(
+        name="a closed token is a fault",
+        files={
+            "answer.py": FILES["answer.py"].replace("exceptions.TaskTimedOut", "exceptions.TaskDoesNotExist"),
+        },
+        says="not yet",
+        words="(TaskTimedOut), and the function raised TaskTimedOut",
+    ),
+    dict(
+        name="no fault is a fault",
+        files=changed("answer.py", ("except stepfunctions.exceptions.TaskTimedOut", "except Exception")),
+        says="not yet",
+        words="(InvalidToken), and the function ended without an error",
+    ),
+    dict(
+        name="forgets before it answers",
+        files={
+            "answer.py": FILES["answer.py"]
+            .replace("    forget(item)\n", "")
+            .replace("    try:\n", "    forget(item)\n    try:\n", 1)
+        },
+        says="not yet",
+        words="the item was gone",
+    ),
+    dict(
+        name="Python's text in place of JSON",
+        files=changed("answer.py", ('json.dumps({"ReplicationTaskArn": arn})', 'str({"ReplicationTaskArn": arn})')),
+        says="not yet",
+        words="The function raised InvalidOutput",
+    ),
+    dict(
+        name="an output of no use",
+        files=changed("answer.py", ('json.dumps({"ReplicationTaskArn": arn})', 'json.dumps("done")')),
+        says="not yet",
+        words='The output of the answer is "done"',
+    ),
+    dict(
+        name="an error of another name",
+        files=changed("answer.py", ('error="MigrationFailed"', 'error="Failed"')),
+        says="not yet",
+        words="The error MigrationFailed",
+    ),
+    dict(
+        name="a cause that says nothing",
+        files=changed("answer.py", ("cause=why", 'cause="It failed."')),
+        says="not yet",
+        words="with DMS's LastFailureMessage",
+    ),
+    dict(
+        name="only tells success",
+        files=changed(
+            "answer.py",
+            (
+                '            stepfunctions.send_task_failure(taskToken=token, error="MigrationFailed", cause=why)',
+                "            return",
+            ),
+        ),
+        says="not yet",
+        words="was not answered",
+    ),
+    dict(
+        name="may not answer",
+        actions=("dms:DescribeReplicationTasks", "dynamodb:GetItem", "dynamodb:DeleteItem"),
+        says="not yet",
+        words="is not authorized to perform: states:SendTaskSuccess",
+    ),
+]
+
+# -- task 5 ------------------------------------------------------------------------------------------------------------
+
+_BY_HAND = """
+import time
+
+from answer import answer
+from waiting import table
+
+
+def lambda_handler(event, context):
+    newest, page = int(time.time()) - event["OlderThanSeconds"], {}
+    while True:
+        found = table.scan(ConsistentRead=True, **page)
+        for item in found["Items"]:
+            if item["CreatedAt"] <= newest:
+                settle(item)
+        if "LastEvaluatedKey" not in found:
+            return
+        page = {"ExclusiveStartKey": found["LastEvaluatedKey"]}
+
+
+def settle(item):
+    try:
+        answer(item)
+    except Exception as fault:
+        print("could not settle", item["ReplicationTaskArn"], fault)
+"""
+_FILTERED = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from answer import answer
+from boto3.dynamodb.conditions import Attr
+from waiting import table
+
+
+def lambda_handler(event, context):
+    old = Attr("CreatedAt").lte(int(time.time() - event["OlderThanSeconds"]))
+    pages = table.meta.client.get_paginator("scan").paginate(TableName=table.name, FilterExpression=old)
+    with ThreadPoolExecutor(4) as pool:
+        settled = [pool.submit(answer, item) for page in pages for item in page["Items"]]
+    for one in settled:
+        one.result()
+"""
+_KEYS_FIRST = """
+import time
+
+from answer import answer
+from waiting import find, table
+
+
+def lambda_handler(event, context):
+    pages = table.meta.client.get_paginator("scan").paginate(
+        TableName=table.name, ProjectionExpression="ReplicationTaskArn, CreatedAt", ConsistentRead=True
+    )
+    newest = time.time() - event["OlderThanSeconds"]
+    for one in [one for page in pages for one in page["Items"] if one["CreatedAt"] <= newest]:
+        item = find(one["ReplicationTaskArn"])
+        if item:
+            try:
+                answer(item)
+            except Exception as fault:
+                print(fault)
+"""
+_PAGES = 'for page in table.meta.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True):'
+_CAUGHT = "            except Exception as fault:\n"
+
+TASK_5 = [
+    dict(name="the solution"),
+    dict(name="pages by hand", files={"reconcile.py": _BY_HAND}),
+    dict(name="old ones by a filter, several at a time", files={"reconcile.py": _FILTERED}),
+    dict(name="keys first, then each item", files={"reconcile.py": _KEYS_FIRST}),
+    dict(name="blank", files={"reconcile.py": BLANK}, says="not attempted", words="There is no function named"),
+    dict(
+        name="the first page only",
+        files=changed("reconcile.py", (_PAGES, "for page in [table.scan(ConsistentRead=True)]:")),
+        says="not yet",
+        words="every page".replace("every", "Every item on every", 1),
+    ),
+    dict(
+        name="ends at the first fault",
+        files={
+            **changed("reconcile.py", (_CAUGHT, "            except ZeroDivisionError as fault:\n")),
+            **changed(
+                "answer.py",
+                (
+                    "    except stepfunctions.exceptions.TaskTimedOut:\n"
+                    '        print("Answered before, or too late.")\n',
+                    "    finally:\n        pass\n",
+                ),
+            ),
+        },
+        says="not yet",
+        words="one that cannot be settled does not keep it from the others",
+    ),
+    dict(
+        name="takes everybody for old",
+        files=changed("reconcile.py", ('item["CreatedAt"] <= newest', "newest")),
+        says="not yet",
+        words="Only tokens that are as old as OlderThanSeconds",
+    ),
+    dict(
+        name="takes the young for the old",
+        files=changed("reconcile.py", ('item["CreatedAt"] <= newest', 'item["CreatedAt"] > newest')),
+        says="not yet",
+        words="Only tokens that are as old as OlderThanSeconds",
+    ),
+    dict(
+        name="fails them all, without asking",
+        files=changed(
+            "reconcile.py",
+            ("from answer import answer", "import boto3\n\nstepfunctions = boto3.client('stepfunctions')"),
+            (
+                "answer(item)",
+                "stepfunctions.send_task_failure(taskToken=item['TaskToken'], error='TooOld', cause='old')",
+            ),
+        ),
+        says="not yet",
+        words="as the event would have ended it",
+    ),
+    dict(
+        name="deletes what is old",
+        files=changed(
+            "reconcile.py",
+            ("answer(item)", "table.delete_item(Key={'ReplicationTaskArn': item['ReplicationTaskArn']})"),
+        ),
+        says="not yet",
+        words="executions whose migration had ended were still waiting",
+    ),
+    dict(
+        name="another name for the age",
+        files=changed("reconcile.py", ('event["OlderThanSeconds"]', 'event["Age"]')),
+        says="not yet",
+        words="The function raised KeyError: 'Age'",
+    ),
+    dict(
+        name="may not scan",
+        actions=(*_ANSWERS, "dynamodb:GetItem", "dynamodb:DeleteItem"),
+        says="not yet",
+        words="is not authorized to perform: dynamodb:Scan",
+    ),
+]
+
+# -- task 6 ------------------------------------------------------------------------------------------------------------
+
+MEASURE = """
+from workshop import price
+
+def measure(history, ended):
+    late = (history.events[-1]["timestamp"] - ended).total_seconds()
+    return history.transitions, price(history.transitions) * 1000, late
+"""
+RIGHT = '\npolling_is_right = {"A": False, "B": True, "C": False, "D": True}\n'
+
+
+def measured(old, new):
+    assert old in MEASURE
+    return MEASURE.replace(old, new) + RIGHT
+
+
+TASK_6 = [
+    dict(name="the solution", functions=MEASURE + RIGHT),
+    dict(
+        name="counted by hand",
+        functions="""
+def measure(history, ended):
+    entered = [event for event in history.events if event["type"].endswith("StateEntered")]
+    tasks = [event for event in entered if event["type"].startswith("Task")]
+    attempts = [event for event in history.events if event["type"] == "TaskScheduled"]
+    transitions = len(entered) - len(tasks) + len(attempts)
+    last = max(event["timestamp"] for event in history.events)
+    return [transitions, transitions * 0.025, last.timestamp() - ended.timestamp()]
+"""
+        + RIGHT,
+    ),
+    dict(
+        name="from the history's length in seconds; truth in other words",
+        functions="""
+import datetime
+
+def measure(history, ended):
+    end = history.started + datetime.timedelta(seconds=history.seconds)
+    return history.transitions, round(history.transitions / 40, 6), (end - ended) / datetime.timedelta(seconds=1)
+
+polling_is_right = dict(zip("ABCD", (0, 1, 0, 1)))
+""",
+    ),
+    dict(
+        name="blank",
+        functions="def measure(history, ended):\n    return ...\n" + RIGHT,
+        says="not attempted",
+        words="measure still gives `...` back",
+    ),
+    dict(name="nothing", functions="", says="not attempted", words="There is no measure"),
+    dict(
+        name="decisions blank",
+        functions=MEASURE + 'polling_is_right = {"A": ..., "B": True, "C": ..., "D": True}\n',
+        says="not attempted",
+        words="still `...` for A, C",
+    ),
+    dict(
+        name="counts events",
+        functions=measured("return history.transitions,", "return len(history),"),
+        says="not yet",
+        words="retries counted",
+    ),
+    dict(
+        name="counts states, not attempts",
+        functions=measured("return history.transitions,", "return len(history.states()),"),
+        says="not yet",
+        words="For a state that was retried twice measure gives 1",
+    ),
+    dict(
+        name="the price of one",
+        functions=measured(" * 1000", ""),
+        says="not yet",
+        words="USD 0.025 for 1,000 state transitions",
+    ),
+    dict(
+        name="the whole time in place of the delay",
+        functions=measured("ended).total_seconds()", "history.started).total_seconds()"),
+        says="not yet",
+        words="and measure gives",
+    ),
+    dict(
+        name="the wrong way round",
+        functions=measured('(history.events[-1]["timestamp"] - ended)', '(ended - history.events[-1]["timestamp"])'),
+        says="not yet",
+        words="measure gives -1.5",
+    ),
+    dict(name="two numbers", functions=measured(" * 1000, late", " * 1000"), says="not yet", words="Three numbers"),
+    dict(
+        name="a duration that is no number",
+        functions=measured(".total_seconds()", ""),
+        says="not yet",
+        words="Three numbers",
+    ),
+    dict(
+        name="events for everything",
+        functions=MEASURE + 'polling_is_right = dict.fromkeys("ABCD", False)\n',
+        says="not yet",
+        words="2 of 4 jobs",
+    ),
+    dict(
+        name="as before, everywhere",
+        functions=MEASURE + 'polling_is_right = dict.fromkeys("ABCD", True)\n',
+        says="not yet",
+        words="2 of 4 jobs",
+    ),
+    dict(
+        name="a list",
+        functions=MEASURE + "polling_is_right = [False, True, False, True]\n",
+        says="not yet",
+        words="A dict with the keys",
+    ),
+]
+
+ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3, 4: TASK_4, 5: TASK_5, 6: TASK_6}
