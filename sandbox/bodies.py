@@ -6,11 +6,15 @@ they get SerializationException and UnknownOperationException, as on AWS.
 
 import json
 import logging
+import re
 
 logger = logging.getLogger("sandbox")
 
 # Services whose requests are JSON without naming their operation in a header.
 _REST_JSON = {"lambda", "scheduler", "apigateway"}
+
+# The result of a callback of a durable function is bytes of any kind.
+_RAW = re.compile("/durable-execution-callbacks/.+/succeed$")
 
 # MiniStack's names of services -> botocore's, for the models of their operations.
 _MODELS = {"states": "stepfunctions", "tagging": "resourcegroupstaggingapi"}
@@ -23,7 +27,8 @@ def install():
 
     async def dispatch_checked(method, path, headers, body, query_params, request_id):
         named = "x-amz-target" in headers
-        if named or _service(method, path, headers, query_params) in _REST_JSON:
+        rest = not _RAW.search(path) and _service(method, path, headers, query_params) in _REST_JSON
+        if named or rest:
             problem = _no_json(body, any_value=path.endswith("/invocations"))
             if problem:
                 return _error("SerializationException", problem)

@@ -10,7 +10,7 @@ together behind the Lambda API, and mends what the runner leaves out.
   quotas.py       what is too large or too much
   chained.py      `context.invoke`: other functions, durable or not
   notices.py      status changes on the event bus, dead-letter queues
-  apis.py         API Gateway in front of a durable function
+  apis.py         REST APIs in front of a durable function
   functions.py    MiniStack's functions: what is different where they are durable, and one run of a handler
 
 Nothing of the runner is imported before the first durable function starts: that costs 0.3 s and 16 MB. It opens no
@@ -33,8 +33,7 @@ def install():
     put_over = {
         "lambda_svc": (functions.put_over, api.put_over),
         "iam": (functions.put_over_iam,),
-        "apigateway": (apis.put_over_http_apis,),
-        "apigateway_v1": (apis.put_over_rest_apis,),
+        "apigateway_v1": (apis.put_over,),
     }
     get_module = app._get_module
 

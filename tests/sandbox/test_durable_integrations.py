@@ -273,17 +273,18 @@ def test_an_api_waits_for_a_durable_function(durable, aws, sandbox, make, path, 
     """It needs the permission of the alias, and gives up when its integration's time is up."""
     body = """
     if context.step(lambda _: True) and "queryStringParameters" in event and event["queryStringParameters"]:
-        context.wait(Duration.from_seconds(2))
+        context.wait(Duration.from_seconds(3))
     return {"statusCode": 202, "body": json.dumps({"rows": 3})}
     """
     name = durable.create(body, Publish=True)
     durable.client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    api = make(aws, arn_of(name, "live"), **{timeout: 1000})
+    durable.client.invoke(FunctionName=f"{name}:live")  # its process is there from now on
+    api = make(aws, arn_of(name, "live"), **{timeout: 2000})
     assert get(sandbox, api, path) == (denied[0], {"message": denied[1]})
     permit(durable, name, "live", "apigateway", f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{api}/*/GET/rows")
     assert get(sandbox, api, path) == (202, {"rows": 3})
     assert get(sandbox, api, f"{path}?slow=1") == (late[0], {"message": late[1]})
-    slow, quick = executions(durable, name)
+    slow, quick, _ = executions(durable, name)
     assert (slow["Status"], quick["Status"]) == ("RUNNING", "SUCCEEDED")
     assert durable.finish(slow["DurableExecutionArn"])["Status"] == "SUCCEEDED"
 
