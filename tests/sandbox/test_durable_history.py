@@ -5,6 +5,8 @@ payload and the attempt of every step are compared with what aws/aws-durable-exe
 service (test-requirements/) and recorded of it (output/10-1.json, output/10-2.json).
 """
 
+import json
+
 import pytest
 from durable_functions import DurableFunctions, details
 
@@ -247,3 +249,54 @@ def test_histories_without_data_say_so(durable, finished):
     assert details(history[0]) == {"Input": {"Truncated": True}, "ExecutionTimeout": 900}
     assert details(history[2]) == {"Result": {"Truncated": True}, "RetryDetails": {"CurrentAttempt": 1}}
     assert details(history[-1]) == {"Result": {"Truncated": True}}
+
+
+# A handler without the SDK: it reads its state in pages, and sends checkpoints with tokens that are no good.
+RAW = """
+import boto3, json
+from botocore.exceptions import ClientError
+
+client = boto3.client("lambda")
+
+def handler(event, context):
+    arn, first = event["DurableExecutionArn"], event["CheckpointToken"]
+
+    def checkpoint(token, name, **more):
+        update = {"Id": name, "Type": "STEP", "Action": "SUCCEED", "Name": name, "Payload": name}
+        return client.checkpoint_durable_execution(
+            DurableExecutionArn=arn, CheckpointToken=token, Updates=[update], **more
+        )
+
+    def refused(call, *arguments, **named):
+        try:
+            return call(*arguments, **named)["ResponseMetadata"]["HTTPStatusCode"]
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+
+    second = checkpoint(first, "a", ClientToken="once")["CheckpointToken"]
+    repeated = checkpoint(first, "a", ClientToken="once")["CheckpointToken"] == second
+    third = checkpoint(second, "b")["CheckpointToken"]
+    get = lambda **more: client.get_durable_execution_state(DurableExecutionArn=arn, MaxItems=2, **more)
+    page = get(CheckpointToken=third)
+    rest = get(CheckpointToken=third, Marker=page["NextMarker"])
+    return {"Status": "SUCCEEDED", "Result": json.dumps({
+        "repeated": repeated,
+        "state": [operation["Type"] for operation in page["Operations"] + rest["Operations"]],
+        "the last page": not rest.get("NextMarker"),
+        "an old token": refused(checkpoint, first, "c"),
+        "no token of ours": refused(checkpoint, "AAAA", "c"),
+        "state with no token of ours": refused(get, CheckpointToken="AAAA"),
+    })}
+"""
+
+
+def test_state_and_tokens(durable):
+    shown = durable.finish(durable.start(durable.create(None, code=RAW)))
+    assert json.loads(shown["Result"]) == {
+        "repeated": True,
+        "state": ["EXECUTION", "STEP", "STEP"],
+        "the last page": True,
+        "an old token": "InvalidParameterValueException",
+        "no token of ours": "InvalidParameterValueException",
+        "state with no token of ours": "InvalidParameterValueException",
+    }
