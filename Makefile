@@ -28,5 +28,5 @@ lint: setup       ## ruff and codespell, as in make test
 locks: setup      ## make both lock files anew from the pyproject files
 	@$(BIN)/workshop locks
 
-benchmark: setup  ## print how fast things are here
-	@$(BIN)/python -m benchmarks
+benchmark: setup  ## print how fast things are here (ONLY=startup: one of benchmarks/)
+	@$(BIN)/python -m benchmarks $(ONLY)
