@@ -88,9 +88,11 @@ def _rule(lab, scratch, answer):
     if options.get("permit", True):
         permission = {"FunctionName": resume, "StatementId": "ended", "Action": "lambda:InvokeFunction"}
         source = arn.replace(name, options.get("permit_for", name))
-        functions.add_permission(
-            Principal=options.get("principal", "events.amazonaws.com"), SourceArn=source, **permission
-        )
+        permission |= {"Principal": options.get("principal", "events.amazonaws.com"), "SourceArn": source}
+        with suppress(functions.exceptions.ResourceNotFoundException):  # there is no function, or no such statement yet
+            functions.remove_permission(FunctionName=resume, StatementId="ended")
+        with suppress(functions.exceptions.ResourceNotFoundException):
+            functions.add_permission(**permission)
 
 
 _KNOW_DMS = ("dms_task.py", "waiting.py")
@@ -251,7 +253,7 @@ TASK_1 = [
             ("    again =", "    start(task)\n    again ="),
         ),
         says="not yet",
-        words="before the start call returned (fault: early), and its token was not in",
+        words="before the start call returned (fault: early), and its token was",
     ),
     dict(
         name="saves without a condition",
@@ -383,7 +385,9 @@ ENDS = {
 def machine(without=(), **fields):
     """The solution's machine; fields: of its waiting state, in the place of its own; without: left out."""
     migrate = {name: value for name, value in {**MIGRATE, **fields}.items() if name not in without}
-    return {"QueryLanguage": "JSONata", "StartAt": "Migrate", "States": {"Migrate": migrate, **ENDS}}
+    reached = {migrate["Next"], *(catcher["Next"] for catcher in migrate.get("Catch", []))}
+    ends = {name: state for name, state in ENDS.items() if name in reached}  # Step Functions wants no others
+    return {"QueryLanguage": "JSONata", "StartAt": "Migrate", "States": {"Migrate": migrate, **ends}}
 
 
 def payload(**fields):

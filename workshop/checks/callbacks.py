@@ -1,0 +1,141 @@
+"""What checks of callback labs do: invoke the learner's functions, and let executions wait for an answer.
+
+The table of who waits is the one that such a lab makes: lab.name("waiting"), by ReplicationTaskArn.
+"""
+
+import concurrent.futures
+import dataclasses
+import json
+import re
+import time
+
+import boto3
+
+from workshop import deploy
+from workshop.checks import NotAttempted
+from workshop.checks.watching import Run, until
+
+
+def function(lab, thing):
+    """The ARN of the learner's function lab.name(thing). Raises NotAttempted where there is none."""
+    client = boto3.client("lambda")
+    try:
+        return client.get_function_configuration(FunctionName=lab.name(thing))["FunctionArn"]
+    except client.exceptions.ResourceNotFoundException:
+        raise NotAttempted(f"There is no function named {lab.name(thing)}.") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Invoked:
+    """How an invocation ended.
+
+    error: as in "InvalidToken: An error occurred ...", None where there was none. result: what it returned then.
+    """
+
+    error: str | None
+    result: object = None
+
+
+def invoke(function, event):
+    """Invoke a function and wait for it."""
+    answer = boto3.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    payload = json.loads(answer["Payload"].read() or b"null")
+    if "FunctionError" not in answer:
+        return Invoked(None, payload)
+    said = f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"
+    # botocore's own words about a refused call say twice what the code says once.
+    return Invoked(re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300])
+
+
+def side_by_side(*cases):
+    """Run these functions at the same time; what the first of them raised, in their order, is raised."""
+    with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+        running = [pool.submit(case) for case in cases]
+    for case in running:
+        case.result()
+
+
+class Table:
+    """The table of who waits."""
+
+    def __init__(self, lab):
+        self.name = lab.name("waiting")
+        self._table = boto3.resource("dynamodb").Table(self.name)
+
+    def find(self, arn):
+        """The item of a replication task; None where there is none. Raises NotAttempted where there is no table."""
+        try:
+            return self._table.get_item(Key={"ReplicationTaskArn": arn}, ConsistentRead=True).get("Item")
+        except self._table.meta.client.exceptions.ResourceNotFoundException:
+            raise NotAttempted(f"There is no table named {self.name}: run the cell that makes it.") from None
+
+    def put(self, **item):
+        self._table.put_item(Item=item)
+
+    def change(self, arn, name, value):
+        """Set one attribute of an item that is there."""
+        self._table.update_item(
+            Key={"ReplicationTaskArn": arn},
+            UpdateExpression="SET #name = :value",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": value},
+        )
+
+    def delete(self, *arns):
+        for arn in arns:
+            self._table.delete_item(Key={"ReplicationTaskArn": arn})
+
+
+class Waiters:
+    """Executions that wait for an answer, each with its token in the table: Waiters(lab).begin(arn)."""
+
+    def __init__(self, lab):
+        self._table = Table(lab)
+        table = deploy.arn("dynamodb", f"table/{self._table.name}")
+        item = (
+            "$merge([$states.input.Item, {'TaskToken': {'S': $states.context.Task.Token},"
+            " 'Execution': {'S': $states.context.Execution.Id}}])"
+        )
+        # No function: a DynamoDB call that saves its own token. Retried on the error "Again", once.
+        state = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
+            "Arguments": {"TableName": self._table.name, "Item": f"{{% {item} %}}"},
+            "TimeoutSeconds": 60,
+            "Retry": [{"ErrorEquals": ["Again"], "IntervalSeconds": 1, "MaxAttempts": 1}],
+            "End": True,
+        }
+        definition = {"QueryLanguage": "JSONata", "StartAt": "Wait", "States": {"Wait": state}}
+        self._machine = deploy.state_machine(
+            lab.name("check-waits"), definition, permissions={"dynamodb:PutItem": table}
+        )
+
+    def begin(self, arn, *, started_before="", created_at=None):
+        """An execution that waits for this replication task; its item says what the arguments say."""
+        created_at = int(time.time()) if created_at is None else created_at
+        numbers = {"CreatedAt": {"N": str(created_at)}, "ExpiresAt": {"N": str(created_at + 3600)}}
+        item = {"ReplicationTaskArn": {"S": arn}, "StartedBefore": {"S": started_before}, **numbers}
+        return Waiter(self._machine, {"Item": item}, self._table, arn)
+
+
+class Waiter(Run):
+    """One of them. token: the one that it waits with; see `next_token` for the one after a retry."""
+
+    def __init__(self, machine, input, table, arn):
+        super().__init__(machine, input)
+        self._table, self._waits_for = table, arn
+        self.token = self.next_token(but=None)
+
+    def next_token(self, but):
+        """The token that it waits with now, which is not `but`."""
+        until(lambda: self._saved() not in (None, but), 5)
+        return self._saved()
+
+    def _saved(self):
+        item = self._table.find(self._waits_for)
+        return item["TaskToken"] if item and item.get("Execution") == self.arn else None
+
+    def end(self):
+        """Stop it, if it still waits."""
+        if not self.look():
+            self.stop()
