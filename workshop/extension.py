@@ -30,19 +30,26 @@ class Watch:
 
     def visit(self, tree):
         """Called by IPython with each cell's syntax tree before the cell runs (it is an "AST transformer")."""
-        unchanged = self.lease.alive and self.lease.account_epoch == self.epoch
-        if unchanged or "value='load_ext'" in ast.dump(tree):
+        epoch = self._epoch_now()
+        if epoch == self.epoch or "value='load_ext'" in ast.dump(tree):
             return tree
-        what = "was emptied" if self.lease.alive else "had stopped, and a new one was started"
-        if not self.lease.alive:
+        what = "was emptied" if epoch else "had stopped, and a new one was started"
+        if not epoch:
             self._hold_a_new_one()
-        self.epoch = self.lease.account_epoch
+        self.epoch = epoch or self.lease.account_epoch
         raise CellNotRun(
             f"The sandbox {what}: what this notebook made in it is gone, so this cell did not run.\n"
             "Run the notebook again from its first code cell, %load_ext workshop "
             "(menu Run, Run All Above Selected Cell).\n"
             f"If you did not expect this, look into its log: {self.lease.state['log']}"
         )
+
+    def _epoch_now(self):
+        """The account's present epoch; None where the sandbox has died."""
+        if not self.lease.alive:
+            return None
+        # Asked for, since the lease's own line may still be on its way. A sandbox too busy to answer is the same one.
+        return (sandbox.status() or {}).get("account_epoch", self.epoch)
 
     def _hold_a_new_one(self):
         try:
