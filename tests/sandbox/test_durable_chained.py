@@ -150,7 +150,7 @@ def test_functions_that_wait_for_each_other_beyond_any_pool(durable, plain):
     branch = f'lambda branch, n=n: branch.invoke("{child}:$LATEST", {{"rows": n, "by": 1}})'
     parent = durable.create(f"return sum(context.parallel([{branch} for n in range(3)]).get_results())", role=role)
     parents = [durable.start(parent) for _ in range(12)]
-    assert {durable.finish(arn, 60).get("Result") for arn in parents} == {"3.0"}
+    assert {durable.finish(arn, 120).get("Result") for arn in parents} == {"3.0"}
 
 
 def test_handlers_that_wait_for_each_other_beyond_any_pool(durable):
@@ -165,4 +165,4 @@ def test_handlers_that_wait_for_each_other_beyond_any_pool(durable):
     """
     name = durable.create(body, role=durable.role(("lambda:InvokeFunction", "*")))
     event = {"self": f"{name}:$LATEST", "left": 7}
-    assert durable.finish(durable.start(name, event), 40)["Result"] == "7"
+    assert durable.finish(durable.start(name, event), 120)["Result"] == "7"

@@ -129,7 +129,7 @@ def test_an_invocation_that_takes_too_long(durable, tmp_path):
     """The function's timeout is for each invocation; the next one goes on."""
     arn = durable.start(durable.create(WORKS, Timeout=2), {"folder": str(tmp_path)})
     assert durable.finish(arn)["Result"] == '"done"'
-    failed, then = failures(durable, arn)
+    failed, *_, then = failures(durable, arn)
     assert then is None
     assert failed["ErrorType"] == "Sandbox.Timedout"
     assert failed["ErrorMessage"].endswith("Error: Task timed out after 2.00 seconds")

@@ -273,19 +273,20 @@ def test_an_api_waits_for_a_durable_function(durable, aws, sandbox, make, path, 
     """It needs the permission of the alias, and gives up when its integration's time is up."""
     body = """
     if context.step(lambda _: True) and "queryStringParameters" in event and event["queryStringParameters"]:
-        context.wait(Duration.from_seconds(3))
+        context.wait_for_callback(lambda *_: None, name="vendor")
     return {"statusCode": 202, "body": json.dumps({"rows": 3})}
     """
     name = durable.create(body, Publish=True)
     durable.client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
     durable.client.invoke(FunctionName=f"{name}:live")  # its process is there from now on
-    api = make(aws, arn_of(name, "live"), **{timeout: 2000})
+    api = make(aws, arn_of(name, "live"), **{timeout: 3000})
     assert get(sandbox, api, path) == (denied[0], {"message": denied[1]})
     permit(durable, name, "live", "apigateway", f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{api}/*/GET/rows")
     assert get(sandbox, api, path) == (202, {"rows": 3})
     assert get(sandbox, api, f"{path}?slow=1") == (late[0], {"message": late[1]})
     slow, quick, _ = executions(durable, name)
     assert (slow["Status"], quick["Status"]) == ("RUNNING", "SUCCEEDED")
+    durable.succeed(durable.callback(slow["DurableExecutionArn"]))
     assert durable.finish(slow["DurableExecutionArn"])["Status"] == "SUCCEEDED"
 
 
@@ -384,15 +385,16 @@ def test_status_changes_arrive_on_the_event_bus(durable, aws, queue):
 
 
 def test_how_other_ends_are_told(durable, aws, queue):
-    body = 'if event.get("fail"):\n    raise ValueError("no")\ncontext.wait(Duration.from_seconds(60))'
-    name = durable.create(body, timeout=2)
+    name = durable.create('if event.get("fail"):\n    raise ValueError("no")\ncontext.wait(Duration.from_seconds(600))')
+    late = durable.create("context.wait(Duration.from_seconds(60))", timeout=1)
     events, rule = aws("events"), unique("status")
-    detail = {"functionArn": [arn_of(name, "$LATEST")], "status": ["FAILED", "STOPPED", "TIMED_OUT"]}
+    functions = [arn_of(name, "$LATEST"), arn_of(late, "$LATEST")]
+    detail = {"functionArn": functions, "status": ["FAILED", "STOPPED", "TIMED_OUT"]}
     events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.lambda"], "detail": detail}))
     events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": queue.arn, "InputPath": "$.detail.status"}])
     durable.start(name, {"fail": True})
-    assert queue.next()[0] == "FAILED"
-    durable.start(name)
+    assert queue.next(20)[0] == "FAILED"
     durable.client.stop_durable_execution(DurableExecutionArn=durable.start(name))
     assert queue.next()[0] == "STOPPED"
+    durable.start(late)
     assert queue.next()[0] == "TIMED_OUT"
