@@ -72,7 +72,7 @@ class Migration:
 
     def describe(self):
         """What DescribeReplicationTasks says of it now, without the (long) settings: a dict with Status and so on."""
-        return _tasks("replication-task-arn", self.arn)[0]
+        return _tasks(boto3.client("dms"), "replication-task-arn", self.arn)[0]
 
     def rows_arrived(self):
         """How many items its table has now."""
@@ -144,15 +144,15 @@ def delete_task(arn):
         deploy.wait_until(dms, "replication_task_deleted", Filters=[{"Name": "replication-task-arn", "Values": [arn]}])
 
 
-def _tasks(by, value):
-    dms = boto3.client("dms")
+def _tasks(dms, by, value):
     found = dms.describe_replication_tasks(Filters=[{"Name": by, "Values": [value]}], WithoutSettings=True)
     return found["ReplicationTasks"]
 
 
 def _delete_tasks_named(name):
-    with suppress(boto3.client("dms").exceptions.ResourceNotFoundFault):
-        for task in _tasks("replication-task-id", name):
+    dms = boto3.client("dms")  # one client: in several threads, the exceptions of two need not be the same classes
+    with suppress(dms.exceptions.ResourceNotFoundFault):
+        for task in _tasks(dms, "replication-task-id", name):
             delete_task(task["ReplicationTaskArn"])
 
 

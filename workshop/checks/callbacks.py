@@ -55,6 +55,18 @@ def side_by_side(*cases):
         case.result()
 
 
+def eventually(condition, looks=80):
+    """Look so often whether something has come; says whether it has. For what comes only if the answer is right.
+
+    A number of looks and not of seconds, since on a machine that is busy all of it takes longer, the looking too.
+    """
+    for _ in range(looks):
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
 class Table:
     """The table of who waits."""
 

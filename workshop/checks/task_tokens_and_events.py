@@ -30,12 +30,13 @@ import os
 import time
 
 import boto3
+from botocore.exceptions import ClientError
 
 from workshop import deploy, logs
 from workshop.checks import NotAttempted, NotYet, Task, shortened
-from workshop.checks.callbacks import Table, Waiters, function, invoke, side_by_side
+from workshop.checks.callbacks import Table, Waiters, eventually, function, invoke, side_by_side
 from workshop.checks.dms_events import MAY_MATCH, MUST_MATCH, MUST_NOT_MATCH, failed, stopped
-from workshop.checks.watching import Run, migrations, state_machine, until, until_ended
+from workshop.checks.watching import Run, migrations, state_machine, until
 from workshop.events import fault
 from workshop.executions import PRICE_PER_TRANSITION, History
 
@@ -112,7 +113,8 @@ TASKS = {
     ),
 }
 
-TIMEOUT = 30  # seconds, of executions that a check expects to be answered
+TIMEOUT = 60  # seconds, of executions that a check expects to be answered
+LONG = 30  # seconds, to wait for what comes whatever the answer is
 ATTRIBUTES = ("TaskToken", "Execution", "CreatedAt", "ExpiresAt", "StartedBefore")  # of an item, beside its key
 CASES = {
     "twice": "the event sent twice (fault: duplicate)",
@@ -327,7 +329,7 @@ def task_2(lab):
     machine, table = state_machine(lab, "migrate"), Table(lab)
     _needs(lab, "start", 1)
     slow = {"rows": 3000, "rows_per_second": 100}
-    made, patience = _made(lab, {"succeeds": slow, "fails": slow, "late": slow, "refused": slow})
+    made = migrations(lab, {"succeeds": slow, "fails": slow, "late": slow, "refused": slow})
     table.delete(*(one.arn for one in made.values()))
     made["refused"].start()
     until(lambda: made["refused"].describe()["Status"] == "running", LONG)
@@ -336,14 +338,14 @@ def task_2(lab):
     print("Waiting for a timeout of two seconds ...")
     stepfunctions = boto3.client("stepfunctions")
     try:
-        tokens = {case: _token_of(runs[case], table, made[case], patience) for case in ("succeeds", "fails")}
+        tokens = {case: _token_of(runs[case], table, made[case]) for case in ("succeeds", "fails")}
         output = {"ReplicationTaskArn": made["succeeds"].arn, "Rows": 3000}
         cause = "Last Error Table travel.airports, line 49. Stop Reason FATAL_ERROR"
         success = {"taskToken": tokens["succeeds"], "output": json.dumps(output)}
         failure = {"taskToken": tokens["fails"], "error": "MigrationFailed", "cause": cause}
         _answer(runs["succeeds"], stepfunctions.send_task_success, success)
         _answer(runs["fails"], stepfunctions.send_task_failure, failure)
-        until_ended(runs.values(), patience)
+        eventually(lambda: all([run.look() for run in runs.values()]))
         _judge_success(runs["succeeds"], output)
         _judge_failure(runs["fails"], "it was answered with a failure", cause)
         _judge_failure(runs["refused"], "its start function raised", "InvalidResourceState")
@@ -357,14 +359,14 @@ def task_2(lab):
     return "It waits for its answer, tells a failure from a timeout, and does not wait for ever."
 
 
-def _token_of(run, table, migration, patience):
+def _token_of(run, table, migration):
     """The token that the learner's start function saved for this execution."""
 
     def saved():
         item = table.find(migration.arn)
         return item["TaskToken"] if item else None
 
-    until(lambda: saved() or run.look(), patience)
+    eventually(lambda: saved() or run.look())
     if not saved():
         raise run.not_yet(
             f"The execution {run.in_words()}, and no token of it came into the table.",
@@ -437,11 +439,11 @@ def task_3(lab):
     if not any(target["Arn"].startswith(resume) for target in targets):
         shown = ", ".join(target["Arn"] for target in targets) or "none"
         raise NotYet(f"The targets of the rule: {shown}.", f"The function {lab.name('resume')} is a target.")
-    made, patience = _made(lab, {"announced": {"rows": 20, "rows_per_second": 200}})
-    before, announced = logs.invocations(lab.name("resume")), made["announced"]
+    announced = migrations(lab, {"announced": {"rows": 20, "rows_per_second": 200}})["announced"]
+    before = logs.invocations(lab.name("resume"))
     announced.start()
     until(lambda: _ended(announced), LONG)
-    if not until(lambda: logs.invocations(lab.name("resume")) > before, patience / 2):
+    if not eventually(lambda: logs.invocations(lab.name("resume")) > before):
         raise NotYet(
             f"A migration ended, the rule matched, and {lab.name('resume')} was not invoked.",
             "The function's policy lets this rule invoke it.",
@@ -473,7 +475,7 @@ def task_4(lab):
     resume, table = function(lab, "resume"), Table(lab)
     machine = _pipeline(lab)
     quick = {"rows": 20, "rows_per_second": 200}
-    made, patience = _made(
+    made = migrations(
         lab,
         {
             "finished": quick,
@@ -491,7 +493,7 @@ def task_4(lab):
     for one in direct:
         one.start()
     runs = _begin_with_faults(machine, {case: made[case] for case in ("early", "late", "reordered")})
-    check = _Resume(resume, table, Waiters(lab), patience)
+    check = _Resume(resume, table, Waiters(lab))
     try:
         side_by_side(
             lambda: check.finished(made["finished"]),
@@ -502,7 +504,7 @@ def task_4(lab):
         table.delete(*(one.arn for one in direct))
         again = {"twice": made["finished"], "fails": made["failed"]}
         runs |= _begin_with_faults(machine, again)
-        _judge_endings(runs, made | again, patience)
+        _judge_endings(runs, made | again)
     finally:
         check.end()
         for run in runs.values():
@@ -516,9 +518,8 @@ def task_4(lab):
 class _Resume:
     """What task 4 asks of the function, invoked with events of the check's own."""
 
-    def __init__(self, function, table, waiters, patience):
-        self._function, self._table, self._waiters, self._patience = function, table, waiters, patience
-        self._begun = []
+    def __init__(self, function, table, waiters):
+        self._function, self._table, self._waiters, self._begun = function, table, waiters, []
 
     def end(self):
         for waiter in self._begun:
@@ -533,7 +534,7 @@ class _Resume:
         invoked = invoke(self._function, event)
         if invoked.error:
             raise NotYet(f"The function raised {invoked.error}.", "It answers the execution that waits.")
-        if not until(waiter.look, self._patience / 4):
+        if not eventually(waiter.look, looks=20):
             raise waiter.not_yet(
                 "The function ended without an error, and the execution that waited was not answered.",
                 "The token from the table is answered.",
@@ -639,9 +640,9 @@ def _begin_with_faults(machine, made):
     return {case: _run(machine, one) for case, one in made.items()}
 
 
-def _judge_endings(runs, made, patience):
+def _judge_endings(runs, made):
     until(lambda: all(_ended(made[case]) for case in runs), LONG)
-    until_ended(runs.values(), patience)
+    eventually(lambda: all([run.look() for run in runs.values()]))
     for case, run in runs.items():
         observed = f"With {CASES[case]} the execution {run.in_words()}."
         expected = "FAILED" if case == "fails" else "SUCCEEDED"
@@ -659,15 +660,15 @@ def task_5(lab):
     quick, slow = {"rows": 20, "rows_per_second": 200}, {"rows": 3000, "rows_per_second": 100}
     bad = {"rows": 60, "rows_per_second": 300, "fails": "bad row"}
     cases = {"lost": quick, "lost-too": quick, "lost-failure": bad, "under-way": slow, "late": slow}
-    made, patience = _made(lab, cases)
+    made = migrations(lab, cases)
     table.delete(*(one.arn for one in made.values()))
     _lose_events(*made.values())
     runs = {case: _run(machine, one, 2 if case == "late" else TIMEOUT) for case, one in made.items()}
     lost = [case for case in made if case.startswith("lost")]
     print("Waiting for events that do not come, and for a timeout of two seconds ...")
     try:
-        until(lambda: all(_ended(made[case]) for case in lost), patience)
-        if not until(runs["late"].look, patience):
+        eventually(lambda: all(_ended(made[case]) for case in lost))
+        if not eventually(runs["late"].look):
             raise runs["late"].not_yet(
                 "The event of a migration was lost (fault: drop), and with TimeoutSeconds 2 its execution "
                 f"{runs['late'].in_words()}.",
@@ -686,7 +687,7 @@ def task_5(lab):
                     "Only tokens that are as old as OlderThanSeconds, or older.",
                 )
         error = _reconcile(reconcile, 0)
-        _judge_reconciled(runs, made, lost, error, patience)
+        _judge_reconciled(runs, made, lost, error)
     finally:
         for run in runs.values():
             if not run.look():
@@ -700,8 +701,8 @@ def _reconcile(reconcile, seconds):
     return invoke(reconcile, {"OlderThanSeconds": seconds}).error
 
 
-def _judge_reconciled(runs, made, lost, error, patience):
-    until_ended([runs[case] for case in lost], patience / 4)
+def _judge_reconciled(runs, made, lost, error):
+    eventually(lambda: all([runs[case].look() for case in lost]), looks=20)
     raised = f" The function raised {error}." if error else ""
     waiting = [runs[case] for case in lost if runs[case].status == "RUNNING"]
     if waiting:
@@ -800,18 +801,6 @@ _MEASURED = [
 
 # -- parts of several tasks --------------------------------------------------------------------------------------------
 
-LONG = 30  # seconds, to wait for what comes whatever the answer
-
-
-def _made(lab, cases):
-    """Migrations for these cases, {case: Migration}, and for how many seconds to wait for what a right answer brings.
-
-    It takes a known time to make them, so that tells how slow this machine is today.
-    """
-    began = time.monotonic()
-    made = migrations(lab, cases)
-    return made, 8 * max(1, (time.monotonic() - began) / (0.5 * len(cases)))
-
 
 def _needs(lab, thing, number):
     """Raise NotAttempted where a part is missing that an earlier task makes."""
@@ -860,6 +849,7 @@ def _stop(*made):
         if migration.describe()["Status"] == "running":
             try:
                 migration.stop()
-            except boto3.client("dms").exceptions.InvalidResourceStateFault:
-                pass  # it has ended meanwhile
+            except ClientError as refusal:
+                if refusal.response["Error"]["Code"] != "InvalidResourceStateFault":  # it has ended meanwhile
+                    raise
     until(lambda: all(migration.describe()["Status"] not in ("running", "stopping") for migration in made), LONG)
