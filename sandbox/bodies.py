@@ -29,9 +29,10 @@ def install():
         named = "x-amz-target" in headers
         rest = not _RAW.search(path) and _service(method, path, headers, query_params) in _REST_JSON
         if named or rest:
-            problem = _no_json(body, any_value=path.endswith("/invocations"))
+            invoke = path.endswith("/invocations")  # Lambda's Invoke takes any value, and has an error of its own
+            problem = _no_json(body, any_value=invoke)
             if problem:
-                return _error("SerializationException", problem)
+                return _error("InvalidRequestContentException" if invoke else "SerializationException", problem)
         try:
             answer = await dispatch(method, path, headers, body, query_params, request_id)
         except Exception:

@@ -169,12 +169,14 @@ def test_a_result_that_is_too_large(functions):
 
 def test_a_payload_that_is_refused(functions):
     name = functions.create(COUNTING)
-    with pytest.raises(ClientError) as refused:
-        functions.client.invoke(FunctionName=name, Payload="{not json")
-    assert refused.value.response["Error"]["Code"] == "InvalidRequestContentException"
+    for payload in ("{not json", "[" * 100_000, b"\xff"):
+        with pytest.raises(ClientError) as refused:
+            functions.client.invoke(FunctionName=name, Payload=payload)
+        assert refused.value.response["Error"]["Code"] == "InvalidRequestContentException"
     with pytest.raises(ClientError) as refused:
         functions.client.invoke(FunctionName=name, Payload=json.dumps("x" * 6 * 2**20))
-    # The status and the words are AWS's; the public model calls the error RequestTooLargeException.
+    # Seen on AWS under this name; the public model calls the error RequestTooLargeException.
+    assert refused.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
     message = refused.value.response["Error"]["Message"]
     assert message == "Request must be smaller than 6291456 bytes for the InvokeFunction operation"
