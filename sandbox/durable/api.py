@@ -132,11 +132,6 @@ async def _invoke(target, headers, body):
     if kind == "DryRun":
         return 204, answered, b""
     payload = body.decode(errors="replace") or "{}"
-    try:
-        json.loads(payload)
-    except (ValueError, RecursionError) as problem:
-        message = f"Could not parse request body into json: Could not parse payload into json: {problem}"
-        raise Refused("InvalidRequestContentException", message) from None
     name = headers.get("x-amz-durable-execution-name")
     context = contextvars.copy_context()
     context.run(_note_depth, headers)

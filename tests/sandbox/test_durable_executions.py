@@ -216,6 +216,11 @@ def test_names_that_are_refused(durable, adding):
     assert refusal(durable.start, name=adding, DurableExecutionName="x" * 65)[0] == "ValidationException"
 
 
+def test_a_payload_that_is_no_json_is_refused(durable, adding):
+    code, _ = refusal(durable.client.invoke, FunctionName=f"{adding}:$LATEST", Payload=b"{")
+    assert code == "InvalidRequestContentException"
+
+
 # -- versions and aliases ---------------------------------------------------------------------------------------------
 
 
