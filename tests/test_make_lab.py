@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -85,6 +86,13 @@ class Terminal:
         self._child.expect(pexpect.EOF)
         self._child.close()
         return self._child.before
+
+    def hang_up(self):
+        """Close the terminal's window; gives the processes that are left after a while."""
+        processes = [process for process in self.processes() if process.pid != self._child.pid]
+        self._child.ptyproc.fileobj.close()
+        os.killpg(self._child.pid, signal.SIGHUP)  # as a shell does to what runs in it
+        return psutil.wait_procs(processes, timeout=SECONDS)[1]
 
     def close(self):
         """However the test went, leave nothing running."""
@@ -255,7 +263,7 @@ def test_the_address_is_printed_where_there_is_no_browser(make_lab):
     terminal.interrupt()
 
 
-def test_the_browser_is_opened_where_there_is_one(make_lab, tmp_path):
+def test_the_browser_is_opened_where_there_is_one_and_a_closed_terminal_ends_it_too(make_lab, tmp_path):
     opened = tmp_path / "opened"
     os.mkfifo(opened)
     browser = tmp_path / "browser"
@@ -264,4 +272,5 @@ def test_the_browser_is_opened_where_there_is_one(make_lab, tmp_path):
     terminal = make_lab(BROWSER=f"{browser} %s")
     page = opened.read_text().strip()  # a page of JupyterLab's own that leads on, so that no token is on a command line
     assert terminal.address.partition("?")[0].rpartition("/lab/")[2] in Path(page.removeprefix("file://")).read_text()
-    terminal.interrupt()
+    assert not terminal.hang_up()
+    assert not list(terminal.temporary.iterdir())
