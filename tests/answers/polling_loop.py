@@ -561,13 +561,13 @@ def predict(job_seconds, poll_seconds):
 
 
 def counting(body):
-    """The functions of task 4, with another body for count_transitions(events)."""
-    return f"def count_transitions(events):\n    {body}\n{PREDICT}"
+    """count_transitions(events) with another body, which may speak of the events' types as `kinds`."""
+    return f'def count_transitions(events):\n    kinds = [event["type"] for event in events]\n    {body}\n'
 
 
 def predicting(body):
-    """The functions of task 4, with another body for predict(job_seconds, poll_seconds)."""
-    return f"{COUNT}\n\ndef predict(job_seconds, poll_seconds):\n    {body}\n"
+    """predict(job_seconds, poll_seconds) with another body."""
+    return f"def predict(job_seconds, poll_seconds):\n    {body}\n"
 
 
 # A visit at a time: an event belongs to the state that the event before it, as previousEventId names it, was in.
@@ -593,7 +593,7 @@ TASK_4 = [
         functions=COUNT_BY_STATE
         + predicting(
             "passes = job_seconds / poll_seconds // 1\n    return 2 + 3 * passes, 9 + 9 * passes, 75e-6 * passes + 5e-5"
-        ).removeprefix(COUNT),
+        ),
     ),
     dict(
         name="with a Counter, and a list from predict; the loop asks first",
@@ -632,14 +632,14 @@ def predict(job_seconds, poll_seconds):
     dict(
         name="blank",
         machine=loop(),
-        functions=counting("return ...").replace(PREDICT, "") + predicting("return ...").removeprefix(COUNT),
+        functions=counting("return ...") + predicting("return ..."),
         says="not attempted",
         words="count_transitions still gives `...` back",
     ),
     dict(
         name="a blank in the arithmetic",
         machine=loop(),
-        functions=predicting("return 2 + ... * job_seconds"),
+        functions=COUNT + predicting("return 2 + ... * job_seconds"),
         says="not attempted",
         words="There is still a `...` in predict",
     ),
@@ -655,36 +655,37 @@ def predict(job_seconds, poll_seconds):
     dict(
         name="every event is a transition",
         machine=loop(),
-        functions=counting("return len(events)"),
+        functions=counting("return len(events)") + PREDICT,
         says="not yet",
         words="count_transitions gives 7 for one Task state",
     ),
     dict(
         name="retries not counted",
         machine=loop(),
-        functions=counting('return sum(event["type"].endswith("StateEntered") for event in events)'),
+        functions=counting('return sum(kind.endswith("StateEntered") for kind in kinds)') + PREDICT,
         says="not yet",
         words="gives 1 for a Task state that was retried twice, where AWS bills 3",
     ),
     dict(
         name="a task's first attempt counted twice",
         machine=loop(),
-        functions=counting('return sum(event["type"].endswith(("StateEntered", "Scheduled")) for event in events)'),
+        functions=counting('return sum(kind.endswith(("StateEntered", "Scheduled")) for kind in kinds)') + PREDICT,
         says="not yet",
         words="gives 2 for one Task state",
     ),
     dict(
         name="only tasks are counted",
         machine=loop(),
-        functions=counting('return sum(event["type"].endswith("Scheduled") for event in events)'),
+        functions=counting('return sum(kind.endswith("Scheduled") for kind in kinds)') + PREDICT,
         says="not yet",
         words="gives 1 for a Wait and a Task state",
     ),
     dict(
         name="retries of Lambda functions not counted",
         machine=loop(),
-        functions=COUNT.replace('in ("TaskScheduled", "LambdaFunctionScheduled")', 'in ("TaskScheduled",)').replace(
-            "return entered + attempts", "return entered + max(attempts, 1)"
+        functions=counting(
+            'retries = max(0, kinds.count("TaskScheduled") - kinds.count("TaskStateEntered"))\n'
+            '    return sum(kind.endswith("StateEntered") for kind in kinds) + retries'
         )
         + PREDICT,
         says="not yet",
@@ -694,13 +695,11 @@ def predict(job_seconds, poll_seconds):
         name="counts exited states",
         machine=loop(),
         functions=counting(
-            'kinds = [event["type"] for event in events]\n'
-            '    retries = sum(kind in ("TaskFailed", "LambdaFunctionFailed") for kind in kinds)\n'
-            '    return sum(kind.endswith("StateExited") for kind in kinds) + retries'
+            'attempts = sum(kind in ("TaskScheduled", "LambdaFunctionScheduled") for kind in kinds)\n'
+            '    exited = sum(kind.endswith("StateExited") for kind in kinds)\n'
+            '    return exited + attempts - kinds.count("TaskStateEntered")'
         )
-        .replace("TaskFailed", "TaskScheduled")
-        .replace("LambdaFunctionFailed", "LambdaFunctionScheduled")
-        .replace("+ retries", '+ retries - kinds.count("TaskStateEntered")'),
+        + PREDICT,
         says="not yet",
         words="for a Task state that failed and led to a Fail state",
     ),
@@ -708,29 +707,30 @@ def predict(job_seconds, poll_seconds):
         name="every failure is a retry",
         machine=loop(),
         functions=counting(
-            'return sum(event["type"].endswith(("StateEntered", "TaskFailed", "FunctionFailed")) for event in events)'
-        ),
+            'return sum(kind.endswith(("StateEntered", "TaskFailed", "FunctionFailed")) for kind in kinds)'
+        )
+        + PREDICT,
         says="not yet",
         words="gives 3 for a Task state that failed and led to a Fail state",
     ),
     dict(
         name="an error in the function",
         machine=loop(),
-        functions=counting('return sum(event["kind"].endswith("StateEntered") for event in events)'),
+        functions=counting('return events[0]["kind"]') + PREDICT,
         says="not yet",
         words="raised KeyError: 'kind'",
     ),
     dict(
         name="printed, not returned",
         machine=loop(),
-        functions=predicting("print(3 * job_seconds // poll_seconds)"),
+        functions=COUNT + predicting("print(3 * job_seconds // poll_seconds)"),
         says="not yet",
         words="predict(3, 1) gives None",
     ),
     dict(
         name="two numbers, no price",
         machine=loop(),
-        functions=predicting("return 2 + 3 * job_seconds // poll_seconds, 9 + 9 * job_seconds // poll_seconds"),
+        functions=COUNT + predicting("return 2 + 3 * job_seconds // poll_seconds, 9 + 9 * job_seconds // poll_seconds"),
         says="not yet",
         words="Three numbers",
     ),
