@@ -22,7 +22,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sandbox.engine import ACCOUNT, REGION, settings
+from sandbox import ACCOUNT, REGION
+from sandbox.engine import settings
 
 
 def main():

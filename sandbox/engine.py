@@ -9,8 +9,7 @@ calls them, so replacing a name in a module is enough, and the pinned version ke
 import importlib
 import os
 
-ACCOUNT = "111122223333"
-REGION = "us-east-1"
+from sandbox import ACCOUNT, REGION
 
 # MiniStack's names for the services that the workshop uses; all others are refused.
 SERVICES = (

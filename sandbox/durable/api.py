@@ -11,7 +11,7 @@ import json
 import re
 from urllib.parse import unquote
 
-from sandbox.engine import REGION
+from sandbox import REGION
 from sandbox.functions import requests
 
 from . import functions, quotas, service

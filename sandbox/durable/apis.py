@@ -10,7 +10,7 @@ import json
 import logging
 
 from sandbox import permissions
-from sandbox.engine import ACCOUNT, REGION
+from sandbox import ACCOUNT, REGION
 
 from . import functions
 from .functions import Refused

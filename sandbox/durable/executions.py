@@ -25,7 +25,7 @@ from aws_durable_execution_sdk_python_testing.token import CallbackToken
 from aws_durable_execution_sdk_python_testing.worker.checkpoint_tasks import CallableTask
 from aws_durable_execution_sdk_python_testing.worker.status import InvocationState
 
-from sandbox.engine import ACCOUNT, REGION
+from sandbox import ACCOUNT, REGION
 
 from . import chained, functions, notices, quotas
 from .functions import Refused

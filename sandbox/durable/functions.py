@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.engine import ACCOUNT, REGION
+from sandbox import ACCOUNT, REGION
 
 LONGEST_TIMEOUT = 31_622_400  # seconds, 366 days
 LONGEST_SYNCHRONOUS = 900  # seconds that an execution may take for a caller who waits for it

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from sandbox import permissions
-from sandbox.engine import ACCOUNT, REGION
+from sandbox import ACCOUNT, REGION
 
 from . import functions
 
