@@ -9,8 +9,7 @@ import asyncio
 import json
 import logging
 
-from sandbox import permissions
-from sandbox import ACCOUNT, REGION
+from sandbox import ACCOUNT, REGION, permissions
 
 from . import functions
 from .functions import Refused

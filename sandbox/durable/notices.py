@@ -7,8 +7,7 @@ import queue
 import sys
 import threading
 
-from sandbox import permissions
-from sandbox import ACCOUNT, REGION
+from sandbox import ACCOUNT, REGION, permissions
 
 from . import functions
 
