@@ -10,7 +10,7 @@ import pytest
 from workshop.environments import CHECKOUT
 
 
-@pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["codespell"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["codespell_lib"]], ids=" ".join)
 def test_lint(command):
     run = subprocess.run([sys.executable, "-m", *command], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

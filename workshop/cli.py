@@ -155,7 +155,7 @@ def lint(arguments):
     commands = [
         ["ruff", "check", *(["--fix"] if fix else [])],
         ["ruff", "format", *([] if fix else ["--check"])],
-        ["codespell", *(["--write-changes"] if fix else [])],
+        ["codespell_lib", *(["--write-changes"] if fix else [])],
     ]
     return max(subprocess.call([sys.executable, "-m", *command], cwd=CHECKOUT) for command in commands)
 
