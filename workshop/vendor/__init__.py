@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import boto3
-from boto3.dynamodb.conditions import Attr
 
 from workshop import deploy as deployed
 from workshop.http_apis import http_api
@@ -69,27 +68,23 @@ class Vendor:
         attempts: how often it tries to deliver one.
         """
         _known(how)
-        with self._records().batch_writer() as batch:
-            for old in self._scan(Attr("table").eq(table)):
-                batch.delete_item(Key={"id": old["id"]})
-            batch.put_item(Item={"id": f"table/{table}", "how": json.dumps(how), "orders": 0})
+        item = {"id": f"table/{table}", "how": json.dumps(how), "orders": 0}
+        self._records().put_item(Item=item)
 
     def orders(self, table):
         """The orders for checks of a table that came in: a list of dicts with `body` (text) and `headers` (a dict)."""
-        mine = Attr("id").begins_with("request/") & Attr("table").eq(table)
-        found = sorted(self._scan(mine), key=lambda item: item["id"])
-        return [{"body": item["body"], "headers": json.loads(item["headers"])} for item in found]
+        return [{"body": each["body"], "headers": json.loads(each["headers"])} for each in self._requests(table)]
 
     def checks(self, table):
         """The checks of a table that were begun: a list of dicts with check_id, callback_url, status and deliveries.
 
         deliveries: the callbacks that were sent: dicts with type, attempt, answer (a status, None for none) and at.
         """
-        mine = Attr("id").begins_with("check/") & Attr("table").eq(table)
+        begun = dict.fromkeys(each["check_id"] for each in self._requests(table) if "check_id" in each)
         kept = ("check_id", "callback_url", "status")
         return [
             {**{name: item[name] for name in kept}, "deliveries": [json.loads(told) for told in item["deliveries"]]}
-            for item in self._scan(mine)
+            for item in self._items(f"check/{check_id}" for check_id in begun)
         ]
 
     def message(self, kind, callback_url, **content):
@@ -112,30 +107,45 @@ class Vendor:
     def _records(self):
         return boto3.resource("dynamodb").Table(f"{self.name}-records")
 
-    def _scan(self, filters):
-        return _all_pages(self._records().scan, FilterExpression=filters, ConsistentRead=True)
+    def _requests(self, table):
+        """What the vendor has kept of the orders for checks of a table, since they were rehearsed."""
+        known = self._records().get_item(Key={"id": f"table/{table}"}, ConsistentRead=True).get("Item", {"orders": 0})
+        return self._items(f"request/{turn}/{table}" for turn in range(int(known["orders"])))
+
+    def _items(self, ids):
+        """The items with these IDs that are there, in their order."""
+        records, wanted = self._records(), list(ids)
+        left, found = [{"id": each} for each in wanted], {}
+        while left:
+            some, left = left[:100], left[100:]  # as many as one BatchGetItem may ask for
+            answer = records.meta.client.batch_get_item(
+                RequestItems={records.name: {"Keys": some, "ConsistentRead": True}}
+            )
+            found |= {item["id"]: item for item in answer["Responses"].get(records.name, [])}
+            left += answer["UnprocessedKeys"].get(records.name, {}).get("Keys", [])
+        return [found[each] for each in wanted if each in found]
 
 
-def deploy(name, **usual):
+def deploy(name, *, reads=None, **usual):
     """Sign up with the vendor: put it into the account, and give it as its customer knows it.
 
+    reads: the names of the tables that it may read, as in "you-03-*"; by default those of its own lab.
     usual: how its checks go unless a rehearsal says otherwise; see Vendor.rehearse.
-    Called again it keeps URL, key and secret, and forgets its checks. It may read the tables of the same lab, which are
-    those whose names begin as its own does.
+    Called again it keeps URL, key and secret, and forgets its checks.
     """
     _known(usual)
     before = find(name)
     key, secret = (before.key, before.secret) if before else (secrets.token_urlsafe(24), secrets.token_urlsafe(32))
     deployed.table(f"{name}-records", key="id")
     records = deployed.arn("dynamodb", f"table/{name}-records")
-    mine = re.match(r".*?-\d\d-", name)
-    may_read = deployed.arn("dynamodb", f"table/{mine[0] if mine else name}*")
+    lab = re.match(r".*?-\d\d-", name)
+    tables = deployed.arn("dynamodb", f"table/{reads or f'{lab[0] if lab else name}*'}")
     known = {"RECORDS": f"{name}-records"}
     worker = deployed.function(
         f"{name}-worker",
         _HERE / "worker.py",
         modules=[_HERE / "signing.py"],
-        permissions={"dynamodb:Scan": may_read, "dynamodb:UpdateItem": records},
+        permissions={"dynamodb:Scan": tables, "dynamodb:UpdateItem": records},
         environment={**known, "SECRET": secret},
         timeout=60,
         durable=LONGEST_CHECK,
@@ -174,12 +184,3 @@ def _known(how):
     unknown = sorted(set(how) - set(_USUAL))
     if unknown:
         raise ValueError(f"The vendor cannot rehearse {', '.join(unknown)}. It can: {', '.join(_USUAL)}.")
-
-
-def _all_pages(read, **arguments):
-    while True:
-        page = read(**arguments)
-        yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -65,11 +65,13 @@ def _order(event):
     if len(key) > 255:
         raise Refused(400, "An Idempotency-Key has at most 255 characters.")
     how, turn = _rehearsal(table)
-    _keep_request(table, text, event["headers"])
+    request = {"id": f"request/{turn}/{table}"}
+    records.put_item(Item={**request, "body": text, "headers": json.dumps(_shown(event["headers"]))})
     first = how["answers"][turn] if turn < len(how["answers"]) else "taken"
     if isinstance(first, int):
         raise Refused(first, "This is a rehearsal: the order was not taken.")
     check_id = _take(table, callback_url, key, how)
+    records.update_item(Key=request, AttributeUpdates={"check_id": {"Value": check_id}})
     if first == "slow":
         time.sleep(how["slow_seconds"])
     if first == "lost":
@@ -108,11 +110,9 @@ def _rehearsal(table):
     return {**json.loads(os.environ["PACE"]), **json.loads(kept.get("how", "{}"))}, int(kept["orders"]) - 1
 
 
-def _keep_request(table, text, headers):
-    """What came in is kept, as a vendor would: a customer's secret that was in it is now in the vendor's files."""
-    name = f"request/{time.time():.6f}/{secrets.token_hex(4)}"
-    shown = {header: value for header, value in headers.items() if header != "authorization"}
-    records.put_item(Item={"id": name, "table": table, "body": text, "headers": json.dumps(shown)})
+def _shown(headers):
+    """What is kept of a request's headers, as a vendor would: a customer's secret in there is in the vendor's files."""
+    return {header: value for header, value in headers.items() if header != "authorization"}
 
 
 def _take(table, callback_url, key, how):

@@ -154,8 +154,8 @@ def send(check, message, attempt):
     told = [{"type": message["type"], "attempt": attempt, "answer": status, "at": time.time()} for status in answers]
     records.update_item(
         Key={"id": f"check/{check['check_id']}"},
-        UpdateExpression="SET deliveries = list_append(deliveries, :told)",
-        ExpressionAttributeValues={":told": [json.dumps(each) for each in told]},
+        UpdateExpression="SET deliveries = list_append(if_not_exists(deliveries, :none), :told)",
+        ExpressionAttributeValues={":told": [json.dumps(each) for each in told], ":none": []},
     )
     return answers[-1]
 
