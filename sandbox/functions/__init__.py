@@ -47,10 +47,13 @@ def install():
 
 def _put_over(engine):
     global _loaded
-    from . import asynchronous, environments, invocations
+    from ministack.core import lambda_runtime
+
+    from . import asynchronous, credentials, environments, invocations
 
     invocations.put_over()
     asynchronous.put_over()
+    engine.execution_credentials = lambda_runtime.execution_credentials = credentials.session
     invalidate = engine.invalidate_worker
 
     def invalidate_worker(name, qualifier=None, account=None, region=None):

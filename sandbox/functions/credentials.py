@@ -9,11 +9,14 @@ import string
 _of_keys = {}  # access key id -> environment
 
 
-def session(environment):
-    """Begin a session of the function's role for an environment; gives it as environment variables."""
+def session(config, environment=None):
+    """Begin a session of a function's role; gives it as environment variables. config: of the function.
+
+    environment: who gets it, unless it is a process that MiniStack runs, of a function that is not in Python.
+    """
     from ministack.services import iam, sts
 
-    role, name = environment.config["Role"], environment.config["FunctionName"]
+    role, name = config["Role"], config["FunctionName"]
     account, role_name = role.split(":")[4], role.rpartition("/")[2]
     role_id = (iam._roles.get_scoped(account, None, role_name) or {}).get("RoleId", role_name)
     key = "ASIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
@@ -27,7 +30,8 @@ def session(environment):
             "SessionToken": token,
         },
     )
-    _of_keys[key] = environment
+    if environment is not None:
+        _of_keys[key] = environment
     return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
 

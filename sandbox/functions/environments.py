@@ -84,7 +84,7 @@ class Environment:
         self.ahead = None  # the environment beyond the bounds that works for this one
         self.ahead_for = None  # the other side of that
         self._code = code
-        self._credentials = credentials.session(self)
+        self._credentials = credentials.session(config, self)
         self._process = self._folder = None
         self._answers = queue.SimpleQueue()
         self._ending = threading.Lock()

@@ -1,0 +1,129 @@
+"""What becomes of handlers' processes when the account is emptied, and when the sandbox ends or is killed."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import urllib.error
+import urllib.request
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from handlers import Functions
+from state_machines import until
+from test_life import alive
+
+from workshop import sandbox
+
+WORKING = """
+import os, time
+def handler(event, context):
+    print("begun", os.getpid())
+    time.sleep(event)
+    print("ended")
+    return os.getpid()
+"""
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """A sandbox of this test's own."""
+    monkeypatch.setattr(sandbox, "FOLDER", tmp_path / "sandbox")
+    yield sandbox.start()
+    sandbox.stop()
+
+
+@pytest.fixture
+def functions(state):
+    def client(service):
+        keys = {"aws_access_key_id": state["access_key_id"], "aws_secret_access_key": state["secret_access_key"]}
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
+        return boto3.client(service, region_name="us-east-1", endpoint_url=state["endpoint"], config=config, **keys)
+
+    return Functions(client, state)
+
+
+def in_background(work):
+    """Do something that ends with an error, as it is cut short."""
+
+    def run():
+        with contextlib.suppress(ClientError, BotoCoreError, AssertionError):
+            work()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def begun(functions, name):
+    """The process of an invocation that runs."""
+    return int(functions.wait_for_message(name, "begun")[-1].split()[1])
+
+
+def reset(state):
+    request = urllib.request.Request(
+        f"{state['endpoint']}/_sandbox/reset",
+        method="POST",
+        headers={"Authorization": f"Bearer {state['secret_access_key']}"},
+    )
+    urllib.request.urlopen(request).close()
+
+
+def test_an_emptied_account_has_no_processes_and_its_settings_from_the_start(functions, state):
+    functions.settings(processes_per_function=1, retry_seconds=[1, 1])
+    name = functions.create(WORKING)
+    idle = functions.result(name, 0)
+    busy_name = functions.create(WORKING, Timeout=60)
+    running = [in_background(lambda: functions.result(busy_name, 60)) for _ in range(3)]
+    busy = begun(functions, busy_name)
+    until(lambda: functions.settings()["now"]["waiting"] == 2)
+    reset(state)
+    until(lambda: not alive(idle) and not alive(busy))
+    for thread in running:  # those who waited in line as well
+        thread.join(20)
+        assert not thread.is_alive()
+    found = functions.settings()
+    assert found["now"] == {"processes": 0, "busy": 0, "waiting": 0}
+    assert (found["processes_per_function"], found["retry_seconds"]) == (4, [1, 2])
+    assert functions.result(functions.create(WORKING), 0)
+
+
+def test_retries_of_an_emptied_account_are_forgotten(functions, state):
+    functions.settings(retry_seconds=[0.3, 0.3])
+    failing = "def handler(event, context):\n    print('try')\n    raise ValueError"
+    name = functions.create(failing)
+    functions.client.invoke(FunctionName=name, InvocationType="Event", Payload="{}")
+    functions.wait_for_message(name, "END")
+    reset(state)
+    other = functions.create("import time\ndef handler(event, context): time.sleep(1)")
+    functions.result(other)
+    assert functions.messages(name) == []
+
+
+def test_a_sandbox_that_is_killed_takes_its_handlers_along(functions, state):
+    code = "import os\ndef handler(event, context):\n    print('begun', os.getpid())\n    while True: pass"
+    spinning = functions.create(code, Timeout=600)
+    in_background(lambda: functions.result(spinning))
+    busy = begun(functions, spinning)
+    idle = functions.result(functions.create(WORKING), 0)
+    os.kill(state["pid"], signal.SIGKILL)
+    until(lambda: not alive(busy) and not alive(idle))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"processes": 0}, {"processes": "many"}, {"processes": True}, {"retry_seconds": 1}, {"retry_seconds": [1]},
+     {"retry_seconds": [1, -1]}, {"nonsense": 1}, {"processes": 5, "idle_seconds": -1}],
+)  # fmt: skip
+def test_settings_that_are_refused(aws, sandbox, settings):
+    functions = Functions(aws, sandbox)
+    before = functions.settings()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        functions.settings(**settings)
+    assert refused.value.code == 400
+    assert json.load(refused.value)["message"].endswith(".")
+    after = functions.settings()
+    assert {**after, "now": 0} == {**before, "now": 0}
