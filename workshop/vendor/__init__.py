@@ -63,7 +63,8 @@ class Vendor:
         silent: True: it never calls back. Its status API tells the truth all the same.
         content_type: of its callbacks.
         answers: what the first orders get in place of a 202, one after the other: a status (the order is not taken),
-            "lost" (it is taken, and the answer is a 502), "slow" (it is taken, and the 202 comes after slow_seconds).
+            "lost" (it is taken, and the answer is a 502), "slow" (it is taken, and the 202 comes after slow_seconds),
+            "overtaken" (it is taken, and the 202 comes after the first callback, or after slow_seconds).
         patience: seconds for which it waits for the answer to a callback.
         attempts: how often it tries to deliver one.
         """

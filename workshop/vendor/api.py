@@ -74,6 +74,10 @@ def _order(event):
     records.update_item(Key=request, AttributeUpdates={"check_id": {"Value": check_id}})
     if first == "slow":
         time.sleep(how["slow_seconds"])
+    if first == "overtaken":
+        end = time.monotonic() + how["slow_seconds"]
+        while time.monotonic() < end and not _status_of(check_id)["deliveries"]:
+            time.sleep(0.05)
     if first == "lost":
         raise Refused(502, "This is a rehearsal: the order was taken, and this answer does not say so.")
     return _answer(202, _status_of(check_id))

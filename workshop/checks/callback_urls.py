@@ -1,0 +1,870 @@
+"""Lab 03: wait for a vendor that calls a URL.
+
+The contracts of the tasks, as the lab states them. An HTTP API has the route POST /callbacks/{id}; the functions have
+the environment variables CALLBACKS (the URL before /{id}), TABLE, VENDOR_URL, VENDOR_KEY and VENDOR_SECRET.
+
+- 1, functions `open_callback(execution, token)` and `token_of(callback_id)` in callbacks.py, which `submit` and
+  `callback` use: a random callback ID (100 bits at least) for each execution, the same one for a new token of the same
+  execution, which takes the old one's place. Neither the token nor what is computed from it or from the execution is
+  in what the vendor gets or in a log.
+- 2, function `submit`: gets {"Execution", "TaskToken", "Table"}; opens the callback, then orders; keeps CheckId in the
+  item of the execution. VendorUnavailable for 408, 429, 5xx and no answer within two seconds, VendorRefused for other
+  4xx; one check however often it is tried.
+- 3, function `signed_body(event)` in signature.py, which `callback` uses: None, and so a final 4xx, for all that the
+  vendor did not sign within 300 seconds of now, and for more than 64 KiB; it never raises.
+- 4, function `callback`: 2xx for what is new, comes again or comes late; a final 4xx for what is forged, malformed,
+  unknown or meant for another URL; 5xx for faults of our own. Success with the report, failure with the error
+  CheckFailed and the vendor's message, a heartbeat for progress.
+- 5, state machine `check`: gets {"Table", "HeartbeatSeconds", "TimeoutSeconds"}; asks (function `ask`) when nothing
+  was heard for HeartbeatSeconds, waits on where there is no result, and ends by itself after TimeoutSeconds.
+"""
+
+import base64
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import math
+import os
+import secrets
+import time
+import urllib.parse
+import uuid
+
+import boto3
+
+from workshop import deploy, logs, vendor
+from workshop.checks import NotAttempted, NotYet, Task
+from workshop.checks.attacks import FORGED, GENUINE, JSON, REPORT, in_words, is_final, is_success, report, send
+from workshop.checks.callbacks import function, side_by_side
+from workshop.checks.watching import Run, state_machine, until, until_ended
+
+TASKS = {
+    1: Task(
+        "An address that tells nothing",
+        hints=(
+            "secrets.token_urlsafe() makes an ID that nobody guesses. Keep it where an execution that comes again "
+            "finds it: find(execution) gives what is known of it.",
+            "Two items: one under the execution, which holds its callback ID, and one under the callback ID, which "
+            "holds the token. When the execution comes again, the second one gets the new token.",
+            'callback_id = find(execution).get("CallbackId") or a new one; then keep(...) twice.',
+        ),
+    ),
+    2: Task(
+        "Order once",
+        hints=(
+            "What stays the same, however often an execution tries, and is another for each execution? That is the "
+            "key: order(table, callback_id, key=...).",
+            "urlopen waits as long as you let it: timeout=2. For an answer of 400 or more it raises HTTPError, which "
+            "has a code; without an answer it raises an OSError (URLError, TimeoutError). HTTPError is an OSError "
+            "too, so it comes first.",
+            "408 and 429 are 4xx and worth another try. All that is left of 4xx is not.",
+            'The answer is JSON: json.load(answer)["check_id"]. Keep it with the execution when it is there.',
+        ),
+    ),
+    3: Task(
+        "Who is calling?",
+        hints=(
+            'First the raw bytes: base64.b64decode(body) if event["isBase64Encoded"], else body.encode(). What was '
+            "signed is timestamp.encode() + b'.' + those bytes.",
+            'hmac.new(secret, what was signed, "sha256").hexdigest() is the hex; "v1=" stands before it. Compare with '
+            "hmac.compare_digest, and compare bytes: text that is not ASCII raises a TypeError.",
+            "Check the signature before you look at the timestamp. Then int(timestamp) cannot fail, since the vendor "
+            "wrote it; and abs() of the difference looks in both directions.",
+        ),
+    ),
+    4: Task(
+        "What to answer",
+        hints=(
+            "Go from the outside to the inside: is it signed, is it a message, is it for this URL, who waits for it? "
+            "Each question has its final 4xx.",
+            "A second answer to a token raises stepfunctions.exceptions.TaskTimedOut. Catch that one and no other: all "
+            "else is our own fault, and a handler that raises is a 500.",
+            "send_task_heartbeat for progress, send_task_success with json.dumps(report) as output, send_task_failure "
+            "with error and cause. For a type that you do not know, 200 and nothing else.",
+            'json.loads(None) is a TypeError; so is a list that is asked for its "type". One except can hold all that '
+            "is not a message.",
+        ),
+    ),
+    5: Task(
+        "The vendor that never calls",
+        hints=(
+            "Both limits take an expression from the input, as Table does in the Payload.",
+            "Silence raises States.Timeout, and so does the limit for the whole. States.ALL would match it too: the "
+            'more special Catcher stands first. With "Output": "{% $states.errorOutput %}" the next state gets Error '
+            "and Cause.",
+            "completed and failed are dealt with before, so there is one thing left to ask for waits_on: is seconds "
+            "still less than $states.context.Execution.Input.TimeoutSeconds? It goes into {% and %}.",
+        ),
+    ),
+}
+
+LONGEST_WAIT = 60  # seconds that an execution of a check waits for its answer
+FEWEST_BITS = 100
+MANY = 99  # orders, more than a check makes
+HEARTBEAT = 4
+
+
+def task_1(lab):
+    waits = Waits(lab, retries=["States.ALL"])
+    quiet = {case: {"silent": True, "seconds": 3600} for case in ("first", "second", "third", "fourth", "fifth")}
+    runs = waits.begin({**quiet, "retried": {**quiet["first"], "answers": [503]}})
+    try:
+        for case in quiet:
+            _is_secret(runs[case])
+        _is_unguessable(runs)
+        _leads_to_its_execution(runs)
+        _leads_to_the_new_token(runs["retried"])
+        _is_not_logged(lab, runs.values())
+    finally:
+        waits.end()
+    return "The callback ID is random and leads to the right token, also after a retry; the token stays at home."
+
+
+def task_2(lab):
+    waits = Waits(lab)
+    quiet = {"silent": True, "seconds": 3600}
+    print("Waiting for answers that do not come, and for retries ...")
+    runs = waits.begin(
+        {
+            "at once": quiet,
+            "408 and 429": {**quiet, "answers": [408, 429]},
+            "500 and 503": {**quiet, "answers": [500, 503]},
+            "lost": {**quiet, "answers": ["lost"]},
+            "slow": {**quiet, "answers": ["slow"], "slow_seconds": 4},
+            "400": {**quiet, "answers": [400] * MANY},
+            "404": {**quiet, "answers": [404] * MANY},
+            "422": {**quiet, "answers": [422] * MANY},
+            "down": {**quiet, "answers": [503] * MANY},
+            "quick": {"seconds": 0, "answers": ["overtaken"], "rows": [{"iata": "ABC"}]},
+        },
+        wait=False,
+    )
+    try:
+        _orders_once(runs["at once"])
+        refused = [runs[case] for case in ("400", "404", "422")]
+        until_ended(refused, 5)
+        for case in ("400", "404", "422"):
+            _is_refused(runs[case], case)
+        for case in ("408 and 429", "500 and 503"):
+            _tries_again(runs[case], f"The vendor answered {case}, and then took the order", orders=3)
+        _tries_again(runs["lost"], "The vendor took the order, and its answer was lost (a 502)", orders=2)
+        _tries_again(runs["slow"], "The vendor took the order, and did not answer for four seconds", orders=2)
+        _gives_up(runs["down"])
+        _saves_first(runs["quick"])
+        for case in ("at once", "408 and 429", "lost", "slow"):
+            _keeps_the_check(lab, runs[case])
+    finally:
+        waits.end()
+    return "One check for each execution, however often it is ordered; what is refused is not tried again."
+
+
+def task_3(lab):
+    waits = Waits(lab)
+    runs = waits.begin({case: {"silent": True, "seconds": 3600} for case in ("attacked", *GENUINE)})
+    try:
+        attacked = runs["attacked"]
+        for words, forge in FORGED.items():
+            _must_be_refused(attacked, words, *forge(waits.vendor, attacked.url))
+        _must_be_refused(attacked, "A GET in place of a POST", JSON, None, method="GET")
+        for words, make in GENUINE.items():
+            run = runs[words]
+            status = send(run.url, *make(waits.vendor, run.url))
+            if not is_success(status):
+                raise NotYet(f"{words} {in_words(status)}.", "What the vendor has signed gets through.")
+            until(run.look, 2)
+            if run.status != "SUCCEEDED" or run.output != REPORT:
+                raise run.not_yet(
+                    f"{words} {in_words(status)}, and its execution {run.in_words()}.",
+                    "The body, byte for byte as the vendor sent it.",
+                )
+    finally:
+        waits.end()
+    return f"{len(FORGED) + 1} forgeries were refused, and {len(GENUINE)} genuine reports got through."
+
+
+def task_4(lab):
+    waits = Waits(lab)
+    quiet = {"silent": True, "seconds": 3600}
+    cases = ("reported", "at-once", "failed", "awake", "attacked", "other", "expired", "outage")
+    print("Keeping an execution awake with progress callbacks, for longer than its heartbeat ...")
+    runs = waits.begin({case: quiet for case in cases}, heartbeats={"awake": HEARTBEAT})
+    messages = _Messages(waits.vendor)
+    try:
+        side_by_side(
+            lambda: _progress_is_a_heartbeat(messages, runs["awake"]),
+            lambda: _report_and_again(messages, runs["reported"]),
+            lambda: _two_at_once(messages, runs["at-once"]),
+            lambda: _failure(messages, runs["failed"]),
+            lambda: _not_for_this_url(messages, runs["attacked"], runs["other"]),
+            lambda: _expired(messages, runs["expired"]),
+        )
+        if os.environ.get("AWS_ENDPOINT_URL"):  # on AWS it takes a while until a denied permission is felt
+            _own_fault(lab, messages, runs["outage"])
+    finally:
+        waits.end()
+    return "The vendor comes again for what went wrong on your side, and for nothing else."
+
+
+def task_5(lab):
+    machine = state_machine(lab, "check")
+    for thing, number in (("submit", 2), ("callback", 4), ("ask", 5)):
+        _needs(lab, thing, number)
+    verirow = _vendor(lab)
+    rows = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
+    message = "Half of it is missing."
+    rehearsals = {
+        "calls": {"seconds": 1, "rows": rows},
+        "calls-failed": {"seconds": 1, "fails": message},
+        "silent": {"silent": True, "seconds": 1, "rows": rows},
+        "silent-failed": {"silent": True, "seconds": 1, "fails": message},
+        "long": {"silent": True, "seconds": 6, "rows": rows},
+        "endless": {"silent": True, "seconds": 3600},
+        "chatty": {"silent": True, "seconds": 3600},
+        "refused": {"silent": True, "seconds": 3600, "answers": [400]},
+    }
+    print("Waiting for a vendor that is silent, with heartbeats of some seconds ...")
+    limits = {
+        "chatty": {"HeartbeatSeconds": 4, "TimeoutSeconds": 6},
+        "endless": {"HeartbeatSeconds": 3, "TimeoutSeconds": 5},
+        "calls": {"HeartbeatSeconds": 12, "TimeoutSeconds": 60},
+    }
+    usual = {"HeartbeatSeconds": 3, "TimeoutSeconds": 60}
+    tables = _rehearse(lab, verirow, rehearsals)
+    runs = {case: Run(machine, {"Table": table, **limits.get(case, usual)}) for case, table in tables.items()}
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(_chat, verirow, runs["chatty"], tables["chatty"])
+            until_ended(runs.values(), 16)
+        _judge_ends(lab, runs, message, {"rows": 2, "missing": {"city": 1}, "out_of_range": 0})
+        for case in ("long", "calls", "silent"):
+            checks = len(verirow.checks(tables[case]))
+            if checks != 1:
+                raise runs[case].not_yet(f"The vendor has made {checks} checks for one execution.", "One check.")
+    finally:
+        _stop(runs.values())
+    return "It hears the vendor, asks it when it is silent, waits on while it works, and ends by itself."
+
+
+# -- executions that wait ---------------------------------------------------------------------------------------------
+
+
+class Waits:
+    """Executions that wait for the vendor, each by way of the learner's function `submit`.
+
+    retries: the errors after which the state is tried again.
+    Raises NotAttempted where something is missing.
+    """
+
+    def __init__(self, lab, retries=("VendorUnavailable",)):
+        self._lab = lab
+        submit = function(lab, "submit")
+        function(lab, "callback")
+        self.vendor = _vendor(lab)
+        state = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Arguments": {
+                "FunctionName": submit,
+                "Payload": {
+                    "Table": "{% $states.input.Table %}",
+                    "Execution": "{% $states.context.Execution.Id %}",
+                    "TaskToken": "{% $states.context.Task.Token %}",
+                },
+            },
+            "HeartbeatSeconds": "{% $states.input.HeartbeatSeconds %}",
+            "TimeoutSeconds": LONGEST_WAIT,
+            "Retry": [{"ErrorEquals": list(retries), "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 4}],
+            "End": True,
+        }
+        self._machine = deploy.state_machine(
+            lab.name("check-waits"),
+            {"QueryLanguage": "JSONata", "StartAt": "Wait", "States": {"Wait": state}},
+            permissions={"lambda:InvokeFunction": submit},
+        )
+        self._runs = []
+
+    def begin(self, rehearsals, *, heartbeats=None, wait=True):
+        """Executions for these cases, {case: Waiting}. wait: until the vendor has taken the order of each.
+
+        rehearsals: {case: how its check goes, as Vendor.rehearse takes it; `rows` is the content of its table}.
+        heartbeats: {case: HeartbeatSeconds}.
+        """
+        tables = _rehearse(self._lab, self.vendor, rehearsals)
+        runs = {
+            case: Waiting(self._machine, table, (heartbeats or {}).get(case, LONGEST_WAIT - 1), self.vendor)
+            for case, table in tables.items()
+        }
+        self._runs += runs.values()
+        if wait:
+            for run in runs.values():
+                run.url = run.first_url()
+        return runs
+
+    def end(self):
+        _stop(self._runs)
+
+
+class Waiting(Run):
+    """One of them. url: the callback URL that the vendor got."""
+
+    def __init__(self, machine, table, heartbeat, verirow):
+        super().__init__(machine, {"Table": table, "HeartbeatSeconds": heartbeat})
+        self.table, self.vendor, self.url = table, verirow, None
+
+    def orders(self):
+        """What the vendor got: a list of dicts with `text` (all of a request) and `url` (None for none)."""
+        return [
+            {"text": order["body"] + json.dumps(order["headers"]), "url": _url_in(order["body"])}
+            for order in self.vendor.orders(self.table)
+        ]
+
+    def checks(self):
+        return self.vendor.checks(self.table)
+
+    def first_url(self):
+        """The callback URL, once the vendor has taken the order. Raises NotYet where it gets none."""
+        found = []
+
+        def taken():
+            found[:] = self.checks()
+            return found or self.look()
+
+        until(taken, 8)
+        if not found:
+            raise self.not_yet(
+                f"No order of an execution was taken by the vendor, and the execution {self.in_words()}.",
+                "submit orders a check, with a callback URL.",
+            )
+        return found[0]["callback_url"]
+
+    def tokens(self):
+        """The task tokens that it has waited with, as its history tells."""
+        scheduled = [event for event in self.history().events if event["type"] == "TaskScheduled"]
+        payloads = [json.loads(event["taskScheduledEventDetails"]["parameters"])["Payload"] for event in scheduled]
+        return [payload["TaskToken"] for payload in payloads]
+
+
+def _rehearse(lab, verirow, rehearsals):
+    """Let the vendor rehearse these cases; gives {case: the ARN of its table}. A table exists where it has rows."""
+
+    def prepare(case):
+        how = dict(rehearsals[case])
+        rows = how.pop("rows", None)
+        # Where nobody reads it, it need not be there.
+        name = lab.name(f"check-{case.replace(' ', '-')}") if rows else lab.name(f"check-{secrets.token_hex(6)}")
+        table = deploy.arn("dynamodb", f"table/{name}")
+        if rows:
+            deploy.table(name, key="iata")
+            with boto3.resource("dynamodb").Table(name).batch_writer() as batch:
+                for row in rows:
+                    batch.put_item(Item=row)
+        verirow.rehearse(table, **how)
+        return table
+
+    boto3.client("dynamodb")  # a boto3 session makes clients in several threads once it has made its first
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return dict(zip(rehearsals, pool.map(prepare, rehearsals), strict=True))
+
+
+def _vendor(lab):
+    found = vendor.find(lab.name("vendor"))
+    if found is None:
+        raise NotAttempted(f"There is no vendor named {lab.name('vendor')}: run the cell that signs up.")
+    return found
+
+
+def _needs(lab, thing, number):
+    try:
+        function(lab, thing)
+    except NotAttempted:
+        raise NotAttempted(f"There is no {lab.name(thing)} yet: do task {number} first.") from None
+
+
+def _stop(runs):
+    for run in runs:
+        if not run.look():
+            run.stop()
+
+
+def _url_in(body):
+    try:
+        return json.loads(body).get("callback_url")
+    except (ValueError, AttributeError):
+        return None
+
+
+# -- task 1 -----------------------------------------------------------------------------------------------------------
+
+
+def _callback_id(run):
+    return run.url.rpartition("/")[2]
+
+
+def _is_secret(run):
+    """Nothing that the vendor got holds the token, or what anybody can compute from what is known."""
+    for order in run.orders():
+        for token in run.tokens():
+            if any(piece in order["text"] for piece in _pieces(token)):
+                raise NotYet(
+                    "The vendor's log has your task token: it was in the order that it got.",
+                    "The token stays on our side; the vendor gets a callback ID.",
+                )
+    known = {"the task token": run.tokens()[-1], "the execution's ARN": run.arn, "its name": run.arn.rpartition(":")[2]}
+    for what, text in known.items():
+        if text in urllib.parse.unquote(run.url) or any(made in run.url for made in _computed(text)):
+            raise NotYet(
+                f"The callback ID {_callback_id(run)[:80]} can be computed from {what}.",
+                "A callback ID that is random, and tells nothing.",
+            )
+
+
+def _pieces(token):
+    """What gives a token away: any longer part of it, as it is or encoded."""
+    forms = [token, urllib.parse.quote(token, safe="")]
+    forms += [
+        encode(token.encode()).decode() for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.b16encode)
+    ]
+    forms.append(forms[-1].lower())
+    return [form[at : at + 32] for form in forms for at in range(0, len(form) - 31, 16)]
+
+
+def _computed(text):
+    """What somebody would try, who knows a text: hashes and encodings of it, their beginnings."""
+    data = text.encode()
+    for name in ("md5", "sha1", "sha256", "sha512"):
+        digest = hashlib.new(name, data)
+        yield digest.hexdigest()[:16]
+        yield base64.urlsafe_b64encode(digest.digest()).decode()[:16]
+    for space in (uuid.NAMESPACE_DNS, uuid.NAMESPACE_URL, uuid.NAMESPACE_OID):
+        for made in (uuid.uuid3(space, text), uuid.uuid5(space, text)):
+            yield made.hex[:16]
+            yield str(made)[:18]
+    yield base64.urlsafe_b64encode(data).decode()[:32]
+
+
+def _is_unguessable(runs):
+    ids = [_callback_id(run) for run in runs.values()]
+    if len(set(ids)) < len(ids):
+        raise NotYet("Two executions got the same callback ID.", "Another one for each execution.")
+    if not all(set(one) <= _URL_SAFE for one in ids):
+        raise NotYet(f"A callback ID is {ids[0][:80]!r}.", "Letters, digits, - and _ only: it stands in a URL.")
+    bits = _random_bits(ids)
+    if bits < FEWEST_BITS:
+        raise NotYet(
+            f"Callback IDs of six executions: {', '.join(ids[:3])}, ... That is {bits:.0f} random bits at most.",
+            f"At least {FEWEST_BITS} random bits, so that nobody can guess one.",
+        )
+
+
+_URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def _random_bits(ids):
+    """How many bits of these IDs can be random at most: those of the places where they are not all the same."""
+    used = set("".join(ids)) - set("-")
+    alphabet = 10 if used <= set("0123456789") else 16 if used <= set("0123456789abcdef") else 64
+    varying = sum(len(set(place)) > 1 for place in zip(*ids, strict=False))
+    return varying * math.log2(alphabet)
+
+
+def _leads_to_its_execution(runs):
+    first, *others = (runs[case] for case in ("first", "second", "third"))
+    status = send(first.url, *GENUINE["A report as Verirow sends it"](first.vendor, first.url))
+    until(first.look, 3)
+    if first.status != "SUCCEEDED":
+        raise first.not_yet(
+            f"A report that was sent to the callback URL of an execution {in_words(status)}, and the execution "
+            f"{first.in_words()}.",
+            "token_of gives the token behind a callback ID, and the execution goes on.",
+        )
+    for other in others:
+        if other.look():
+            raise other.not_yet(
+                f"A report for one execution came, and another one {other.in_words()}.", "To each its own."
+            )
+
+
+def _leads_to_the_new_token(run):
+    urls = [order["url"] for order in run.orders()]
+    if len(urls) < 2 or len(set(urls)) > 1:
+        raise NotYet(
+            "The vendor was overloaded, the state was retried with a new token, and the vendor got "
+            + (f"{len(urls)} order." if len(urls) < 2 else "another callback URL than before."),
+            "An execution keeps its callback ID: the vendor may have the URL already.",
+        )
+    send(run.url, *GENUINE["A report as Verirow sends it"](run.vendor, run.url))
+    until(run.look, 3)
+    if run.status != "SUCCEEDED":
+        raise run.not_yet(
+            f"The state was retried with a new token. A report came to the callback URL, and the execution "
+            f"{run.in_words()}.",
+            "The callback ID leads to the new token; the old one is dead.",
+        )
+
+
+def _is_not_logged(lab, runs):
+    tokens = [piece for run in runs for token in run.tokens() for piece in (token[:32], token[-32:])]
+    for thing in ("submit", "callback"):
+        said = "\n".join(logs.lines(lab.name(thing)))
+        if any(piece in said for piece in tokens):
+            raise NotYet(f"A task token stands in the log of {lab.name(thing)}.", "Nothing that is logged has it.")
+
+
+# -- task 2 -----------------------------------------------------------------------------------------------------------
+
+
+def _orders_once(run):
+    until(lambda: run.checks() or run.look(), 8)
+    found = run.checks()
+    if not found:
+        raise run.not_yet(
+            f"The vendor got no order that it could take, and the execution {run.in_words()}.",
+            "One order, as verirow.order makes it.",
+        )
+    if len(found) > 1:
+        raise run.not_yet(f"The vendor makes {len(found)} checks for one execution.", "One.")
+    for token in run.tokens():
+        if any(piece in order["text"] for order in run.orders() for piece in _pieces(token)):
+            raise NotYet(
+                "The vendor's log has your task token.", "It is none of the vendor's business, as a key either."
+            )
+
+
+def _is_refused(run, status):
+    if run.status == "RUNNING":
+        raise run.not_yet(
+            f"The vendor answered {status}, and the execution {run.in_words()}, after {len(run.orders())} orders.",
+            "An order that is refused fails the state, with VendorRefused.",
+        )
+    if run.outcome.get("error") != "VendorRefused":
+        raise run.not_yet(
+            f"The vendor answered {status}, and the execution {run.in_words()}.", "The error VendorRefused."
+        )
+
+
+def _tries_again(run, what, orders):
+    until(lambda: len(run.orders()) >= orders or run.look(), 8)
+    until(lambda: run.checks() or run.look(), 2)
+    if run.look():
+        raise run.not_yet(
+            f"{what}. The execution {run.in_words()}.", "The error VendorUnavailable, after which the state is retried."
+        )
+    if len(run.orders()) < orders:
+        raise run.not_yet(
+            f"{what}. The function did not give up, and the state was not retried.",
+            "VendorUnavailable where no answer comes within two seconds."
+            if "did not answer" in what
+            else "The error VendorUnavailable, after which the state is retried.",
+        )
+    # What was tried again may still be on its way.
+    until(lambda: len(run.checks()) > 1, 0.5)
+    if len(run.checks()) > 1:
+        raise run.not_yet(
+            f"{what}. The state was retried, and the vendor now makes {len(run.checks())} checks.",
+            "However often it is tried, one execution gets one check: the same key each time.",
+        )
+    if len({order["url"] for order in run.orders()}) > 1:
+        raise run.not_yet(
+            f"{what}. The second order had another callback URL.", "The same order: the same URL and key."
+        )
+    until(lambda: len(run.tokens()) >= orders, 2)
+    send(run.first_url(), *GENUINE["A report as Verirow sends it"](run.vendor, run.first_url()))
+    until(run.look, 3)
+    if run.status != "SUCCEEDED":
+        raise run.not_yet(
+            f"{what}. The state was retried, the report came, and the execution {run.in_words()}.",
+            "The callback is opened again with the new token.",
+        )
+
+
+def _gives_up(run):
+    until(run.look, 12)
+    orders, attempts = len(run.orders()), len(run.tokens())
+    if orders > attempts:
+        raise run.not_yet(
+            f"The vendor was down, and got {orders} orders for {attempts} attempts of the state.",
+            "One order for each attempt: how often it is tried is the state machine's business.",
+        )
+    if run.status == "RUNNING" or run.outcome.get("error") != "VendorUnavailable":
+        raise run.not_yet(
+            f"The vendor answered 503 each time, and the execution {run.in_words()}.",
+            "It fails with VendorUnavailable when the retries of the state machine are used up.",
+        )
+
+
+def _saves_first(run):
+    until(lambda: any(check["deliveries"] for check in run.checks()), 8)
+    answers = [told["answer"] for check in run.checks() for told in check["deliveries"]]
+    until(run.look, 3)
+    if run.status != "SUCCEEDED":
+        first = f"{answers[0]}" if answers and answers[0] else "nothing"
+        raise run.not_yet(
+            f"The vendor called back before it had answered the order. It was answered with {first}, and the execution "
+            f"{run.in_words()}.",
+            "The callback is open before the order is on its way.",
+        )
+
+
+def _keeps_the_check(lab, run):
+    [check] = run.checks()
+    table = boto3.resource("dynamodb").Table(lab.name("waiting"))
+    kept = {}
+
+    def found():
+        kept.update(table.get_item(Key={"Id": run.arn}, ConsistentRead=True).get("Item", {}))
+        return kept.get("CheckId") == check["check_id"]
+
+    if not until(found, 3):
+        raise NotYet(
+            f"The vendor's check is {check['check_id']}, and the item of the execution has CheckId "
+            f"{kept.get('CheckId')!r}.",
+            'keep(event["Execution"], CheckId=...), with the check_id of the vendor\'s answer.',
+        )
+
+
+# -- task 3 -----------------------------------------------------------------------------------------------------------
+
+
+def _must_be_refused(run, words, headers, body, method="POST"):
+    status = send(run.url, headers, body, method)
+    if run.look():
+        raise run.not_yet(f"{words} got through: the execution {run.in_words()}.", "Only what the vendor has signed.")
+    if is_success(status):
+        raise NotYet(f"{words} {in_words(status)}, as if it were genuine.", "signed_body gives None for it.")
+    if not is_final(status):
+        raise NotYet(
+            f"{words} {in_words(status)}: a stranger can make your function fail.",
+            "signed_body gives None for it, and never raises.",
+        )
+
+
+# -- task 4 -----------------------------------------------------------------------------------------------------------
+
+
+class _Messages:
+    """Messages of the vendor, signed, sent to an execution's callback URL; each gives the status of the answer."""
+
+    def __init__(self, verirow):
+        self._vendor = verirow
+
+    def raw(self, run, body):
+        return send(run.url, self._vendor.headers(body), body)
+
+    def message(self, run, kind, url=None, **content):
+        return self.raw(run, self._vendor.message(kind, url or run.url, **content))
+
+    def report(self, run, url=None):
+        return self.raw(run, report(self._vendor, url or run.url))
+
+    def progress(self, run):
+        return self.message(run, "check.progress", percent=50)
+
+    def failure(self, run):
+        return self.message(run, "check.failed", error={"code": "CheckFailed", "message": "Half of it is missing."})
+
+
+def _must_succeed(status, what, why="The vendor is told that it has arrived: 2xx."):
+    if not is_success(status):
+        again = "" if is_final(status) else ", so the vendor sends it again"
+        raise NotYet(f"{what} {in_words(status)}{again}.", why)
+
+
+def _report_and_again(messages, run):
+    _must_succeed(messages.report(run), "A report that came for the first time")
+    until(run.look, 3)
+    if run.status != "SUCCEEDED" or run.output != REPORT:
+        raise run.not_yet(
+            f"A report came, and the execution {run.in_words()}"
+            + (f" with the output {run.output}." if run.status == "SUCCEEDED" else "."),
+            "Success, with the report as output.",
+        )
+    had = "There is nothing more to do: 2xx."
+    _must_succeed(messages.report(run), "A report that came a second time", had)
+    _must_succeed(messages.progress(run), "A progress callback that came after the report", had)
+    _must_succeed(messages.failure(run), "A failure that came after the report", had)
+
+
+def _two_at_once(messages, run):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: messages.report(run), range(2)))
+    for status in answers:
+        _must_succeed(status, "One of two reports that came at the same moment")
+    if not until(run.look, 3):
+        raise run.not_yet("Two reports came at the same moment, and the execution was still running.", "Success.")
+
+
+def _failure(messages, run):
+    _must_succeed(messages.failure(run), "A failed check")
+    until(run.look, 3)
+    if run.status != "FAILED" or run.outcome.get("error") != "CheckFailed":
+        raise run.not_yet(
+            f"The check failed, and the execution {run.in_words()}.", "FAILED, with the error CheckFailed."
+        )
+    if "Half of it is missing." not in run.outcome.get("cause", ""):
+        raise run.not_yet(
+            f"The vendor said: Half of it is missing. The execution {run.in_words()}.", "The vendor's message as cause."
+        )
+    _must_succeed(messages.failure(run), "A failed check that came a second time")
+
+
+def _progress_is_a_heartbeat(messages, run):
+    began = time.monotonic()
+    while time.monotonic() < began + HEARTBEAT + 1:
+        _must_succeed(messages.progress(run), "A progress callback")
+        if run.look():
+            raise run.not_yet(
+                f"The vendor sent progress each second, HeartbeatSeconds was {HEARTBEAT}, and the execution "
+                f"{run.in_words()}.",
+                "Progress is a heartbeat, and no more than that.",
+            )
+        time.sleep(1)
+
+
+def _not_for_this_url(messages, run, other):
+    cases = {
+        "A genuine report about another execution": lambda: messages.report(run, url=other.url),
+        "A signed body that is no JSON": lambda: messages.raw(run, b"done"),
+        "A signed body that is a JSON list": lambda: messages.raw(run, b"[]"),
+        "A signed body that is null": lambda: messages.raw(run, b"null"),
+        "A signed message without a type": lambda: messages.raw(run, json.dumps({"callback_url": run.url}).encode()),
+        "A report without a signature": lambda: send(run.url, JSON, report(run.vendor, run.url)),
+        "A genuine report for a callback ID that nobody has": lambda: _to_nobody(messages, run),
+    }
+    for words, call in cases.items():
+        status = call()
+        if run.look():
+            raise run.not_yet(f"{words} got through: the execution {run.in_words()}.", "A final 4xx, and nothing else.")
+        if not is_final(status):
+            raise NotYet(
+                f"{words} {in_words(status)}"
+                + ("." if is_success(status) else ", so the vendor sends it again, for nothing."),
+                "A final 4xx: sending it again would help nobody.",
+            )
+    if other.look():
+        raise other.not_yet(
+            f"A report that came to another execution's URL got through: {other.in_words()}.", "To each its own."
+        )
+    status = messages.message(run, "check.annotated", note="a type of next year", report=REPORT)
+    _must_succeed(
+        status, "A message of a type that you do not know", "Types that you do not know: 2xx, and nothing else."
+    )
+    if run.look():
+        raise run.not_yet(f"A message of an unknown type came, and the execution {run.in_words()}.", "Nothing happens.")
+
+
+def _to_nobody(messages, run):
+    start = run.url.rpartition("/")[0]
+    url = f"{start}/{secrets.token_urlsafe(32)}"
+    stranger = Address(url)
+    return messages.report(stranger)
+
+
+class Address:
+    """Somewhere to send to, with nobody behind it."""
+
+    def __init__(self, url):
+        self.url = url
+
+
+def _expired(messages, run):
+    run.stop()
+    status = messages.report(run)
+    if not (is_success(status) or is_final(status)):
+        raise NotYet(
+            f"A report for an execution that does not wait any more {in_words(status)}, so the vendor sends it again.",
+            "2xx or a final 4xx: the token does not come back to life.",
+        )
+
+
+def _own_fault(lab, messages, run):
+    outages = {
+        "dynamodb:*": "DynamoDB denied the function its table",
+        "states:*": "Step Functions denied the function its call",
+    }
+    for action, what in outages.items():
+        with _denied(lab, action):
+            status = messages.report(run)
+        if status is not None and status < 500:
+            raise NotYet(
+                f"{what}, and the report {in_words(status)}: the vendor will not send it again, and it is lost.",
+                "5xx for a fault of our own.",
+            )
+    _must_succeed(messages.report(run), "After an outage of ours, the report that came again")
+    if not until(lambda: run.look() and run.status == "SUCCEEDED", 3):
+        raise run.not_yet(f"After an outage the report came again, and the execution {run.in_words()}.", "Success.")
+
+
+@contextlib.contextmanager
+def _denied(lab, action):
+    """Deny the function `callback` some actions for a while."""
+    iam = boto3.client("iam")
+    arn = boto3.client("lambda").get_function_configuration(FunctionName=lab.name("callback"))["Role"]
+    policy = {"RoleName": arn.rpartition("/")[2], "PolicyName": "outage-for-a-check"}
+    deny = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    iam.put_role_policy(**policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(**policy)
+
+
+# -- task 5 -----------------------------------------------------------------------------------------------------------
+
+
+def _chat(verirow, run, table):
+    """Send progress to an execution as long as it runs, for at most fifteen seconds."""
+    until(lambda: verirow.checks(table) or run.look(), 8)
+    checks = verirow.checks(table)
+    end = time.monotonic() + 15
+    while checks and not run.look() and time.monotonic() < end:
+        url = checks[0]["callback_url"]
+        body = verirow.message("check.progress", url, percent=1)
+        send(url, verirow.headers(body), body)
+        time.sleep(1)
+
+
+def _judge_ends(lab, runs, message, rows):
+    for case, what in {
+        "calls": "The vendor called back with its report",
+        "silent": "The vendor had its report after a second and never called; HeartbeatSeconds was 3",
+        "long": "The vendor worked for six seconds in silence; HeartbeatSeconds was 3",
+    }.items():
+        run = runs[case]
+        if run.status != "SUCCEEDED":
+            raise run.not_yet(f"{what}. The execution {run.in_words()}.", "SUCCEEDED, with the vendor's report.")
+        if run.output != rows:
+            raise run.not_yet(f"{what}. The output is {json.dumps(run.output)[:200]}.", "The report as output.")
+    for case, what in {
+        "calls-failed": "The vendor called back and said that the check failed",
+        "silent-failed": "The check failed, and the vendor never called; HeartbeatSeconds was 3",
+    }.items():
+        run = runs[case]
+        if run.status != "FAILED" or run.outcome.get("error") != "CheckFailed":
+            raise run.not_yet(f"{what}. The execution {run.in_words()}.", "FAILED, with the error CheckFailed.")
+        if message not in run.outcome.get("cause", ""):
+            raise run.not_yet(f"{what}. The execution {run.in_words()}.", "The vendor's message in the cause.")
+    for case, what in {
+        "endless": "The vendor worked on and on in silence; HeartbeatSeconds was 3, TimeoutSeconds 5",
+        "chatty": "The vendor worked on and on and sent progress; HeartbeatSeconds was 4, TimeoutSeconds 6",
+    }.items():
+        run = runs[case]
+        if run.status == "RUNNING":
+            raise run.not_yet(f"{what}. After 16 seconds the execution was still running.", "It ends by itself.")
+        if run.status != "FAILED" or run.outcome.get("error") == "CheckFailed":
+            raise run.not_yet(f"{what}. The execution {run.in_words()}.", "FAILED: there is no result.")
+        if not _asked(lab, run):
+            raise run.not_yet(f"{what}. The execution {run.in_words()}, without asking.", "It asks before it gives up.")
+    refused = runs["refused"]
+    if refused.outcome.get("error") != "VendorRefused":
+        raise refused.not_yet(
+            f"The vendor refused the order. The execution {refused.in_words()}.", "FAILED, with that error."
+        )
+    if _asked(lab, runs["calls"]):
+        raise runs["calls"].not_yet("The vendor called in time, and was asked as well.", "It asks nobody who calls.")
+
+
+def _asked(lab, run):
+    """How often an execution invoked the function `ask`."""
+    told = [json.dumps(event, default=str) for event in run.history().events if event["type"].endswith("Scheduled")]
+    return sum(lab.name("ask") in each for each in told)
