@@ -496,10 +496,18 @@ def _is_call(value):
     return re.fullmatch(r"States\.[A-Za-z0-9]+\(.*\)", value, re.S) is not None
 
 
+# boto3's (and the AWS CLI's) names of services that Step Functions knows by the names of the AWS SDK for Java:
+# databasemigration, sfn, eventbridge, cloudwatchlogs.
+# https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+_ONLY_BOTO3_NAMES = {"dms", "stepfunctions", "states", "events", "logs"}
+
+
 def _known_sdk_call(action):
     """Whether `service:action` is an operation of a service that the account has; of others nothing is known."""
     service, _, call = action.partition(":")
     if call.endswith((".sync", ".sync:2")):
+        return False
+    if service.lower() in _ONLY_BOTO3_NAMES:
         return False
     call = call.removesuffix(".waitForTaskToken")
     info = engine._AWS_SDK_SERVICE_MAP.get(service.lower())

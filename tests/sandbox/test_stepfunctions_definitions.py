@@ -219,6 +219,7 @@ RULE = {"Variable": "$.a", "StringEquals": "x", "Next": "E"}
         ({**LAMBDA, "Resource": "arn:aws:states:::dynamodb:putItem.waitForTaskToken"}, "/States/S/Resource"),
         ({**LAMBDA, "Resource": "arn:aws:states:::aws-sdk:dynamodb:fetchItem"}, "/States/S/Resource"),
         ({**LAMBDA, "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.sync"}, "/States/S/Resource"),
+        ({**LAMBDA, "Resource": "arn:aws:states:::aws-sdk:dms:startReplicationTask"}, "/States/S/Resource"),
         ({**LAMBDA, "TimeoutSeconds": 0}, "/States/S/TimeoutSeconds"),
         ({**LAMBDA, "TimeoutSeconds": 5, "HeartbeatSeconds": 5}, "/States/S/HeartbeatSeconds"),
         ({**LAMBDA, "TimeoutSeconds": 5, "TimeoutSecondsPath": "$.t"}, "/States/S"),
