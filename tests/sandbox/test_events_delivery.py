@@ -20,8 +20,8 @@ SEEING = "import json\ndef handler(event, context):\n    print('seen', json.dump
 
 
 @pytest.fixture(scope="module")
-def functions(aws, sandbox):
-    return Functions(aws, sandbox)
+def functions(own_aws, own_sandbox):
+    return Functions(own_aws, own_sandbox)
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,8 @@ def short_pauses(functions):
 
 
 @pytest.fixture
-def dead(aws):
-    return Queue(aws)
+def dead(own_aws):
+    return Queue(own_aws)
 
 
 class Rule:
@@ -90,8 +90,8 @@ def role_for(aws, service, permissions):
 # -- permission --------------------------------------------------------------------------------------------------------
 
 
-def test_a_function_that_permits_it_gets_the_event(functions, aws):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_a_function_that_permits_it_gets_the_event(functions, own_aws):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     permit(functions, name, rule.arn)
     rule.target(arn_of(name))
     identity = rule.send(answer=42)
@@ -103,8 +103,8 @@ def test_a_function_that_permits_it_gets_the_event(functions, aws):
     }  # fmt: skip
 
 
-def test_a_function_that_does_not_permit_it_is_not_invoked(functions, aws, dead):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_a_function_that_does_not_permit_it_is_not_invoked(functions, own_aws, dead):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     dead.permit("events.amazonaws.com", rule.arn)
     rule.target(arn_of(name), DeadLetterConfig={"Arn": dead.arn})
     rule.send(answer=42)
@@ -123,8 +123,8 @@ def test_a_function_that_does_not_permit_it_is_not_invoked(functions, aws, dead)
     assert functions.messages(name) == []
 
 
-def test_permission_for_another_rule_is_none(functions, aws, dead):
-    rule, other, name = Rule(aws), Rule(aws), functions.create(SEEING)
+def test_permission_for_another_rule_is_none(functions, own_aws, dead):
+    rule, other, name = Rule(own_aws), Rule(own_aws), functions.create(SEEING)
     dead.permit("events.amazonaws.com", rule.arn)
     permit(functions, name, other.arn)
     rule.target(arn_of(name), DeadLetterConfig={"Arn": dead.arn})
@@ -135,8 +135,8 @@ def test_permission_for_another_rule_is_none(functions, aws, dead):
     assert seen(functions, name)[0]["detail"] == {"now": True}
 
 
-def test_permission_is_given_to_a_version_or_alias(functions, aws, dead):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_permission_is_given_to_a_version_or_alias(functions, own_aws, dead):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     functions.client.publish_version(FunctionName=name)
     dead.permit("events.amazonaws.com", rule.arn)
     permit(functions, name, rule.arn, Qualifier="1")
@@ -148,24 +148,24 @@ def test_permission_is_given_to_a_version_or_alias(functions, aws, dead):
     assert seen(functions, name)[0]["detail"] == {"version": 1}
 
 
-def test_a_role_of_the_target_permits_it_too(functions, aws, dead):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_a_role_of_the_target_permits_it_too(functions, own_aws, dead):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     dead.permit("events.amazonaws.com", rule.arn)
-    role = role_for(aws, "events.amazonaws.com", {"lambda:InvokeFunction": arn_of(name)})
+    role = role_for(own_aws, "events.amazonaws.com", {"lambda:InvokeFunction": arn_of(name)})
     rule.target(arn_of(name), RoleArn=role)
     rule.send()
     seen(functions, name)
     for role, code in (
-        (role_for(aws, "events.amazonaws.com", {}), "NO_PERMISSIONS"),
-        (role_for(aws, "lambda.amazonaws.com", {"lambda:InvokeFunction": "*"}), "FAILED_TO_ASSUME_ROLE"),
+        (role_for(own_aws, "events.amazonaws.com", {}), "NO_PERMISSIONS"),
+        (role_for(own_aws, "lambda.amazonaws.com", {"lambda:InvokeFunction": "*"}), "FAILED_TO_ASSUME_ROLE"),
     ):
         rule.target(arn_of(name), RoleArn=role, DeadLetterConfig={"Arn": dead.arn})
         rule.send()
         assert attributes(dead.next())["ERROR_CODE"] == code
 
 
-def test_a_queue_permits_it_in_its_policy(aws, dead):
-    rule, queue = Rule(aws), Queue(aws)
+def test_a_queue_permits_it_in_its_policy(own_aws, dead):
+    rule, queue = Rule(own_aws), Queue(own_aws)
     dead.permit("events.amazonaws.com", rule.arn)
     rule.target(queue.arn, DeadLetterConfig={"Arn": dead.arn})
     rule.send(number=1)
@@ -177,8 +177,8 @@ def test_a_queue_permits_it_in_its_policy(aws, dead):
     assert json.loads(queue.next()["Body"])["detail"] == {"number": 2}
 
 
-def test_a_state_machine_needs_a_role(aws, dead):
-    machines, rule = StateMachines(aws), Rule(aws)
+def test_a_state_machine_needs_a_role(own_aws, dead):
+    machines, rule = StateMachines(own_aws), Rule(own_aws)
     machine = machines.create({"Done": {"Type": "Pass", "End": True}})
     with pytest.raises(ClientError) as refused:
         rule.target(machine)
@@ -188,23 +188,23 @@ def test_a_state_machine_needs_a_role(aws, dead):
     def executions():
         return machines.client.list_executions(stateMachineArn=machine)["executions"]
 
-    rule.target(machine, RoleArn=role_for(aws, "events.amazonaws.com", {"states:StartExecution": machine}))
+    rule.target(machine, RoleArn=role_for(own_aws, "events.amazonaws.com", {"states:StartExecution": machine}))
     rule.send(answer=42)
     found = machines.finish(until(executions)[0]["executionArn"])
     assert json.loads(found["output"])["detail"] == {"answer": 42}
     dead.permit("events.amazonaws.com", rule.arn)
-    rule.target(machine, RoleArn=role_for(aws, "events.amazonaws.com", {}), DeadLetterConfig={"Arn": dead.arn})
+    rule.target(machine, RoleArn=role_for(own_aws, "events.amazonaws.com", {}), DeadLetterConfig={"Arn": dead.arn})
     rule.send()
     assert "states:StartExecution on resource: " + machine in attributes(dead.next())["ERROR_MESSAGE"]
     assert len(executions()) == 1
 
 
-def test_a_schedule_acts_with_its_role(functions, aws, dead):
+def test_a_schedule_acts_with_its_role(functions, own_aws, dead):
     name = functions.create(SEEING)
-    scheduler = aws("scheduler")
+    scheduler = own_aws("scheduler")
     for role, letter in (
-        (role_for(aws, "scheduler.amazonaws.com", {"lambda:InvokeFunction": arn_of(name)}), False),
-        (role_for(aws, "scheduler.amazonaws.com", {"sqs:SendMessage": dead.arn}), True),
+        (role_for(own_aws, "scheduler.amazonaws.com", {"lambda:InvokeFunction": arn_of(name)}), False),
+        (role_for(own_aws, "scheduler.amazonaws.com", {"sqs:SendMessage": dead.arn}), True),
     ):
         scheduler.create_schedule(
             Name=unique("schedule"), ScheduleExpression="at(2020-01-01T00:00:00)", FlexibleTimeWindow={"Mode": "OFF"},
@@ -217,21 +217,21 @@ def test_a_schedule_acts_with_its_role(functions, aws, dead):
             assert seen(functions, name) == [{"by": "schedule"}]
 
 
-def test_a_dead_letter_queue_must_permit_it_too(functions, aws, dead, sandbox):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_a_dead_letter_queue_must_permit_it_too(functions, own_aws, dead, own_sandbox):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     rule.target(arn_of(name), DeadLetterConfig={"Arn": dead.arn})
     rule.send()
 
     def told():
-        with open(sandbox["log"], encoding="utf-8") as log:
+        with open(own_sandbox["log"], encoding="utf-8") as log:
             return [line for line in log if dead.arn in line and "sqs:SendMessage" in line]
 
     assert until(told)
     assert "Messages" not in dead.client.receive_message(QueueUrl=dead.url)
 
 
-def test_what_cannot_be_a_dead_letter_queue(functions, aws):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_what_cannot_be_a_dead_letter_queue(functions, own_aws):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     for arn in (arn_of(name), f"arn:aws:sqs:us-east-1:{ACCOUNT}:queue.fifo"):
         with pytest.raises(ClientError) as refused:
             rule.target(arn_of(name), DeadLetterConfig={"Arn": arn})
@@ -241,8 +241,8 @@ def test_what_cannot_be_a_dead_letter_queue(functions, aws):
 # -- what fails --------------------------------------------------------------------------------------------------------
 
 
-def test_a_target_that_is_gone_is_not_tried_again(functions, aws, dead):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_a_target_that_is_gone_is_not_tried_again(functions, own_aws, dead):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     permit(functions, name, rule.arn)
     rule.target(arn_of(name), DeadLetterConfig={"Arn": dead.arn})
     dead.permit("events.amazonaws.com", rule.arn)
@@ -253,10 +253,10 @@ def test_a_target_that_is_gone_is_not_tried_again(functions, aws, dead):
     assert "EXHAUSTED_RETRY_CONDITION" not in found
 
 
-def test_an_error_of_the_function_is_retried_by_lambda_and_no_dead_letter_of_the_rule(functions, aws, dead):
-    own = Queue(aws)
+def test_an_error_of_the_function_is_retried_by_lambda_and_no_dead_letter_of_the_rule(functions, own_aws, dead):
+    own = Queue(own_aws)
     code = "def handler(event, context):\n    print('try')\n    raise ValueError('boom')"
-    rule, name = Rule(aws), functions.create(code, DeadLetterConfig={"TargetArn": own.arn})
+    rule, name = Rule(own_aws), functions.create(code, DeadLetterConfig={"TargetArn": own.arn})
     permit(functions, name, rule.arn)
     dead.permit("events.amazonaws.com", rule.arn)
     rule.target(arn_of(name), DeadLetterConfig={"Arn": dead.arn})
@@ -301,11 +301,11 @@ class Endpoint:
 
 
 @pytest.fixture
-def endpoint(aws):
+def endpoint(own_aws):
     made = []
 
     def make(*statuses):
-        made.append(Endpoint(aws, list(statuses)))
+        made.append(Endpoint(own_aws, list(statuses)))
         return made[-1]
 
     yield make
@@ -313,8 +313,8 @@ def endpoint(aws):
         each.close()
 
 
-def test_a_failing_target_is_tried_again_until_it_works(aws, endpoint):
-    rule, hook = Rule(aws), endpoint(500, 429)
+def test_a_failing_target_is_tried_again_until_it_works(own_aws, endpoint):
+    rule, hook = Rule(own_aws), endpoint(500, 429)
     rule.target(hook.arn, RoleArn=hook.role)
     identity = rule.send(answer=42)
     until(lambda: len(hook.requests) == 3)
@@ -322,8 +322,8 @@ def test_a_failing_target_is_tried_again_until_it_works(aws, endpoint):
     assert [request["id"] for request in hook.requests] == [identity] * 3
 
 
-def test_the_retry_policy_of_a_target_then_its_dead_letter_queue(aws, endpoint, dead):
-    rule, hook = Rule(aws), endpoint(*[503] * 9)
+def test_the_retry_policy_of_a_target_then_its_dead_letter_queue(own_aws, endpoint, dead):
+    rule, hook = Rule(own_aws), endpoint(*[503] * 9)
     dead.permit("events.amazonaws.com", rule.arn)
     retry, letters = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 60}, {"Arn": dead.arn}
     rule.target(hook.arn, RoleArn=hook.role, RetryPolicy=retry, DeadLetterConfig=letters)
@@ -334,8 +334,8 @@ def test_the_retry_policy_of_a_target_then_its_dead_letter_queue(aws, endpoint, 
     assert len(hook.requests) == 3
 
 
-def test_an_error_that_is_no_use_to_try_again(aws, endpoint, dead):
-    rule, hook = Rule(aws), endpoint(400)
+def test_an_error_that_is_no_use_to_try_again(own_aws, endpoint, dead):
+    rule, hook = Rule(own_aws), endpoint(400)
     dead.permit("events.amazonaws.com", rule.arn)
     rule.target(hook.arn, RoleArn=hook.role, DeadLetterConfig={"Arn": dead.arn})
     rule.send()
@@ -343,8 +343,8 @@ def test_an_error_that_is_no_use_to_try_again(aws, endpoint, dead):
     assert (found["ERROR_CODE"], found["RETRY_ATTEMPTS"]) == ("ERROR_FROM_TARGET", "0")
 
 
-def test_nobody_listens_there(aws, endpoint, dead):
-    rule, hook = Rule(aws), endpoint()
+def test_nobody_listens_there(own_aws, endpoint, dead):
+    rule, hook = Rule(own_aws), endpoint()
     hook.close()
     dead.permit("events.amazonaws.com", rule.arn)
     retry = {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60}
@@ -368,8 +368,8 @@ def test_nobody_listens_there(aws, endpoint, dead):
          {"name": "one", "rule": "RULE"}),
     ],
 )  # fmt: skip
-def test_the_input_of_a_target(functions, aws, options, expected):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_the_input_of_a_target(functions, own_aws, options, expected):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     permit(functions, name, rule.arn)
     rule.target(arn_of(name), **options)
     rule.send(task={"name": "one"})
@@ -377,8 +377,8 @@ def test_the_input_of_a_target(functions, aws, options, expected):
     assert json.loads(found) == expected
 
 
-def test_an_input_that_is_no_json_goes_to_no_function(functions, aws, dead):
-    rule, name = Rule(aws), functions.create(SEEING)
+def test_an_input_that_is_no_json_goes_to_no_function(functions, own_aws, dead):
+    rule, name = Rule(own_aws), functions.create(SEEING)
     permit(functions, name, rule.arn)
     dead.permit("events.amazonaws.com", rule.arn)
     transformer = {"InputPathsMap": {"who": "$.source"}, "InputTemplate": "hello <who>"}
@@ -387,10 +387,10 @@ def test_an_input_that_is_no_json_goes_to_no_function(functions, aws, dead):
     assert attributes(dead.next())["ERROR_CODE"] == "INVALID_JSON"
 
 
-def test_from_bus_to_bus(functions, aws):
-    events, bus = aws("events"), unique("bus")
+def test_from_bus_to_bus(functions, own_aws):
+    events, bus = own_aws("events"), unique("bus")
     arn = events.create_event_bus(Name=bus)["EventBusArn"]
-    rule, name = Rule(aws), functions.create(SEEING)
+    rule, name = Rule(own_aws), functions.create(SEEING)
     rule.target(arn)
     pattern = json.dumps({"source": [rule.source]})
     second = events.put_rule(Name=rule.name, EventBusName=bus, EventPattern=pattern)["RuleArn"]
@@ -400,8 +400,8 @@ def test_from_bus_to_bus(functions, aws):
     assert seen(functions, name)[0]["detail"] == {"answer": 42}
 
 
-def test_a_disabled_rule_delivers_nothing(functions, aws):
-    rule, other, name = Rule(aws), Rule(aws), functions.create(SEEING)
+def test_a_disabled_rule_delivers_nothing(functions, own_aws):
+    rule, other, name = Rule(own_aws), Rule(own_aws), functions.create(SEEING)
     permit(functions, name, f"arn:aws:events:us-east-1:{ACCOUNT}:rule/*")
     rule.target(arn_of(name))
     other.target(arn_of(name))
@@ -414,13 +414,13 @@ def test_a_disabled_rule_delivers_nothing(functions, aws):
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-def test_entries_that_are_refused(aws):
+def test_entries_that_are_refused(own_aws):
     good = {"Source": "a", "DetailType": "b", "Detail": "{}"}
     entries = [
         {**good, "Detail": "not json"}, good, {**good, "Source": ""}, {**good, "Detail": "[1]"},
         {"Source": "a", "Detail": "{}"}, {**good, "Source": "aws.dms"},
     ]  # fmt: skip
-    answer = aws("events").put_events(Entries=entries)
+    answer = own_aws("events").put_events(Entries=entries)
     codes = [entry.get("ErrorCode") for entry in answer["Entries"]]
     assert codes == [
         "MalformedDetail", None, "InvalidArgument", "MalformedDetail", "InvalidArgument",

@@ -22,8 +22,8 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def functions(aws, sandbox):
-    return Functions(aws, sandbox)
+def functions(own_aws, own_sandbox):
+    return Functions(own_aws, own_sandbox)
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +60,8 @@ class Queue:
 
 
 @pytest.fixture
-def queue(aws):
-    return Queue(aws)
+def queue(own_aws):
+    return Queue(own_aws)
 
 
 def send(functions, name, event):
@@ -168,7 +168,7 @@ def test_success_has_a_destination_too(functions, queue):
     assert told["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
 
 
-def test_destinations_of_other_kinds(functions, aws, queue):
+def test_destinations_of_other_kinds(functions, own_aws, queue):
     other, name = (
         functions.create("def handler(event, context): print('told', event['requestContext']['condition'])"),
         None,
@@ -183,7 +183,7 @@ def test_destinations_of_other_kinds(functions, aws, queue):
     send(functions, name, {})
     functions.wait_for_message(other, "told Success")
 
-    events, rule = aws("events"), unique("rule")
+    events, rule = own_aws("events"), unique("rule")
     pattern = {"source": ["lambda"], "detail-type": ["Lambda Function Invocation Result - Failure"],
                "detail": {"requestContext": {"functionArn": [{"suffix": f"{name}:$LATEST"}]}}}  # fmt: skip
     queue.permit("events.amazonaws.com", events.put_rule(Name=rule, EventPattern=json.dumps(pattern))["RuleArn"])
@@ -204,13 +204,13 @@ def test_the_dead_letter_queue(functions, queue):
     }
 
 
-def test_without_permission_nothing_reaches_the_queue(functions, queue, sandbox):
+def test_without_permission_nothing_reaches_the_queue(functions, queue, own_sandbox):
     logs = {"logs:*": "*"}
     name = functions.create(FAILING, permissions=logs, DeadLetterConfig={"TargetArn": queue.arn})
     send(functions, name, {"fail": True})
 
     def told():
-        with open(sandbox["log"], encoding="utf-8") as log:
+        with open(own_sandbox["log"], encoding="utf-8") as log:
             return [line for line in log if name in line and "sqs:SendMessage" in line]
 
     assert "is not authorized to perform: sqs:SendMessage on resource: " + queue.arn in until(told)[0]

@@ -50,8 +50,8 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def functions(aws, sandbox):
-    return Functions(aws, sandbox)
+def functions(own_aws, own_sandbox):
+    return Functions(own_aws, own_sandbox)
 
 
 @pytest.fixture
@@ -165,15 +165,15 @@ def handler(event, context):
 
 
 @pytest.mark.parametrize("code", [BY_STATE_MACHINE, BY_SYNCHRONOUS_EXECUTION])
-def test_functions_that_wait_for_a_state_machine(functions, bounds, aws, code):
+def test_functions_that_wait_for_a_state_machine(functions, bounds, own_aws, code):
     bounds(processes=2, processes_per_function=1)
     work = functions.create("import time\ndef handler(event, context):\n    time.sleep(0.05)")
     state = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": work}}
     branches = [{"StartAt": name, "States": {name: {**state, "End": True}}} for name in "ABC"]
     states = {"All": {"Type": "Parallel", "Branches": branches, "End": True}}
     definition = json.dumps({"StartAt": "All", "States": states})
-    machine = aws("stepfunctions").create_state_machine(
-        name=f"{work}-machine", definition=definition, roleArn=role(aws),
+    machine = own_aws("stepfunctions").create_state_machine(
+        name=f"{work}-machine", definition=definition, roleArn=role(own_aws),
         type="EXPRESS" if code is BY_SYNCHRONOUS_EXECUTION else "STANDARD",
     )["stateMachineArn"]  # fmt: skip
     names = [functions.create(code, Timeout=60) for _ in range(3)]
@@ -182,8 +182,8 @@ def test_functions_that_wait_for_a_state_machine(functions, bounds, aws, code):
     assert [future.result() for future in running] == ["SUCCEEDED"] * 6
 
 
-def test_a_function_that_starts_many_executions_gets_no_process_for_each(functions, bounds, aws):
-    machines = StateMachines(aws)
+def test_a_function_that_starts_many_executions_gets_no_process_for_each(functions, bounds, own_aws):
+    machines = StateMachines(own_aws)
     bounds(processes_per_function=2)
     work = functions.create(WAITING)
     parameters = {"FunctionName": work, "Payload": 0.02}

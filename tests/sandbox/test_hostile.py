@@ -35,19 +35,19 @@ WRONG_TYPES = {
 
 
 @pytest.fixture(scope="module")
-def functions(aws, sandbox):
-    return Functions(aws, sandbox)
+def functions(own_aws, own_sandbox):
+    return Functions(own_aws, own_sandbox)
 
 
 @pytest.fixture
-def raw(sandbox):
+def raw(own_sandbox):
     """A function that sends a signed request as it is; gives its status, headers and body."""
-    address = sandbox["endpoint"].removeprefix("http://")
-    credentials = Credentials(sandbox["access_key_id"], sandbox["secret_access_key"])
+    address = own_sandbox["endpoint"].removeprefix("http://")
+    credentials = Credentials(own_sandbox["access_key_id"], own_sandbox["secret_access_key"])
 
     def send(service, body=b"", path="/", method="POST", **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = AWSRequest(method=method, url=sandbox["endpoint"] + path, data=body, headers=headers)
+        request = AWSRequest(method=method, url=own_sandbox["endpoint"] + path, data=body, headers=headers)
         SigV4Auth(credentials, service, "us-east-1").add_auth(request)
         connection = http.client.HTTPConnection(address, timeout=60)
         connection.request(method, path, body, dict(request.headers))
@@ -138,16 +138,16 @@ def test_content_types_that_are_not_what_they_say(raw):
         assert (status, in_json(headers, answer)[0]) == (400, "StateMachineDoesNotExist")
 
 
-def test_large_bodies_that_are_well_formed(raw, aws):
+def test_large_bodies_that_are_well_formed(raw, own_aws):
     ten_megabytes = "x" * 10 * 2**20
     body = json.dumps({"stateMachineArn": "none", "input": ten_megabytes}).encode()
     status, headers, answer = raw("states", body, X_Amz_Target=TARGETS["states"])
     assert status == 400
     assert in_json(headers, answer)[0] in ("StateMachineDoesNotExist", "InvalidArn", "ValidationException")
     bucket = unique("bucket")
-    aws("s3").create_bucket(Bucket=bucket)
-    aws("s3").put_object(Bucket=bucket, Key="large", Body=ten_megabytes.encode())
-    assert aws("s3").head_object(Bucket=bucket, Key="large")["ContentLength"] == 10 * 2**20
+    own_aws("s3").create_bucket(Bucket=bucket)
+    own_aws("s3").put_object(Bucket=bucket, Key="large", Body=ten_megabytes.encode())
+    assert own_aws("s3").head_object(Bucket=bucket, Key="large")["ContentLength"] == 10 * 2**20
 
 
 @pytest.mark.parametrize(
@@ -164,20 +164,23 @@ def test_large_bodies_that_are_well_formed(raw, aws):
         b"\0" * 1000,
     ],
 )
-def test_what_is_no_http(sandbox, data):
+def test_what_is_no_http(own_sandbox, data):
     answer = b""
-    with socket.create_connection(_address(sandbox), timeout=10) as connection, contextlib.suppress(ConnectionError):
+    with (
+        socket.create_connection(_address(own_sandbox), timeout=10) as connection,
+        contextlib.suppress(ConnectionError),
+    ):
         connection.sendall(data)
         connection.settimeout(10)
         answer = connection.recv(100)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
-def test_requests_that_break_off(sandbox, functions):
+def test_requests_that_break_off(own_sandbox, functions):
     """More of them than the server may keep, in the middle of head and body, and some that just sit there."""
     open_ones = []
     for number in range(300):
-        connection = socket.create_connection(_address(sandbox), timeout=10)
+        connection = socket.create_connection(_address(own_sandbox), timeout=10)
         connection.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{"[: 20 + number % 60])
         if number % 3:
             connection.close()
@@ -348,7 +351,7 @@ def test_memory_that_is_taken_at_once(functions):
     assert functions.failure(name)["errorMessage"].endswith("signal: killed")
 
 
-def test_an_archive_that_is_none(functions, aws):
+def test_an_archive_that_is_none(functions, own_aws):
     from state_machines import role
 
     for code in (b"not a zip", b"PK\3\4broken"):
@@ -357,13 +360,13 @@ def test_an_archive_that_is_none(functions, aws):
                 FunctionName=unique("function"),
                 Runtime="python3.13",
                 Handler="a.b",
-                Role=role(aws),
+                Role=role(own_aws),
                 Code={"ZipFile": code},
             )
 
 
-def test_an_archive_that_points_outside(functions, sandbox):
+def test_an_archive_that_points_outside(functions, own_sandbox):
     name = functions.create({"../../escaped.py": "", "index.py": "def handler(event, context): return 1"})
     assert functions.result(name) == 1
-    log = os.path.dirname(sandbox["log"])
+    log = os.path.dirname(own_sandbox["log"])
     assert not any("escaped.py" in files for folder, _, files in os.walk(log) if "code-" not in folder)

@@ -88,8 +88,8 @@ class Waiting:
 
 
 @pytest.fixture(scope="module")
-def waiting(aws, sandbox):
-    return Waiting(aws, sandbox)
+def waiting(own_aws, own_sandbox):
+    return Waiting(own_aws, own_sandbox)
 
 
 def family(pid):
@@ -112,13 +112,13 @@ def memory(pid):
     return total // 2**20
 
 
-def test_a_thousand_executions_wait_and_all_are_answered(waiting, sandbox):
+def test_a_thousand_executions_wait_and_all_are_answered(waiting, own_sandbox):
     identities = [f"one-{number}" for number in range(1000)]
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
         arns = dict(zip(identities, pool.map(waiting.start, identities), strict=True))
         until(lambda: len(waiting.tokens()) == 1000, within=120)
         assert waiting.count("RUNNING") == 1000
-        assert memory(sandbox["pid"]) < MOST_MEMORY
+        assert memory(own_sandbox["pid"]) < MOST_MEMORY
         tokens = waiting.tokens()
         assert len(set(tokens.values())) == 1000
         by_clients, by_events = identities[:700], identities[700:]
@@ -127,15 +127,15 @@ def test_a_thousand_executions_wait_and_all_are_answered(waiting, sandbox):
         until(lambda: waiting.count("RUNNING") == 0, within=120)
         results = dict(zip(identities, pool.map(waiting.result, arns.values()), strict=True))
     assert results == {identity: ("SUCCEEDED", {"answered": identity}) for identity in identities}
-    assert memory(sandbox["pid"]) < MOST_MEMORY
+    assert memory(own_sandbox["pid"]) < MOST_MEMORY
 
 
-def test_thirty_clients_at_once(aws, sandbox):
+def test_thirty_clients_at_once(own_aws, own_sandbox):
     """As thirty learners would: each with a table, two functions, a rule and a state machine of its own."""
-    client = functools.cache(aws)  # to make them takes longer than what they are made for
+    client = functools.cache(own_aws)  # to make them takes longer than what they are made for
 
     def learner(number):
-        own = Waiting(client, sandbox)
+        own = Waiting(client, own_sandbox)
         identities = [f"{number}-{turn}" for turn in range(2)]
         arns = [own.start(identity) for identity in identities]
         until(lambda: len(own.tokens()) == 2, within=120)
@@ -145,11 +145,11 @@ def test_thirty_clients_at_once(aws, sandbox):
 
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
         assert all(pool.map(learner, range(30)))
-    assert memory(sandbox["pid"]) < MOST_MEMORY
+    assert memory(own_sandbox["pid"]) < MOST_MEMORY
 
 
-def test_many_invocations_at_once_are_all_answered(aws, sandbox):
-    functions = Functions(aws, sandbox)
+def test_many_invocations_at_once_are_all_answered(own_aws, own_sandbox):
+    functions = Functions(own_aws, own_sandbox)
     name = functions.create(
         "import time\ndef handler(event, context):\n    time.sleep(0.002)\n    return event", Timeout=60
     )
@@ -158,8 +158,8 @@ def test_many_invocations_at_once_are_all_answered(aws, sandbox):
     assert functions.settings()["now"]["waiting"] == 0
 
 
-def test_many_events_at_once_all_arrive(aws, sandbox):
-    functions, events, source = Functions(aws, sandbox), aws("events"), unique("source")
+def test_many_events_at_once_all_arrive(own_aws, own_sandbox):
+    functions, events, source = Functions(own_aws, own_sandbox), own_aws("events"), unique("source")
     name = functions.create("def handler(event, context): print('number', event['detail']['number'])", Timeout=60)
     rule = events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))["RuleArn"]
     functions.client.add_permission(
