@@ -229,12 +229,15 @@ def _memory(pid):
 
 @contextlib.contextmanager
 def _sandbox():
-    process.FOLDER = Path(tempfile.mkdtemp(prefix="benchmark-")) / "sandbox"  # not the learner's
-    state = process.start()
-    try:
-        yield Account(state["endpoint"], state["access_key_id"], state["secret_access_key"], state["pid"])
-    finally:
-        process.stop()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        process.FOLDER = Path(folder) / "sandbox"  # not the learner's
+        state = process.start()
+        lease = process.Lease(state)
+        try:
+            yield Account(state["endpoint"], state["access_key_id"], state["secret_access_key"], state["pid"])
+        finally:
+            lease.release()
+            process.stop()
 
 
 @contextlib.contextmanager

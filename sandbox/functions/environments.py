@@ -146,6 +146,8 @@ class Environment:
         if self._process is not None:
             self._kill()
             self._process.wait()
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -188,9 +190,13 @@ class Environment:
             self._process.stdin.flush()
 
     def _read_answers(self):
-        while (line := self._process.stdout.readline(LONGEST_ANSWER)).endswith(b"\n"):
-            self._answers.put({**json.loads(line), "size": len(line)})
-        self._answers.put({"size": len(line)} if line else None)
+        """Hand on the answers; None when there are no more: the process has ended, or somebody else writes there."""
+        with self._process.stdout as pipe, contextlib.suppress(ValueError, TypeError):
+            while (line := pipe.readline(LONGEST_ANSWER)).endswith(b"\n"):
+                self._answers.put({**json.loads(line), "size": len(line)})
+            if line:
+                self._answers.put({"size": len(line)})  # more than anybody will have
+        self._answers.put(None)
 
     def _await(self, until):
         """The next answer of the process. Meanwhile its memory is looked at."""

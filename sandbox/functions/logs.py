@@ -42,22 +42,23 @@ class Stream:
     def read(self, pipe, mark):
         """Write what comes through the log pipe of a process, until it ends. mark: see runtime.py."""
         mark, rest = mark.encode(), b""
-        while chunk := pipe.read1(2**16):
-            *lines, rest = (rest + chunk).split(b"\n")
-            messages = []
-            for line in lines:
-                text, marked, record = line.partition(mark)
-                messages += _pieces(text if marked else text + b"\n")
-                if record:
-                    messages.append(json.loads(record))
-                elif marked:
-                    self._take(messages)
-                    messages = []
-                    self._complete.set()
-            if len(rest) > MOST_BYTES_OF_EVENT + len(mark) and mark not in rest:
-                messages += _pieces(rest[: -len(mark)])
-                rest = rest[-len(mark) :]  # the mark may begin here
-            self._take(messages)
+        with pipe:
+            while chunk := pipe.read1(2**16):
+                *lines, rest = (rest + chunk).split(b"\n")
+                messages = []
+                for line in lines:
+                    text, marked, record = line.partition(mark)
+                    messages += _pieces(text if marked else text + b"\n")
+                    if record:
+                        messages.append(json.loads(record))
+                    elif marked:
+                        self._take(messages)
+                        messages = []
+                        self._complete.set()
+                if len(rest) > MOST_BYTES_OF_EVENT + len(mark) and mark not in rest:
+                    messages += _pieces(rest[: -len(mark)])
+                    rest = rest[-len(mark) :]  # the mark may begin here
+                self._take(messages)
         self._take(_pieces(rest))
         self._complete.set()
 

@@ -310,6 +310,20 @@ def handler(event, context):
     assert functions.result(name) == ""
 
 
+def test_a_handler_that_writes_where_only_the_runtime_does(functions):
+    code = """
+import os
+def handler(event, context):
+    for descriptor in range(3, 20):
+        try:
+            os.write(descriptor, event.encode())
+        except OSError:
+            pass
+"""
+    for text in ("nonsense\n", "3\n", "[]\n", "x" * 100):
+        assert functions.failure(functions.create(code), text)["errorType"] == "Runtime.ExitError"
+
+
 def test_a_handler_that_leaves_threads(functions):
     code = """
 import threading, time
