@@ -23,9 +23,6 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
-from workshop import environments
-from workshop import sandbox as process
-
 CHECKOUT = Path(__file__).resolve().parent.parent
 CLIENTS = 30
 ONE_BY_ONE = 150  # events, each sent when the one before has been answered
@@ -229,6 +226,8 @@ def _memory(pid):
 
 @contextlib.contextmanager
 def _sandbox():
+    from workshop import sandbox as process
+
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         process.FOLDER = Path(folder) / "sandbox"  # not the learner's
         state = process.start()
@@ -242,10 +241,11 @@ def _sandbox():
 
 @contextlib.contextmanager
 def _bare_engine():
+    from workshop import environments
+
     key, secret = "AKIABAREENGINE00BARE", uuid.uuid4().hex
-    python = environments.SANDBOX.python
     server = subprocess.Popen(
-        [python, "-m", "benchmarks.bare_engine", key, secret], cwd=CHECKOUT, text=True,
+        [environments.SANDBOX.python, "-m", "benchmarks.bare_engine", key, secret], cwd=CHECKOUT, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     try:

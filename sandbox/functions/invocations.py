@@ -83,9 +83,9 @@ def dispatch(function, config, event, request_id, started):
     usable = False
     try:
         failure, result, usable = _run(environment, config, event, request_id)
+        return _as_engine(failure, result, environment.log.tail)
     finally:
         pool.release(environment, usable)
-    return _as_engine(failure, result, environment.log.tail)
 
 
 def _as_engine(failure, result, log):
