@@ -21,6 +21,16 @@ class AccountError(Exception):
         return [str(self)]
 
 
+# The account that this process was connected to. Without it, boto3 would take whatever credentials it finds.
+_connected = None
+
+
+def require():
+    """Raise AccountError where this process was never connected: nothing is made in an account that was not named."""
+    if _connected is None:
+        raise AccountError("This notebook is not connected: run its first cell, %load_ext workshop.")
+
+
 @dataclasses.dataclass(frozen=True)
 class Account:
     """target: "sandbox" or "aws"; id: twelve digits; region; endpoint: the sandbox's address, None on AWS."""
@@ -64,7 +74,7 @@ def use_sandbox(state):
         os.environ.pop(variable, None)
     os.environ.update(environment(state))
     boto3.DEFAULT_SESSION = None  # one that was used before would keep the credentials that it found then
-    return Account("sandbox", state["account"], state["region"], state["endpoint"])
+    return _connect(Account("sandbox", state["account"], state["region"], state["endpoint"]))
 
 
 def use_aws():
@@ -85,7 +95,13 @@ def use_aws():
         raise AccountError(f"The AWS credentials of this notebook do not work: {error}") from None
     if found != named:
         raise AccountError(f"WORKSHOP_ACCOUNT names {named}, but the credentials belong to {found}. Nothing was done.")
-    return Account("aws", found, session.region_name)
+    return _connect(Account("aws", found, session.region_name))
+
+
+def _connect(account):
+    global _connected
+    _connected = account
+    return account
 
 
 def connect():

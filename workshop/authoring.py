@@ -10,6 +10,7 @@ it one tagged `check` and `task-N`. What the learner is to write stands in the a
 
 In the lab, the region is replaced by its lines that begin with `#: `, without that sign, or by `...` where there are
 none. A reader of the solution sees three quiet comments, which also say what was left to the learner.
+The outputs of a cell tagged `spoiler` are not stored: the answer to a question that a lesson has just asked.
 A cell tagged `solution-only` is not in the lab. One tagged `lab-only` is in both files, since there is only one source;
 it is left out when the solution is judged as prose.
 """
@@ -328,6 +329,8 @@ def run(path):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             _normalise(path, cell)
+            if "spoiler" in _tags(cell):
+                cell.outputs, cell.execution_count = [], None
     executed = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is not None]
     for count, cell in enumerate(executed, start=1):
         cell.execution_count = count

@@ -10,6 +10,7 @@ import re
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from workshop import account
 from workshop.deploy import delete_table, patiently, wait_until
 from workshop.migrations import delete_task
 from workshop.names import TAG, WORKSHOP, learner
@@ -17,6 +18,7 @@ from workshop.names import TAG, WORKSHOP, learner
 
 def clean():
     """Delete everything of this learner, and print what is deleted; gives 0, or 1 where something is left."""
+    account.require()
     left = 0
     for arn in find():
         reason = delete(arn)

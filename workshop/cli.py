@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from workshop import sandbox
+from workshop import account, sandbox
 from workshop.account import AccountError
 from workshop.environments import CHECKOUT
 
@@ -34,6 +34,9 @@ def lab(arguments):
     # In a process group of its own, so that a Ctrl-C comes to us alone.
     group = {} if os.name == "nt" else {"process_group": 0}
     environment = {**os.environ, "PATH": path}
+    if os.environ.get("WORKSHOP_TARGET", "sandbox") == "sandbox":
+        # So that even a notebook whose first cell was skipped talks to no other account.
+        environment.update(account.environment(state))
     server = subprocess.Popen(jupyterlab, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, **group)
     try:
         return _wait(server)
@@ -95,7 +98,7 @@ def doctor(arguments):
 
 def clean(arguments):
     """Delete what the workshop made in the account."""
-    from workshop import account, cleaning
+    from workshop import cleaning
 
     connected, _lease = account.connect()
     print(connected)
@@ -135,8 +138,6 @@ def sandbox_reset(arguments):
 
 def sandbox_env(arguments):
     """Print shell commands that point an AWS CLI or script at the sandbox: eval "$(workshop sandbox env)"."""
-    from workshop import account
-
     state = sandbox.start(idle_seconds=sandbox.IDLE_SECONDS_BY_HAND)
     for variable, value in account.environment(state).items():
         print(f"export {variable}={shlex.quote(value)}")

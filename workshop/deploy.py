@@ -6,6 +6,7 @@ machine keep their ARN when they are replaced. Roles get exactly the permissions
 
 import ast
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -18,6 +19,7 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
+from workshop import account
 from workshop.names import tags_of
 
 RUNTIME = "python3.13"
@@ -40,8 +42,14 @@ class DeployError(Exception):
         return [str(self)]
 
 
+# What was refused under a name, and why, until something is deployed there. For checks: what they find in the account
+# is then older than what stands in the notebook.
+refused = {}
+
+
 def arn(service, resource):
     """The ARN of a resource of this account: arn("dynamodb", "table/you-01-airports")."""
+    account.require()
     sts = boto3.client("sts")
     return f"arn:aws:{service}:{sts.meta.region_name}:{sts.get_caller_identity()['Account']}:{resource}"
 
@@ -52,6 +60,7 @@ def role(name, service, permissions):
     permissions: {action: resource or list of resources}, as in {"dynamodb:PutItem": table_arn}; may be empty or None.
     On AWS it takes some seconds until a change of permissions is felt everywhere.
     """
+    account.require()
     iam = boto3.client("iam")
     trust = _policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
     try:
@@ -67,6 +76,20 @@ def role(name, service, permissions):
     return iam.get_role(RoleName=name)["Role"]["Arn"]
 
 
+def _remembers_refusals(deploy):
+    @functools.wraps(deploy)
+    def remembering(name, *arguments, **options):
+        refused.pop(name, None)
+        try:
+            return deploy(name, *arguments, **options)
+        except DeployError as error:
+            refused[name] = str(error)
+            raise
+
+    return remembering
+
+
+@_remembers_refusals
 def function(name, source, *, modules=(), permissions=None, environment=None, timeout=10, durable=None):
     """A Lambda function, ready to be invoked; gives its ARN.
 
@@ -117,6 +140,7 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
     return client.get_function_configuration(FunctionName=name)["FunctionArn"]
 
 
+@_remembers_refusals
 def state_machine(name, definition, *, permissions=None):
     """A Step Functions state machine (Standard); gives its ARN.
 
@@ -170,6 +194,7 @@ def table(name, key, *, ttl=None):
     ttl: the name of the attribute, in seconds since 1970, after which DynamoDB deletes an item.
     A table of that name is deleted first, with its items.
     """
+    account.require()
     client = boto3.client("dynamodb")
     delete_table(name)
     client.create_table(

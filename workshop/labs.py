@@ -6,7 +6,6 @@ What is asked of each task, its hints and how it is looked at, is in `workshop/c
 import contextlib
 import functools
 import html
-import os
 import re
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from botocore.exceptions import ConnectionError, HTTPClientError, NoCredentialsError, NoRegionError
 
-from workshop import names, records
+from workshop import account, names, records
 from workshop.account import AccountError
 from workshop.checks import (
     LabError,
@@ -190,8 +189,7 @@ class Lab:
     def _look(self, number):
         """What the check says: its sentence, or an Outcome."""
         try:
-            if not (os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("WORKSHOP_TARGET") == "aws"):
-                raise SandboxProblem("This notebook is not connected: run its first cell, %load_ext workshop.")
+            account.require()
             return getattr(self._checks, f"task_{number}")(self)
         except Outcome as outcome:
             return outcome

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import boto3
 
-from workshop import deploy
+from workshop import account, deploy
 from workshop.names import learner
 
 AIRPORTS = Path(__file__).parent / "data" / "airports.csv"
@@ -97,6 +97,7 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None
     settings: task settings beside those that are set here, a dict.
         https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Tasks.CustomizingTasks.TaskSettings.html
     """
+    account.require()
     airports = AIRPORTS.read_text(encoding="utf-8").splitlines(keepends=True)
     rows = len(airports) if rows is None else rows
     if not 1 <= rows <= len(airports):

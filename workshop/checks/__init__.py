@@ -60,7 +60,7 @@ class NotAttempted(Outcome):
     status = "not attempted"
 
     def help(self):
-        return f"Fill in the answer above, run its cell, then this one. For a start: lab.hint({self.task})"
+        return f"Fill in the answer, run its cell, then this one. For a start: lab.hint({self.task})"
 
 
 class NotYet(Outcome):

@@ -18,6 +18,11 @@ from workshop.migrations import migration
 
 def state_machine(lab, thing):
     """The ARN of the learner's state machine lab.name(thing). Raises NotAttempted where there is none."""
+    if lab.name(thing) in deploy.refused:
+        raise NotYet(
+            f"The last definition of {lab.name(thing)} was refused: {deploy.refused[lab.name(thing)]}",
+            "A definition that Step Functions takes.",
+        )
     arn = deploy.arn("states", f"stateMachine:{lab.name(thing)}")
     stepfunctions = boto3.client("stepfunctions")
     try:
