@@ -36,8 +36,8 @@ _PARTS = {1: ["start"], 2: ["migrate"], 3: ["resume", "ended"], 4: [], 5: ["reco
 
 def give(lab, number, answer, scratch):
     """Put an answer into the account, and what the tasks before it make. scratch: a folder."""
-    exec(answer.get("functions", ""), lab._names)
     if number == 6:
+        exec(answer["functions"], lab._names)
         return
     deploy.table(lab.name("waiting"), key="ReplicationTaskArn")
     files = FILES | answer.get("files", {})
@@ -689,8 +689,7 @@ TASK_3 = [
 
 # -- task 4 ------------------------------------------------------------------------------------------------------------
 
-_LOOK = "    finished, why = verdict(task)\n"
-_SEND = FILES["answer.py"][FILES["answer.py"].index("    try:\n") :]
+
 _OWN_WORDS = """
 import json
 
