@@ -32,7 +32,8 @@ def install():
             invoke = path.endswith("/invocations")  # Lambda's Invoke takes any value, and has an error of its own
             problem = _no_json(body, any_value=invoke)
             if problem:
-                return _error("InvalidRequestContentException" if invoke else "SerializationException", problem)
+                code = "InvalidRequestContentException" if invoke else "SerializationException"
+                return _in_its_json(headers, _error(code, problem))
         try:
             answer = await dispatch(method, path, headers, body, query_params, request_id)
         except Exception:
@@ -40,12 +41,12 @@ def install():
             answer = _error("InternalFailure", "The sandbox failed to answer this request; its log says why.", 500)
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         if answer[0] == 400 and b'"Unknown action: ' in answer[2]:
-            return _error("UnknownOperationException", f"Unknown operation: {operation}")
+            return _in_its_json(headers, _error("UnknownOperationException", f"Unknown operation: {operation}"))
         if answer[0] == 500 and named:
             # Only now, since the models take time to load: whether it was the request's fault.
             problem = _wrong_types(_service(method, path, headers, query_params), operation, body)
             if problem:
-                return _error("SerializationException", problem)
+                return _in_its_json(headers, _error("SerializationException", problem))
         return answer
 
     app._dispatch_service_request = dispatch_checked
@@ -87,6 +88,13 @@ def _wrong_types(service, operation, body):
     except (UnknownServiceError, OperationNotFoundError):
         return None
     return ParamValidator().validate(json.loads(body or b"{}"), shape).generate_report() or None
+
+
+def _in_its_json(headers, answer):
+    """The answer in the version of AWS's JSON protocol that the request is in: 1.0 or 1.1, which services differ in."""
+    status, answer_headers, body = answer
+    version = re.match(r"application/x-amz-json-1\.[01]", headers.get("content-type", ""))
+    return status, {**answer_headers, "Content-Type": version[0]} if version else answer_headers, body
 
 
 def _error(code, message, status=400):

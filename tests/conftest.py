@@ -11,12 +11,12 @@ if OWN_STATE:
     os.environ["WORKSHOP_STATE"] = OWN_STATE
 os.environ["WORKSHOP_HEADLESS"] = "1"
 
-import boto3
-import pytest
-from botocore.config import Config
+import boto3  # noqa: E402
+import pytest  # noqa: E402
+from botocore.config import Config  # noqa: E402
 
-from workshop import account as accounts
-from workshop import sandbox as process
+from workshop import account as accounts  # noqa: E402
+from workshop import sandbox as process  # noqa: E402
 
 
 def pytest_sessionfinish():

@@ -32,7 +32,9 @@ def workshop(tmp_path, monkeypatch):
             del os.environ[name]
 
     def run(*words, command=(sys.executable, "-m", "workshop.cli"), **variables):
-        environment = {**os.environ, "WORKSHOP_STATE": str(tmp_path / "state"), **variables}
+        # Without what `make test` hands down, which would make a make in here say where it enters and leaves.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        environment = {**inherited, "WORKSHOP_STATE": str(tmp_path / "state"), **variables}
         ran = subprocess.run(
             [*command, *words], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
         )

@@ -267,7 +267,7 @@ class Faults:
         return [fault for fault in self.get() if fault.get("task_arn") == migration.arn]
 
     def add(self, *faults):
-        """Add faults, which must name their task: others use the sandbox at the same time, and have faults of theirs."""
+        """Add faults, which must name their task: others use the sandbox at the same time, and have their own."""
         assert all("task_arn" in fault for fault in faults)
         return self.post({"faults": faults})
 
