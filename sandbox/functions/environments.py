@@ -214,12 +214,19 @@ class Environment:
                         continue
                     self._cut_short()
                     raise TimedOut from None
-                answer = None
+                answer = self._last_answer()
             if answer is None:
                 reason = self._how_it_ended()
                 self._cut_short()
                 raise Ended(reason)
             return answer
+
+    def _last_answer(self):
+        """What the process said before it ended, None if nothing. It may not have been read yet."""
+        try:
+            return self._answers.get(timeout=1)
+        except queue.Empty:
+            return None
 
     def _cut_short(self):
         """End the process in the middle of its work; its log is complete then."""
