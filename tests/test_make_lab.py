@@ -72,13 +72,18 @@ class Terminal:
                 time.sleep(0.02)
 
     def processes(self):
-        """All processes of this `make lab`: it, JupyterLab, kernels, the sandbox and the handlers that it runs."""
-        found = set()
+        """The commands of this `make lab`: itself, JupyterLab, kernels, the sandbox, handlers: {process: its words}."""
+        family = set()
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error):  # it has just ended, or belongs to somebody else
                 if process.environ().get("WORKSHOP_STATE") == self.environment["WORKSHOP_STATE"]:
-                    found |= {process, *process.children(recursive=True)}
-        return {process for process in found if process.status() != psutil.STATUS_ZOMBIE}
+                    family |= {process, *process.children(recursive=True)}
+        running = {}
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    running[process] = " ".join(process.cmdline())
+        return running
 
     def interrupt(self):
         """Ctrl-C; gives what was said from then on until the end."""
@@ -241,7 +246,7 @@ def test_a_newcomer_runs_the_first_cells_and_ends_it_all(make_lab, page):
     assert refused[0] == "Task 1: not attempted" and 2 <= len(refused) <= 4
 
     # Ctrl-C, and nothing is left: not JupyterLab, not one of the three kernels, not the sandbox.
-    running = [" ".join(process.cmdline()) for process in terminal.processes()]
+    running = terminal.processes().values()
     assert sum("ipykernel" in command for command in running) == 3
     assert sum("jupyterlab" in command for command in running) == 1
     assert sum("-m sandbox" in command for command in running) == 1
