@@ -82,7 +82,7 @@ def test_not_attempted_is_told_from_wrong(lab):
     assert seen._render_traceback_() == [
         "Task 2: not attempted",
         "  There is no machine.",
-        "  Fill in the answer above, run its cell, then this one. For a start: lab.hint(2)",
+        "  Fill in the answer, run its cell, then this one. For a start: lab.hint(2)",
     ]
 
 

@@ -21,13 +21,16 @@ class AccountError(Exception):
         return [str(self)]
 
 
-# The account that this process was connected to. Without it, boto3 would take whatever credentials it finds.
-_connected = None
+# Whether this process was connected to an AWS account that was named.
+_on_aws = False
 
 
 def require():
-    """Raise AccountError where this process was never connected: nothing is made in an account that was not named."""
-    if _connected is None:
+    """Raise AccountError where this process talks to no sandbox and to no account that was named.
+
+    boto3 would take whatever credentials it finds, and make things in the account that they belong to.
+    """
+    if not _on_aws and not os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://127.0.0.1:"):
         raise AccountError("This notebook is not connected: run its first cell, %load_ext workshop.")
 
 
@@ -74,7 +77,7 @@ def use_sandbox(state):
         os.environ.pop(variable, None)
     os.environ.update(environment(state))
     boto3.DEFAULT_SESSION = None  # one that was used before would keep the credentials that it found then
-    return _connect(Account("sandbox", state["account"], state["region"], state["endpoint"]))
+    return Account("sandbox", state["account"], state["region"], state["endpoint"])
 
 
 def use_aws():
@@ -82,6 +85,7 @@ def use_aws():
 
     Raises AccountError, also where the AWS credentials do not work.
     """
+    global _on_aws
     named = os.environ.get("WORKSHOP_ACCOUNT", "")
     if not (named.isdigit() and len(named) == 12):
         raise AccountError(
@@ -95,13 +99,8 @@ def use_aws():
         raise AccountError(f"The AWS credentials of this notebook do not work: {error}") from None
     if found != named:
         raise AccountError(f"WORKSHOP_ACCOUNT names {named}, but the credentials belong to {found}. Nothing was done.")
-    return _connect(Account("aws", found, session.region_name))
-
-
-def _connect(account):
-    global _connected
-    _connected = account
-    return account
+    _on_aws = True
+    return Account("aws", found, session.region_name)
 
 
 def connect():

@@ -73,7 +73,10 @@ def check(arguments):
     """Check a lab as it is saved."""
     from workshop import saved
 
-    return saved.check(_lab(arguments))
+    status = saved.check(_lab(arguments))
+    # It made the resources of the open notebook anew, under the same names.
+    print("To go on in the open notebook, run it again from its first code cell.")
+    return status
 
 
 def reset(arguments):

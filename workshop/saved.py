@@ -35,14 +35,11 @@ def check(lab, folder=CHECKOUT / "labs", cell_seconds=CELL_SECONDS):
     quiet = ["-p", "workshop.nbval_report", "-qq", "--tb=no", "--no-summary", "-W", "ignore"]
     nbval = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_seconds}"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    status = subprocess.run(
+    return subprocess.run(
         [*map(str, [*pytest, *quiet, *nbval, path])],
         env={**environment, "WORKSHOP_HEADLESS": "1"},
         check=False,
     ).returncode
-    # It has the names of the open notebook's resources, and made them anew.
-    print("To go on in the open notebook, run it again from its first code cell.")
-    return status
 
 
 def reset(lab, checkout=CHECKOUT):
