@@ -1,6 +1,7 @@
 """Each task's check refuses wrong answers with words that fit, and takes right ones, however they are written.
 
-The answers are data: `answers/<topic>.py`. Each is given by a learner of its own, and checked as in a notebook.
+The answers are data: `answers/<topic>.py`. Each is given by a learner of its own, and checked as in a notebook. Where
+an answer takes more than a cell, its module says how: `give(lab, task, answer, scratch)`; scratch: an empty folder.
 """
 
 import concurrent.futures
@@ -8,12 +9,16 @@ import json
 
 import boto3
 import pytest
-from answers import polling_loop, start_here
+from answers import polling_loop, start_here, task_tokens_and_events
 
 from workshop import deploy, labs
 from workshop.migrations import migration
 
-TABLES = {"00-start-here": start_here.ANSWERS, "01-polling-loop": polling_loop.ANSWERS}
+MODULES = {
+    "00-start-here": start_here,
+    "01-polling-loop": polling_loop,
+    "02-task-tokens-and-events": task_tokens_and_events,
+}
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
 SIDE_BY_SIDE = 5  # checks at a time: they mostly wait
 
@@ -32,39 +37,48 @@ class Learner(labs.Lab):
         return self._names
 
 
-@pytest.mark.parametrize("notebook, number", [(lab, number) for lab, tasks in TABLES.items() for number in tasks])
+@pytest.mark.parametrize(
+    "notebook, number", [(lab, number) for lab, module in MODULES.items() for number in module.ANSWERS]
+)
 def test_answers(account, tmp_path, monkeypatch, notebook, number):
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
     boto3.client("sts")  # a boto3 session makes clients in several threads once it has made its first
-    answers = TABLES[notebook][number]
+    answers = MODULES[notebook].ANSWERS[number]
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(answers)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        said = pool.map(lambda learner, answer: check(notebook, number, learner, answer), learners, answers)
+        said = pool.map(lambda learner, answer: check(notebook, number, learner, answer, tmp_path), learners, answers)
         wrong = [fault for answer, outcome in zip(answers, said, strict=True) for fault in faults(answer, *outcome)]
     assert not wrong, "\n".join(wrong)
 
 
-def check(notebook, number, learner, answer):
+def check(notebook, number, learner, answer, folder):
     """What the check of that task says of this answer: ("done", "") or (the outcome's status, its text)."""
     lab = Learner(notebook, learner, {"boto3": boto3})
+    scratch = folder / learner
+    scratch.mkdir()
+    getattr(MODULES[notebook], "give", give)(lab, number, answer, scratch)
+    try:
+        lab.check(number)
+    except labs.Outcome as outcome:
+        return outcome.status, str(outcome)
+    return "done", ""
+
+
+def give(lab, number, answer, scratch):
+    """Give an answer that is a cell's code, a state machine or a few functions."""
     if "code" in answer:
         lab._names["table"] = deploy.table(lab.name("airports"), key="iata")
         exec(answer["code"], lab._names)
     if "machine" in answer:
         try:
             deploy.state_machine(
-                lab.name(MACHINES[notebook][number]),
+                lab.name(MACHINES[lab.notebook][number]),
                 with_airports(answer["machine"], lab),
                 permissions=answer.get("permissions", polling_loop.PERMISSIONS),
             )
         except deploy.DeployError as error:  # as a learner sees it, who then runs the check
             print(error)
     exec(answer.get("functions", ""), lab._names)
-    try:
-        lab.check(number)
-    except labs.Outcome as outcome:
-        return outcome.status, str(outcome)
-    return "done", ""
 
 
 def with_airports(machine, lab):

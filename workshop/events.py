@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import boto3
 
-from workshop import deploy, sandbox
+from workshop import account, deploy, sandbox
 
 # The events that end a run of a replication task, as `detail.eventType` names them.
 ENDINGS = ("REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED")
@@ -22,6 +22,7 @@ def rule(name, function, *, pattern=None, schedule=None, input=None):
     input: what the function gets in place of the event, a dict.
     A rule of that name is replaced. On AWS it can take a minute until a new rule sees its first event.
     """
+    account.require()
     events = boto3.client("events")
     matches = {"EventPattern": pattern if isinstance(pattern, str) else json.dumps(pattern)} if pattern else {}
     when = {"ScheduleExpression": schedule} if schedule else {}

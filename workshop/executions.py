@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import json
 import os
 import time
 from contextlib import suppress
@@ -55,13 +56,21 @@ def wait(execution_arn, timeout=900):
         line.show(f"RUNNING: watched for {timeout} s; the execution goes on.")
     else:
         took = (execution["stopDate"] - execution["startDate"]).total_seconds()
-        reason = ": ".join(execution[part] for part in ("error", "cause") if execution.get(part))
+        reason = ": ".join(filter(None, (execution.get("error"), _message(execution.get("cause")))))
         # A line that is stored with a solution must be the same in every run, so it does not say how long it took.
         line.show(
             execution["status"] + (f" after {took:.1f} s" if line.live else "") + (f": {reason}" if reason else "")
         )
     del execution["ResponseMetadata"]
     return execution
+
+
+def _message(cause):
+    """A cause in words. That of a function's error is a JSON object, of which the message is enough while watching."""
+    try:
+        return json.loads(cause)["errorMessage"]
+    except (ValueError, TypeError, KeyError):
+        return cause
 
 
 def _state_now(stepfunctions, execution_arn):

@@ -150,14 +150,14 @@ TASK_1 = [
     dict(
         name="boto3's name of the action",
         machine=jsonata(Start={**START, "Resource": DMS + "start_replication_task"}),
-        says="not attempted",
-        words="no state machine",
+        says="not yet",
+        words="was refused",
     ),
     dict(
         name="waits for the end with .sync, which DMS has not",
         machine=jsonata(Start={**START, "Resource": START["Resource"] + ".sync"}),
-        says="not attempted",
-        words="no state machine",
+        says="not yet",
+        words="was refused",
     ),
 ]
 
@@ -304,7 +304,7 @@ TASK_2 = [
             Done=DONE,
         ),
         says="not yet",
-        words="asks once",
+        words="One poll",
     ),
 ]
 
@@ -507,7 +507,7 @@ TASK_3 = [
         name="a bound fixed in the definition",
         machine=loop(Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and $polls < 20", "Wait"))),
         says="not yet",
-        words="It cannot run for ever",
+        words="MaxPolls",
     ),
     dict(
         name="one poll more than MaxPolls",

@@ -30,8 +30,14 @@ FILES = _files()
 
 # -- giving an answer --------------------------------------------------------------------------------------------------
 
-# task: the parts that must be there, besides those of the tasks before
-_PARTS = {1: ["start"], 2: ["migrate"], 3: ["resume", "ended"], 4: [], 5: ["reconcile"], 6: []}
+# task: the parts that its check needs; what the task is about comes first
+_PARTS = {
+    1: ["start"],
+    2: ["migrate", "start"],
+    3: ["ended", "resume"],
+    4: ["resume", "ended", "migrate", "start"],
+    5: ["reconcile", "resume", "ended", "migrate", "start"],
+}
 
 
 def give(lab, number, answer, scratch):
@@ -43,10 +49,9 @@ def give(lab, number, answer, scratch):
     files = FILES | answer.get("files", {})
     for name, text in files.items():
         (scratch / name).write_text(text)
-    for part in [part for task in range(1, number + 1) for part in _PARTS[task]]:
-        changed = answer if part in [_PARTS[number], ["resume"]][number == 4] else {}
+    for part in sorted(_PARTS[number], key=[*_GIVE].index):
         with suppress(deploy.DeployError):  # a learner sees it, and then runs the check
-            _GIVE[part](lab, scratch, changed)
+            _GIVE[part](lab, scratch, answer if part == _PARTS[number][0] else {})
 
 
 def _function(thing, source, modules, *actions):
@@ -245,6 +250,12 @@ TASK_1 = [
     dict(name="asks Step Functions whether the other execution runs", files={"start.py": _ASKS_STEP_FUNCTIONS}),
     dict(name="with DynamoDB's client, an update in place of a put", files={"start.py": _LOW_LEVEL}),
     dict(name="blank", files={"start.py": BLANK}, says="not attempted", words="There is no function named"),
+    dict(
+        name="a line that is no Python",
+        files=changed("start.py", ("    if again:", "    if again")),
+        says="not yet",
+        words="was refused",
+    ),
     dict(
         name="starts first, saves second",
         files=changed(
@@ -561,8 +572,8 @@ TASK_2 = [
     dict(
         name=".sync, which Lambda has not",
         machine=machine(Resource="arn:aws:states:::lambda:invoke.sync"),
-        says="not attempted",
-        words="There is no state machine named",
+        says="not yet",
+        words="was refused",
     ),
 ]
 

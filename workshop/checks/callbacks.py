@@ -12,12 +12,17 @@ import time
 import boto3
 
 from workshop import deploy
-from workshop.checks import NotAttempted
-from workshop.checks.watching import Run, until
+from workshop.checks import NotAttempted, NotYet
+from workshop.checks.watching import Run, migrations, until
 
 
 def function(lab, thing):
     """The ARN of the learner's function lab.name(thing). Raises NotAttempted where there is none."""
+    if lab.name(thing) in deploy.refused:
+        raise NotYet(
+            f"The last source of {lab.name(thing)} was refused: {deploy.refused[lab.name(thing)]}",
+            "A source that compiles, with a lambda_handler(event, context).",
+        )
     client = boto3.client("lambda")
     try:
         return client.get_function_configuration(FunctionName=lab.name(thing))["FunctionArn"]
@@ -65,6 +70,35 @@ def eventually(condition, looks=80):
             return True
         time.sleep(0.1)
     return False
+
+
+# Kinds of migrations; all are over in an instant, but for those that are made slow.
+KINDS = {
+    "finishes": {"rows": 60, "rows_per_second": 600},
+    "fails": {"rows": 60, "rows_per_second": 600, "fails": "bad row"},
+    "sets a table aside": {"rows": 60, "rows_per_second": 600, "fails": "table set aside"},
+}
+SLOW = 1  # rows a second: it takes a minute
+
+
+def small_migrations(lab, cases):
+    """Migrations for these cases, {case: Migration}; those of one kind share a file and a table, which is quicker.
+
+    cases: {case: one of KINDS, or "is slow"}.
+    """
+    kinds = {case: KINDS.get(kind, KINDS["finishes"]) for case, kind in cases.items()}
+    first = {}  # the first case of each kind
+    for case, kind in kinds.items():
+        first.setdefault(kind.get("fails"), case)
+    made = migrations(lab, {case: kinds[case] for case in first.values()})
+
+    def another(case):
+        rate = SLOW if cases[case] == "is slow" else kinds[case]["rows_per_second"]
+        return made[first[kinds[case].get("fails")]].another(lab.name(f"check-{case}"), rows_per_second=rate)
+
+    others = [case for case in cases if case not in made]
+    with concurrent.futures.ThreadPoolExecutor(max(1, len(others))) as pool:
+        return made | dict(zip(others, pool.map(another, others), strict=True))
 
 
 class Table:

@@ -173,7 +173,7 @@ def task_3(lab):
     try:
         _stop_by_hand(made["is-stopped"], runs["is-stopped"])
         ends = [runs[case] for case in ("finishes", "fails", "sets-aside", "is-stopped")]
-        until_ended(ends, 6)
+        until_ended(ends, 15)
         long = runs["takes-long"]
         until(lambda: long.look() or len(_polls(long)) > 1, 5)
         _judge_goes_on(long)
