@@ -1,0 +1,868 @@
+"""Answers to the tasks of lab 03, right and wrong: {task: [answer, ...]}; see `answers/polling_loop.py`.
+
+An answer is what stands in the answer cell in place of the solution: all of it (`text`), or what is changed in it
+(`changes`, {what stands there: what is to stand there}). All else is the solution's, up to that task; `cells` names
+cells beyond that whose files it needs.
+"""
+
+import re
+from contextlib import suppress
+
+import boto3
+import nbformat
+
+from workshop import authoring, deploy, http_api, vendor
+from workshop.environments import CHECKOUT
+
+SOLUTION = CHECKOUT / "solutions" / "03-callback-urls.ipynb"
+CELLS = {cell.id: authoring._solved(cell.source) for cell in nbformat.read(SOLUTION, as_version=4).cells}
+SOLVED = {number: CELLS[f"task-{number}-answer"] for number in range(1, 6)}
+_WRITES = re.compile(r"%%writefile (\S+)\n(.*)", re.DOTALL)
+
+
+def files_before(number):
+    """What has been written with %%writefile when a task begins: {name: text}."""
+    before = list(CELLS)[: list(CELLS).index(f"task-{number}-answer")]
+    written = (_WRITES.fullmatch(CELLS[cell]) for cell in before)
+    return {match[1]: match[2] + "\n" for match in written if match}
+
+
+# -- giving an answer --------------------------------------------------------------------------------------------------
+
+
+def give(lab, number, answer, scratch):
+    """Put an answer into the account, and what the lab has made until then. scratch: a folder."""
+    text = answer.get("text", SOLVED[number])
+    for what, instead in answer.get("changes", {}).items():
+        assert what in text, f"{answer['name']}: {what!r} does not stand in the solution"
+        text = text.replace(what, instead)
+    files = files_before(number)
+    for written in map(_WRITES.fullmatch, [*(CELLS[cell] for cell in answer.get("cells", ())), text]):
+        if written:
+            files[written[1]] = written[2] + "\n"
+    for name, content in files.items():
+        (scratch / name).write_text(content)
+    own = lab.name
+    lab.name = lambda thing: "answer-03-vendor" if thing == "vendor" else own(thing)  # one vendor for all of them
+    names = {"lab": lab, "boto3": boto3, "http_api": http_api, "deploy": _Deploy(scratch)}
+    names["verirow"] = vendor.find(lab.name("vendor"))
+    exec(CELLS["deploy-functions"], names)
+    exec(CELLS["deploy-machine"], names)
+    names["modules"] += [
+        name for name in files if name not in [*names["modules"], "submit.py", "callback.py", "ask.py"]
+    ]
+    names["deploy_all"]()
+    if number == 5:
+        with suppress(deploy.DeployError):  # a learner sees it, and then runs the check
+            for cell in (CELLS["task-5-ask-deploy"], text, CELLS["task-5-deploy"]):
+                exec(cell, names)
+
+
+def prepare():
+    """What all learners share: the vendor."""
+    vendor.deploy("answer-03-vendor", reads="answer-*", patience=30)
+
+
+class _Deploy:
+    """workshop.deploy, with files from a folder."""
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def __getattr__(self, name):
+        return getattr(deploy, name)
+
+    def function(self, name, source, *, modules=(), **options):
+        return deploy.function(
+            name, self._folder / source, modules=[self._folder / each for each in modules], **options
+        )
+
+
+# -- task 1 ------------------------------------------------------------------------------------------------------------
+
+NEW_ID = 'find(execution).get("CallbackId") or secrets.token_urlsafe(32)'
+KEEPS = "    keep(execution, CallbackId=callback_id)\n    keep(callback_id, TaskToken=token)\n"
+
+
+def id_is(expression, *imports):
+    """The changes that make this the callback ID; `execution` and `token` can be used in it."""
+    return {NEW_ID: expression, "import secrets": "\n".join(f"import {each}" for each in (*imports, "secrets"))}
+
+
+HMAC = """%%writefile callbacks.py
+import hashlib
+import hmac
+import os
+
+from waiting import find, keep
+
+
+def open_callback(execution, token):
+    key = os.environ["VENDOR_KEY"].encode()
+    callback_id = hmac.new(key, execution.encode(), hashlib.sha256).hexdigest()
+    keep(callback_id, TaskToken=token)
+    return callback_id
+
+
+def token_of(callback_id):
+    return find(callback_id).get("TaskToken")
+"""
+
+BY_EXECUTION = """%%writefile callbacks.py
+import uuid
+
+from waiting import find, keep
+
+
+def open_callback(execution, token):
+    known = find(execution)
+    if "CallbackId" not in known:
+        known["CallbackId"] = str(uuid.uuid4())
+        keep(known["CallbackId"], Execution=execution)
+    keep(execution, CallbackId=known["CallbackId"], Token=token)
+    return known["CallbackId"]
+
+
+def token_of(callback_id):
+    execution = find(callback_id).get("Execution")
+    return find(execution)["Token"] if execution else None
+"""
+
+TASK_1 = [
+    dict(name="the solution"),
+    dict(name="an HMAC of the execution, with a key that nobody else has", text=HMAC),
+    dict(name="a UUID; the token is kept under the execution", text=BY_EXECUTION),
+    dict(
+        name="hex, one update after the other",
+        changes=id_is('find(execution).get("CallbackId", secrets.token_hex(16))'),
+    ),
+    dict(
+        name="blank",
+        text="%%writefile callbacks.py\ndef open_callback(execution, token):\n    return ...\n\n\n"
+        "def token_of(callback_id):\n    return ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="the token itself, as the prototype had it",
+        changes={NEW_ID: 'token.replace("/", "_").replace("+", "-").rstrip("=")'},
+        says="not yet",
+        words="has your task token",
+    ),
+    dict(
+        name="the token in base64",
+        changes=id_is('base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")', "base64"),
+        says="not yet",
+        words="has your task token",
+    ),
+    dict(
+        name="the token beside the ID",
+        changes={
+            "    return callback_id": '    return callback_id + "-" + token[:64].replace("/", "_").replace("+", "-")'
+        },
+        says="not yet",
+        words="has your task token",
+    ),
+    dict(
+        name="a hash of the execution, which is known",
+        changes=id_is("hashlib.sha256(execution.encode()).hexdigest()", "hashlib"),
+        says="not yet",
+        words="can be computed from the execution's ARN",
+    ),
+    dict(
+        name="a hash of the token",
+        changes=id_is("hashlib.sha256(token.encode()).hexdigest()", "hashlib"),
+        says="not yet",
+        words="can be computed from the task token",
+    ),
+    dict(
+        name="a UUID of the name of the execution",
+        changes=id_is('str(uuid.uuid5(uuid.NAMESPACE_URL, execution.split(":")[-1]))', "uuid"),
+        says="not yet",
+        words="can be computed from its name",
+    ),
+    dict(
+        name="the execution's own name",
+        changes=id_is('execution.split(":")[-1]'),
+        says="not yet",
+        words="can be computed from its name",
+    ),
+    dict(
+        name="the time",
+        changes=id_is('find(execution).get("CallbackId") or str(time.time_ns())', "time"),
+        says="not yet",
+        words="random bits at most",
+    ),
+    dict(
+        name="a UUID made of the time and this machine",
+        changes=id_is('find(execution).get("CallbackId") or str(uuid.uuid1())', "uuid"),
+        says="not yet",
+        words="random bits at most",
+    ),
+    dict(
+        name="short",
+        changes=id_is('find(execution).get("CallbackId") or secrets.token_hex(6)'),
+        says="not yet",
+        words="48 random bits at most",
+    ),
+    dict(
+        name="a random number that is too small",
+        changes=id_is('find(execution).get("CallbackId") or str(random.randint(10**9, 10**10))', "random"),
+        says="not yet",
+        words="random bits at most",
+    ),
+    dict(name="one for all", changes=id_is('"callback"'), says="not yet", words="the same callback ID"),
+    dict(
+        name="another one after a retry",
+        changes=id_is("secrets.token_urlsafe(32)"),
+        says="not yet",
+        words="another callback URL than before",
+    ),
+    dict(
+        name="after a retry the old token stays",
+        changes={KEEPS: "    if not find(callback_id):\n" + KEEPS.replace("    ", "        ")},
+        says="not yet",
+        words="the old one is dead",
+    ),
+    dict(
+        name="writes the token into the log",
+        changes={"    return callback_id": '    print("waiting with", token)\n    return callback_id'},
+        says="not yet",
+        words="A task token stands in the log of",
+    ),
+    dict(
+        name="gives the whole item for the token",
+        changes={'find(callback_id).get("TaskToken")': "find(callback_id)"},
+        says="not yet",
+        words="was answered with 500, and the execution was still running",
+    ),
+]
+
+# -- task 2 ------------------------------------------------------------------------------------------------------------
+
+PROTOTYPE = CELLS["prototype-submit"]
+
+BY_TABLE = """%%writefile submit.py
+import hashlib
+import json
+import urllib.error
+import urllib.request
+
+from callbacks import open_callback
+from verirow import order
+from waiting import keep
+
+
+class VendorUnavailable(Exception):
+    pass
+
+
+class VendorRefused(Exception):
+    pass
+
+
+FINAL = {400, 401, 403, 404, 409, 410, 413, 415, 422}
+
+
+def lambda_handler(event, context):
+    callback_id = open_callback(event["Execution"], event["TaskToken"])
+    key = hashlib.sha256(event["Execution"].encode()).hexdigest()
+    try:
+        answer = urllib.request.urlopen(order(event["Table"], callback_id, key), None, 1.5)
+    except urllib.error.URLError as problem:
+        if getattr(problem, "code", 0) in FINAL:
+            raise VendorRefused(problem.read().decode())
+        raise VendorUnavailable(str(problem))
+    except TimeoutError:
+        raise VendorUnavailable("no answer")
+    keep(event["Execution"], CheckId=json.loads(answer.read())["check_id"])
+"""
+
+HTTP_CLIENT = """%%writefile submit.py
+import http.client
+import json
+from urllib.parse import urlsplit
+
+from callbacks import open_callback
+from verirow import order
+from waiting import keep
+
+VendorUnavailable = type("VendorUnavailable", (Exception,), {})
+VendorRefused = type("VendorRefused", (Exception,), {})
+
+
+def lambda_handler(event, context):
+    callback_id = open_callback(event["Execution"], event["TaskToken"])
+    request = order(event["Table"], callback_id, key=callback_id)
+    address = urlsplit(request.full_url)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.netloc, timeout=2)
+    try:
+        connection.request("POST", address.path, request.data, dict(request.header_items()))
+        answer = connection.getresponse()
+        document = json.loads(answer.read())
+    except (OSError, http.client.HTTPException) as problem:
+        raise VendorUnavailable(repr(problem)) from problem
+    if answer.status in (408, 429) or answer.status >= 500:
+        raise VendorUnavailable(answer.status)
+    if answer.status >= 400:
+        raise VendorRefused(document)
+    keep(event["Execution"], CheckId=document["check_id"])
+"""
+
+OPENS = '    callback_id = open_callback(event["Execution"], event["TaskToken"])\n'
+KEEPS_CHECK = '    keep(event["Execution"], CheckId=check_id)'
+AGAIN = "again = error.code in (408, 429) or error.code >= 500"
+RAISES = '        raise (VendorUnavailable if again else VendorRefused)(f"Verirow answered {error.code}.") from None\n'
+NO_ANSWER = """    except OSError as error:  # no connection, or no answer in time
+        raise VendorUnavailable(f"Verirow does not answer: {error}") from None
+"""
+KEY = "key=callback_id"
+
+TASK_2 = [
+    dict(name="the solution"),
+    dict(name="another key, what is final as a list, all that urllib raises in one", text=BY_TABLE),
+    dict(name="with http.client", text=HTTP_CLIENT),
+    dict(name="the ARN of the execution as the key", changes={KEY: 'key=event["Execution"]'}),
+    dict(
+        name="blank",
+        text="%%writefile submit.py\ndef lambda_handler(event, context):\n    ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(name="the prototype", text=PROTOTYPE, says="not yet", words="The error VendorRefused."),
+    dict(
+        name="no key: each attempt orders a check",
+        changes={f", {KEY}": ""},
+        says="not yet",
+        words="the vendor now makes 2 checks",
+    ),
+    dict(
+        name="another key for each attempt",
+        changes={KEY: "key=str(__import__('uuid').uuid4())"},
+        says="not yet",
+        words="the vendor now makes 2 checks",
+    ),
+    dict(
+        name="the token as the key",
+        changes={KEY: 'key=event["TaskToken"][:200]'},
+        says="not yet",
+        words="has your task token",
+    ),
+    dict(
+        name="one key for all executions",
+        changes={KEY: 'key="check"'},
+        says="not yet",
+        words="Verirow answered 422.",
+    ),
+    dict(
+        name="whatever it is, it is tried again",
+        changes={AGAIN: "again = True"},
+        says="not yet",
+        words="An order that is refused fails the state, with VendorRefused",
+    ),
+    dict(
+        name="every 4xx is final",
+        changes={AGAIN: "again = error.code >= 500"},
+        says="not yet",
+        words="The vendor answered 408 and 429, and then took the order. The execution ended FAILED (VendorRefused",
+    ),
+    dict(
+        name="every answer is final, only silence is not",
+        changes={AGAIN: "again = False"},
+        says="not yet",
+        words="ended FAILED (VendorRefused",
+    ),
+    dict(
+        name="waits for the answer as long as it takes",
+        changes={", timeout=2": ""},
+        says="not yet",
+        words="within two seconds",
+    ),
+    dict(
+        name="an answer that does not come is nobody's business",
+        changes={NO_ANSWER: ""},
+        says="not yet",
+        words="did not answer for four seconds. The execution ended FAILED",
+    ),
+    dict(
+        name="tries again by itself, in a loop, and then by the state machine too",
+        changes={
+            OPENS: OPENS
+            + "    import time\n    for _ in range(3):\n        try:\n            order_once(event, callback_id)\n"
+            "            return\n        except VendorUnavailable:\n            time.sleep(0.1)\n"
+            "    order_once(event, callback_id)\n\n\ndef order_once(event, callback_id):\n"
+        },
+        says="not yet",
+        words="how often it is tried is the state machine's business",
+    ),
+    dict(
+        name="orders with an ID of its own, and then opens the callback",
+        changes={
+            "import json\n": "import json\nimport secrets\n",
+            OPENS: "    callback_id = secrets.token_urlsafe(32)\n",
+            KEEPS_CHECK: '    keep(event["Execution"], CallbackId=callback_id, CheckId=check_id)\n'
+            '    keep(callback_id, TaskToken=event["TaskToken"])',
+        },
+        says="not yet",
+        words="The second order had another callback URL",
+    ),
+    dict(
+        name="opens the callback when the order is answered, with an ID that it keeps before",
+        changes={
+            "import json\n": "import json\nimport secrets\n",
+            "from waiting import keep": "from waiting import find, keep",
+            OPENS: '    callback_id = find(event["Execution"]).get("CallbackId") or secrets.token_urlsafe(32)\n'
+            '    keep(event["Execution"], CallbackId=callback_id)\n',
+            KEEPS_CHECK: KEEPS_CHECK + '\n    keep(callback_id, TaskToken=event["TaskToken"])',
+        },
+        says="not yet",
+        words="called back before it had answered the order",
+    ),
+    dict(
+        name="what is refused is written into the log, and that is it",
+        changes={RAISES: "        return print('Verirow answered', error.code)\n"},
+        says="not yet",
+        words="The vendor answered 400, and the execution was still running",
+    ),
+    dict(
+        name="does not keep the vendor's check",
+        changes={KEEPS_CHECK: "    print(check_id)"},
+        says="not yet",
+        words="the item of the execution has CheckId None",
+    ),
+]
+
+# -- task 3 ------------------------------------------------------------------------------------------------------------
+
+RAW = '    body = base64.b64decode(body) if event["isBase64Encoded"] else body.encode()\n'
+SIZE = "    if len(body) > MOST_BYTES:\n        return None\n"
+EXPECTED = 'hmac.new(secret, timestamp.encode() + b"." + body, "sha256").hexdigest()'
+COMPARED = "    if not hmac.compare_digest(expected.encode(), signature.encode()):\n        return None\n"
+AGE = "abs(time.time() - int(timestamp)) <= MOST_SECONDS"
+
+CAREFUL = """%%writefile signature.py
+import base64
+import hashlib
+import hmac
+import os
+import time
+
+
+def signed_body(event):
+    try:
+        raw = event["body"].encode("utf-8")
+        if event.get("isBase64Encoded"):
+            raw = base64.b64decode(raw, validate=True)
+        sent = float(event["headers"]["x-verirow-timestamp"])
+        scheme, _, digest = event["headers"]["x-verirow-signature"].partition("=")
+        given = bytes.fromhex(digest)
+    except (KeyError, ValueError):
+        return None
+    mac = hmac.new(os.environ["VENDOR_SECRET"].encode(), digestmod=hashlib.sha256)
+    mac.update(event["headers"]["x-verirow-timestamp"].encode())
+    mac.update(b".")
+    mac.update(raw)
+    fresh = -300 <= time.time() - sent <= 300
+    if scheme == "v1" and fresh and len(raw) <= 65536 and hmac.compare_digest(mac.digest(), given):
+        return raw
+"""
+
+TASK_3 = [
+    dict(name="the solution"),
+    dict(name="all that can go wrong first, then bytes compared", text=CAREFUL),
+    dict(
+        name="a try around all of it",
+        changes={
+            RAW: "    try:\n        return check(secret, body, timestamp, signature, event)\n"
+            "    except (ValueError, TypeError):\n        return None\n\n\n"
+            "def check(secret, body, timestamp, signature, event):\n" + RAW,
+            COMPARED: "    if not hmac.compare_digest(expected, signature):\n        return None\n",
+        },
+    ),
+    dict(
+        name="blank",
+        text="%%writefile signature.py\ndef signed_body(event):\n    return ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="the prototype",
+        text=CELLS["prototype-signature"],
+        says="not yet",
+        words="A report without a signature got through",
+    ),
+    dict(
+        name="a signature that is missing is forgiven",
+        changes={COMPARED: COMPARED.replace("if not", "if signature and not"), AGE: f"not timestamp or {AGE}"},
+        says="not yet",
+        words="A report without a signature got through",
+    ),
+    dict(
+        name="looks whether there is a signature",
+        changes={COMPARED: "    if not signature:\n        return None\n", AGE: f"not timestamp or {AGE}"},
+        says="not yet",
+        words="got through",
+    ),
+    dict(
+        name="compares as much as there is",
+        changes={
+            COMPARED: "    if not expected.startswith(signature):\n        return None\n",
+            AGE: f"not timestamp or {AGE}",
+        },
+        says="not yet",
+        words="A report without a signature got through",
+    ),
+    dict(
+        name="any age",
+        changes={f"body if {AGE} else None": "body"},
+        says="not yet",
+        words="sent again after an hour (a replay) got through",
+    ),
+    dict(
+        name="an hour is young enough",
+        changes={"64 * 1024, 300": "64 * 1024, 3000"},
+        says="not yet",
+        words="sent again after 330 seconds (a replay) got through",
+    ),
+    dict(
+        name="looks only into the past",
+        changes={AGE: "time.time() - int(timestamp) <= MOST_SECONDS"},
+        says="not yet",
+        words="A report from an hour in the future got through",
+    ),
+    dict(
+        name="no patience with clocks",
+        changes={"64 * 1024, 300": "64 * 1024, 60"},
+        says="not yet",
+        words="A report that was signed four minutes ago was answered with 401",
+    ),
+    dict(
+        name="signs the body without the timestamp",
+        changes={EXPECTED: 'hmac.new(secret, body, "sha256").hexdigest()'},
+        says="not yet",
+        words="A report as Verirow sends it was answered with 401",
+    ),
+    dict(
+        name="signs what json makes of the body",
+        changes={
+            "import hmac\n": "import hmac\nimport json\n",
+            EXPECTED: 'hmac.new(secret, timestamp.encode() + b"." + again(body), "sha256").hexdigest()',
+            "def signed_body": "def again(body):\n    try:\n        return json.dumps(json.loads(body)).encode()\n"
+            "    except ValueError:\n        return body\n\n\ndef signed_body",
+        },
+        says="not yet",
+        words="A report as Verirow sends it was answered with 401",
+    ),
+    dict(
+        name="forgets the base64",
+        changes={RAW: "    body = body.encode()\n"},
+        says="not yet",
+        words="A report that API Gateway hands over in base64 was answered with 401",
+    ),
+    dict(
+        name="gives the body as API Gateway hands it over",
+        changes={"return body if": 'return event["body"] if'},
+        says="not yet",
+        words="A report that API Gateway hands over in base64 was answered with 500",
+    ),
+    dict(
+        name="compares text that may not be ASCII",
+        changes={COMPARED: COMPARED.replace(".encode()", "")},
+        says="not yet",
+        words="letters in the signature that are not ASCII was answered with 500",
+    ),
+    dict(
+        name="reads the timestamp before it knows whose it is",
+        changes={SIZE: SIZE + "    if abs(time.time() - int(timestamp)) > MOST_SECONDS:\n        return None\n"},
+        says="not yet",
+        words="was answered with 500",
+    ),
+    dict(
+        name="any size",
+        changes={SIZE: ""},
+        says="not yet",
+        words="A report of 70,000 bytes, with a good signature got through",
+    ),
+    dict(
+        name="no room for a report",
+        changes={"64 * 1024, 300": "1024, 300"},
+        says="not yet",
+        words="A report of 60,000 bytes was answered with 401",
+    ),
+]
+
+# -- task 4 ------------------------------------------------------------------------------------------------------------
+
+HEAD = SOLVED[4][: SOLVED[4].index("    try:\n")]
+SUPPRESS = "    with suppress(stepfunctions.exceptions.TaskTimedOut):  # answered before, or too late\n"
+BEAT = "            stepfunctions.send_task_heartbeat(taskToken=token)\n"
+SUCCESS = '            stepfunctions.send_task_success(taskToken=token, output=json.dumps(message["report"]))\n'
+FAILURE = (
+    "            stepfunctions.send_task_failure("
+    'taskToken=token, error="CheckFailed", cause=message["error"]["message"])\n'
+)
+NOT_MINE = '    if token is None or not url.endswith(f"/{callback_id}"):\n        return {"statusCode": 404}\n'
+NO_MESSAGE = '    except (TypeError, ValueError, KeyError):\n        return {"statusCode": 400}\n'
+
+STEP_BY_STEP = (
+    HEAD
+    + """    body = signed_body(event)
+    if body is None:
+        return {"statusCode": 403}
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return {"statusCode": 422}
+    if not isinstance(message, dict) or "type" not in message:
+        return {"statusCode": 422}
+    token = token_of(callback_id)
+    if not token:
+        return {"statusCode": 410}
+    if message.get("callback_url", "").split("/")[-1] != callback_id:
+        return {"statusCode": 403}
+    try:
+        answer(token, message)
+    except stepfunctions.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "TaskTimedOut":
+            print(error)
+            return {"statusCode": 503, "body": "Come again."}
+    return {"statusCode": 204}
+
+
+def answer(token, message):
+    match message["type"]:
+        case "check.completed":
+            stepfunctions.send_task_success(taskToken=token, output=json.dumps(message["report"], indent=2))
+        case "check.failed":
+            cause = json.dumps(message["error"])
+            stepfunctions.send_task_failure(taskToken=token, error="CheckFailed", cause=cause)
+        case "check.progress":
+            stepfunctions.send_task_heartbeat(taskToken=token)
+"""
+)
+
+TASK_4 = [
+    dict(name="the solution"),
+    dict(name="step by step, each with a status of its own", text=STEP_BY_STEP),
+    dict(
+        name="as the lab closes, with one function behind it", text=CELLS["closing-url-door"], cells=["closing-resume"]
+    ),
+    dict(
+        name="blank",
+        text="%%writefile callback.py\ndef lambda_handler(event, context):\n    ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="the prototype",
+        text=CELLS["prototype-callback"],
+        says="not yet",
+        words="was answered with 500, so the vendor sends it again",
+    ),
+    dict(
+        name="500 for what comes again",
+        changes={SUPPRESS: "    if token:\n"},
+        says="not yet",
+        words="that came a second time was answered with 500",
+    ),
+    dict(
+        name="409 for what comes again",
+        changes={
+            SUPPRESS: "    try:\n",
+            '\n    return {"statusCode": 200}': "\n    except stepfunctions.exceptions.TaskTimedOut:\n"
+            '        return {"statusCode": 409}\n    return {"statusCode": 200}',
+        },
+        says="not yet",
+        words="that came a second time was answered with 409",
+    ),
+    dict(
+        name="200 whatever goes wrong",
+        changes={SUPPRESS: "    with suppress(Exception):\n"},
+        says="not yet",
+        words="Step Functions denied the function its call, and the report was answered with 200",
+    ),
+    dict(
+        name="400 whatever goes wrong",
+        changes={
+            "def lambda_handler(event, context):\n": "def lambda_handler(event, context):\n    try:\n"
+            "        return handle(event)\n    except Exception:\n        return {'statusCode': 400}\n\n\n"
+            "def handle(event):\n"
+        },
+        says="not yet",
+        words="DynamoDB denied the function its table, and the report was answered with 400",
+    ),
+    dict(
+        name="progress as success",
+        changes={BEAT: "            stepfunctions.send_task_success(taskToken=token, output='{}')\n"},
+        says="not yet",
+        words="Progress is a heartbeat, and no more than that",
+    ),
+    dict(
+        name="progress is taken and forgotten",
+        changes={BEAT: "            pass\n"},
+        says="not yet",
+        words="and the execution ended FAILED (States.Timeout",
+    ),
+    dict(
+        name="a failed check as a success with a bad report",
+        changes={FAILURE: "            stepfunctions.send_task_success(taskToken=token, output='{}')\n"},
+        says="not yet",
+        words="The check failed, and the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="an error of another name",
+        changes={'error="CheckFailed"': 'error="VendorError"'},
+        says="not yet",
+        words="ended FAILED (VendorError",
+    ),
+    dict(
+        name="a failure without its cause",
+        changes={', cause=message["error"]["message"]': ""},
+        says="not yet",
+        words="The vendor's message as cause",
+    ),
+    dict(
+        name="all of the message as output",
+        changes={'json.dumps(message["report"])': "json.dumps(message)"},
+        says="not yet",
+        words="Success, with the report as output",
+    ),
+    dict(
+        name="does not ask whether anybody waits",
+        changes={'token is None or not url.endswith(f"/{callback_id}")': 'not url.endswith(f"/{callback_id}")'},
+        says="not yet",
+        words="for a callback ID that nobody has was answered with 500",
+    ),
+    dict(
+        name="200 for a callback ID that nobody has",
+        changes={NOT_MINE: '    if token is None:\n        return {"statusCode": 200}\n' + NOT_MINE},
+        says="not yet",
+        words="for a callback ID that nobody has was answered with 200",
+    ),
+    dict(
+        name="any message for any URL",
+        changes={'token is None or not url.endswith(f"/{callback_id}")': "token is None"},
+        says="not yet",
+        words="A genuine report about another execution got through",
+    ),
+    dict(
+        name="raises for what is no message",
+        changes={NO_MESSAGE: "    except ZeroDivisionError:\n        raise\n"},
+        says="not yet",
+        words="so the vendor sends it again, for nothing",
+    ),
+    dict(
+        name="503 for what is no message",
+        changes={'{"statusCode": 400}': '{"statusCode": 503}'},
+        says="not yet",
+        words="so the vendor sends it again, for nothing",
+    ),
+    dict(
+        name="whatever has a report is one",
+        changes={'if kind == "check.completed"': 'if "report" in message'},
+        says="not yet",
+        words="A message of an unknown type came, and the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="404 for types that it does not know",
+        changes={
+            SUPPRESS: '    if kind not in ("check.progress", "check.completed", "check.failed"):\n'
+            '        return {"statusCode": 404}\n' + SUPPRESS
+        },
+        says="not yet",
+        words="A message of a type that you do not know was answered with 404",
+    ),
+]
+
+# -- task 5 ------------------------------------------------------------------------------------------------------------
+
+BEATS = '    "HeartbeatSeconds": "{% $states.context.Execution.Input.HeartbeatSeconds %}",\n'
+ENDS = '    "TimeoutSeconds": "{% $states.context.Execution.Input.TimeoutSeconds %}",\n'
+ASKS = '    {"ErrorEquals": ["States.Timeout"], "Next": "Ask"},\n'
+TELLS = '    {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Not checked"},\n'
+ON = 'waits_on = "{% " + seconds + " < $states.context.Execution.Input.TimeoutSeconds %}"'
+
+TASK_5 = [
+    dict(name="the solution"),
+    dict(
+        name="other errors are not caught, and end it by themselves",
+        changes={TELLS: "", ON: 'waits_on = "{% $states.context.Execution.Input.TimeoutSeconds > " + seconds + " %}"'},
+    ),
+    dict(
+        name="both kinds of timeout by name, in time only if running or unknown",
+        changes={
+            '["States.Timeout"]': '["States.HeartbeatTimeout", "States.Timeout"]',
+            ON: "waits_on = \"{% $states.input.status in ['running', 'unknown'] and \" + seconds + "
+            '" < $states.context.Execution.Input.TimeoutSeconds %}"',
+        },
+    ),
+    dict(
+        name="blank",
+        text='seconds = "1"\nlimits = {"HeartbeatSeconds": ..., "TimeoutSeconds": ...}\ncatch = ...\nwaits_on = ...\n',
+        says="not attempted",
+        words="There is no state machine named",
+    ),
+    dict(
+        name="no heartbeat",
+        changes={BEATS: ""},
+        says="not yet",
+        words="and never called; HeartbeatSeconds was 3. The execution was still running",
+    ),
+    dict(
+        name="a heartbeat of ten minutes, fixed",
+        changes={BEATS: '    "HeartbeatSeconds": 600,\n', ENDS: '    "TimeoutSeconds": 3600,\n'},
+        says="not yet",
+        words="and never called; HeartbeatSeconds was 3. The execution was still running",
+    ),
+    dict(
+        name="no limit for the whole",
+        changes={ENDS: ""},
+        says="not yet",
+        words="and sent progress; HeartbeatSeconds was 4, TimeoutSeconds 6. After 16 seconds",
+    ),
+    dict(
+        name="asks about heartbeats only",
+        changes={'["States.Timeout"]': '["States.HeartbeatTimeout"]'},
+        says="not yet",
+        words="without asking",
+    ),
+    dict(
+        name="a timeout is taken for a failure of the task",
+        changes={'["States.Timeout"]': '["States.TaskFailed"]', TELLS: ""},
+        says="not yet",
+        words="ended FAILED (States.Timeout",
+    ),
+    dict(
+        name="gives up without asking",
+        changes={'"Next": "Ask"': '"Next": "Gave up"'},
+        says="not yet",
+        words='State "Ask" is not reachable',
+    ),
+    dict(
+        name="the general Catcher first",
+        changes={ASKS + TELLS: TELLS + ASKS},
+        says="not yet",
+        words="'States.ALL' must appear alone",
+    ),
+    dict(
+        name="asks whatever went wrong",
+        changes={ASKS + TELLS: '    {"ErrorEquals": ["States.ALL"], "Next": "Ask"},\n'},
+        says="not yet",
+        words="The vendor refused the order. The execution was still running",
+    ),
+    dict(
+        name="asks once, and gives up when there is no result",
+        changes={ON: 'waits_on = "{% false %}"'},
+        says="not yet",
+        words="for six seconds in silence; HeartbeatSeconds was 3. The execution ended FAILED (NoReport",
+    ),
+    dict(
+        name="waits on for ever",
+        changes={ON: 'waits_on = "{% true %}"'},
+        says="not yet",
+        words="After 16 seconds the execution was still running",
+    ),
+]
+
+ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3, 4: TASK_4, 5: TASK_5}
