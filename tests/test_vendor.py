@@ -9,6 +9,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 from decimal import Decimal
 
 import boto3
@@ -229,6 +230,18 @@ def test_strangers_order_nothing_and_see_nothing(customer, authorization):
     assert customer.vendor.orders(table) == []
 
 
+def test_without_a_callback_url_it_calls_nobody(customer):
+    status, answer = customer.call("/v1/checks", {"table": customer.table({"iata": "1"})})
+    assert status == 202
+
+    def shown():
+        return customer.call(f"/v1/checks/{answer['check_id']}")[1]
+
+    assert until(lambda: shown()["status"] == "completed", 10)
+    assert (shown()["report"]["rows"], shown()["deliveries"]) == (1, [])
+    assert datetime.fromisoformat(shown()["ended"]).tzinfo
+
+
 def test_an_unknown_check(customer):
     assert customer.call("/v1/checks/chk_unknown")[0] == 404
 
@@ -244,6 +257,13 @@ def test_what_it_answers_to_the_first_orders_can_be_rehearsed(customer):
     assert len(customer.vendor.checks(table)) == 1
     customer.vendor.rehearse(table, seconds=0)
     assert customer.order(table, url, "k")[0] == 202
+
+
+def test_it_can_call_before_it_answers(customer):
+    url = customer.callback_url()
+    customer.order(customer.table(answers=["overtaken"], slow_seconds=20), url)
+    key = {"id": url.partition("?")[0].rpartition("/")[2]}
+    assert len(customer.kept.get_item(Key=key, ConsistentRead=True)["Item"]["came"]) == 1
 
 
 def test_a_rehearsal_that_it_does_not_know(customer):

@@ -64,7 +64,7 @@ class Vendor:
         content_type: of its callbacks.
         answers: what the first orders get in place of a 202, one after the other: a status (the order is not taken),
             "lost" (it is taken, and the answer is a 502), "slow" (it is taken, and the 202 comes after slow_seconds),
-            "overtaken" (it is taken, and the 202 comes after the first callback, or after slow_seconds).
+            "overtaken" (it is taken, and the 202 comes after the first callback, or after slow_seconds), "taken".
         patience: seconds for which it waits for the answer to a callback.
         attempts: how often it tries to deliver one.
         """
@@ -93,12 +93,7 @@ class Vendor:
 
         content: what goes in beside, or in place of, the usual: report=..., error=..., percent=..., check_id=...
         """
-        usual = {
-            "id": f"msg_{secrets.token_hex(8)}",
-            "from": "Vérirow",
-            "type": kind,
-            "created": "2026-01-01T00:00:00Z",
-        }
+        usual = {"id": f"msg_{secrets.token_hex(8)}", "from": "Vérirow", "type": kind}
         return as_sent({**usual, "check_id": "chk_0", "callback_url": callback_url, **content})
 
     def headers(self, body, at=None, content_type="application/json"):

@@ -1,7 +1,7 @@
 """The vendor's HTTP API: takes orders for checks, and says how they stand.
 
     POST /v1/checks        {"table": ARN, "callback_url": URL}, header Idempotency-Key -> 202 {"check_id", "status"}
-    GET  /v1/checks/{id}   -> 200 {"check_id", "status", "report" or "error", "deliveries"}
+    GET  /v1/checks/{id}   -> 200 {"check_id", "status", "report" or "error", "ended", "deliveries"}
 
 It is a Lambda function, and keeps what it knows in one DynamoDB table. The work itself is worker.py's.
 """
@@ -49,7 +49,7 @@ def _status_of(check_id):
     check = records.get_item(Key={"id": f"check/{check_id}"}, ConsistentRead=True).get("Item")
     if check is None:
         raise Refused(404, f"There is no check {check_id!r:.80}.")
-    shown = {name: check[name] for name in ("check_id", "status") if name in check}
+    shown = {name: check[name] for name in ("check_id", "status", "ended") if name in check}
     for name in ("report", "error", "deliveries"):
         if name in check:
             shown[name] = json.loads(check[name]) if name != "deliveries" else [json.loads(d) for d in check[name]]
@@ -84,21 +84,21 @@ def _order(event):
 
 
 def _checked(text):
-    """(table, callback_url) of an order. Raises Refused."""
+    """(table, callback_url or None) of an order. Raises Refused."""
     try:
         order = json.loads(text)
-        table, url = order["table"], order["callback_url"]
-        address = urllib.parse.urlsplit(url)
+        table, url = order["table"], order.get("callback_url")
+        address = urllib.parse.urlsplit(url or "")
         resource = table.split(":")[5]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise Refused(400, "The body must be JSON with table (the ARN of a DynamoDB table) and callback_url.") from None
+        raise Refused(400, "The body must be JSON with table (the ARN of a DynamoDB table).") from None
     if not (table.startswith("arn:aws:dynamodb:") and resource.startswith("table/")):
         raise Refused(400, f"table must be the ARN of a DynamoDB table, and is {table!r:.80}.")
     sandbox = os.environ.get("AWS_ENDPOINT_URL")
     public = address.scheme == "https" and address.hostname
-    if not (public or (sandbox and url.startswith(f"{sandbox}/"))):
+    if url is not None and not (public or (sandbox and url.startswith(f"{sandbox}/"))):
         raise Refused(400, "callback_url must be an https address.")
-    if len(url) > 2048:
+    if url and len(url) > 2048:
         raise Refused(400, "callback_url has at most 2,048 characters.")
     return table, url
 

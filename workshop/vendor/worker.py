@@ -6,10 +6,10 @@ any other answer ends that delivery. Messages do not wait for each other, so one
 overtaken by a later one.
 """
 
+import hashlib
 import http.client
 import json
 import os
-import secrets
 import threading
 import time
 import urllib.error
@@ -35,19 +35,19 @@ def lambda_handler(check, context):
     ]
     if how["late_progress"]:
         messages.append((how["seconds"] + 1, "check.progress", {"percent": 99}))
+    if not messages:
+        finish(check, context)
+        return
     branches = [telling(check, after, kind, content) for after, kind, content in messages]
     # Whatever becomes of one message, the others go their way.
     config = ParallelConfig(completion_config=CompletionConfig.all_completed())
-    context.parallel([finishing(check), *branches], config=config)
+    context.parallel([lambda branch: finish(check, branch), *branches], config=config)
 
 
-def finishing(check):
-    def finish(context):
-        pause(context, check["how"]["seconds"])
-        kind, content = context.step(lambda _: examine(check), name="examine")
-        deliver(context, check, kind, content)
-
-    return finish
+def finish(check, context):
+    pause(context, check["how"]["seconds"])
+    kind, content = context.step(lambda _: examine(check), name="examine")
+    deliver(context, check, kind, content)
 
 
 def telling(check, after, kind, content):
@@ -78,9 +78,13 @@ def examine(check):
     status, name, content = result
     records.update_item(
         Key={"id": f"check/{check['check_id']}"},
-        UpdateExpression="SET #status = :status, #content = :content",
+        UpdateExpression="SET #status = :status, #content = :content, ended = :now",
         ExpressionAttributeNames={"#status": "status", "#content": name},
-        ExpressionAttributeValues={":status": status, ":content": json.dumps(content)},
+        ExpressionAttributeValues={
+            ":status": status,
+            ":content": json.dumps(content),
+            ":now": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        },
     )
     return f"check.{status}", {name: content}
 
@@ -115,9 +119,9 @@ def within(value, most):
 def deliver(context, check, kind, content):
     """Send a message until it is answered, or given up."""
     how = check["how"]
-    if how["silent"]:
+    if how["silent"] or not check["callback_url"]:
         return
-    message = context.step(lambda _: new_message(check, kind, content), name="message")
+    message = new_message(check, kind, content)
     for attempt in range(1, how["attempts"] + 1):
         status = context.step(lambda _, attempt=attempt: send(check, message, attempt), name=f"send {kind}")
         if status is not None and status < 500 and status not in (408, 429):
@@ -127,11 +131,12 @@ def deliver(context, check, kind, content):
 
 
 def new_message(check, kind, content):
+    """A message, which is the same whenever it is made: the handler runs from its beginning after each wait."""
+    digest = hashlib.sha256(json.dumps([check["check_id"], kind, content]).encode()).hexdigest()
     return {
-        "id": f"msg_{secrets.token_hex(8)}",
+        "id": f"msg_{digest[:16]}",
         "from": "Vérirow",
         "type": kind,
-        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "check_id": check["check_id"],
         "callback_url": check["callback_url"],
         **content,
