@@ -1,7 +1,8 @@
 """Each task's check refuses wrong answers with words that fit, and takes right ones, however they are written.
 
 The answers are data: `answers/<topic>.py`. Each is given by a learner of its own, and checked as in a notebook. Where
-an answer takes more than a cell, its module says how: `give(lab, task, answer, scratch)`; scratch: an empty folder.
+an answer takes more than a cell, its module says how: `give(lab, task, answer, scratch)`, with an empty folder as
+scratch; `prepare()`, what all of them share; and `take_back(lab)`, what would disturb others.
 """
 
 import concurrent.futures
@@ -9,7 +10,7 @@ import json
 
 import boto3
 import pytest
-from answers import polling_loop, start_here, task_tokens_and_events
+from answers import callback_urls, polling_loop, start_here, task_tokens_and_events
 
 from workshop import deploy, labs
 from workshop.migrations import migration
@@ -18,9 +19,10 @@ MODULES = {
     "00-start-here": start_here,
     "01-polling-loop": polling_loop,
     "02-task-tokens-and-events": task_tokens_and_events,
+    "03-callback-urls": callback_urls,
 }
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
-SIDE_BY_SIDE = 5  # checks at a time: they mostly wait
+SIDE_BY_SIDE = 5  # checks at a time, where a module does not say: they mostly wait
 
 
 class Learner(labs.Lab):
@@ -43,9 +45,10 @@ class Learner(labs.Lab):
 def test_answers(account, tmp_path, monkeypatch, notebook, number):
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
     boto3.client("sts")  # a boto3 session makes clients in several threads once it has made its first
+    getattr(MODULES[notebook], "prepare", lambda: None)()
     answers = MODULES[notebook].ANSWERS[number]
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(answers)]
-    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(getattr(MODULES[notebook], "SIDE_BY_SIDE", SIDE_BY_SIDE)) as pool:
         said = pool.map(lambda learner, answer: check(notebook, number, learner, answer, tmp_path), learners, answers)
         wrong = [fault for answer, outcome in zip(answers, said, strict=True) for fault in faults(answer, *outcome)]
     assert not wrong, "\n".join(wrong)
@@ -61,6 +64,8 @@ def check(notebook, number, learner, answer, folder):
         lab.check(number)
     except labs.Outcome as outcome:
         return outcome.status, str(outcome)
+    finally:
+        getattr(MODULES[notebook], "take_back", lambda lab: None)(lab)
     return "done", ""
 
 

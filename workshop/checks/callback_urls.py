@@ -12,9 +12,9 @@ the environment variables CALLBACKS (the URL before /{id}), TABLE, VENDOR_URL, V
   4xx; one check however often it is tried.
 - 3, function `signed_body(event)` in signature.py, which `callback` uses: None, and so a final 4xx, for all that the
   vendor did not sign within 300 seconds of now, and for more than 64 KiB; it never raises.
-- 4, function `callback`: 2xx for what is new, comes again or comes late; a final 4xx for what is forged, malformed,
-  unknown or meant for another URL; 5xx for faults of our own. Success with the report, failure with the error
-  CheckFailed and the vendor's message, a heartbeat for progress.
+- 4, function `answer(callback_id, message)` in answer.py, which `callback` uses: 2xx for what is new, comes again or
+  comes late; a final 4xx for what is forged, malformed, unknown or meant for another URL; 5xx for faults of our own.
+  Success with the report, failure with the error CheckFailed and the vendor's message, a heartbeat for progress.
 - 5, state machine `check`: gets {"Table", "HeartbeatSeconds", "TimeoutSeconds"}; asks (function `ask`) when nothing
   was heard for HeartbeatSeconds, waits on where there is no result, and ends by itself after TimeoutSeconds.
 """
@@ -76,14 +76,11 @@ TASKS = {
     4: Task(
         "What to answer",
         hints=(
-            "Go from the outside to the inside: is it signed, is it a message, is it for this URL, who waits for it? "
-            "Each question has its final 4xx.",
+            "First: who waits for it (token_of), and is it meant for this URL? Each question has its final 4xx.",
             "A second answer to a token raises stepfunctions.exceptions.TaskTimedOut. Catch that one and no other: all "
             "else is our own fault, and a handler that raises is a 500.",
             "send_task_heartbeat for progress, send_task_success with json.dumps(report) as output, send_task_failure "
             "with error and cause. For a type that you do not know, 200 and nothing else.",
-            'json.loads(None) is a TypeError; so is a list that is asked for its "type". One except can hold all that '
-            "is not a message.",
         ),
     ),
     5: Task(

@@ -38,7 +38,7 @@ from workshop.executions import PRICE_PER_TRANSITION
 MOST_BYTES = 8192
 LONGEST_TIMEOUT = 7 * 24 * 3600  # seconds; a bound that is longer is none
 SLACK = 1.9  # seconds by which a wait may seem longer than it is, where the machine is busy
-SLOW = {"rows": 3000, "rows_per_second": 100}  # a migration that outlives the check
+SLOW = {"rows": 3000, "rows_per_second": 10}  # a migration that outlives the check
 
 TASKS = {
     1: Task(

@@ -222,12 +222,12 @@ class _Start:
     def is_retried(self, migration):
         self._must("The migration had never run", "It saves the token and starts it.", migration, self._first)
         before = self._table.find(migration.arn)
+        until(lambda: migration.describe()["Status"] in ("running", "ready"), LONG)
         self._must("The same token came a second time", "It changes nothing.", migration, self._first)
         if self._table.find(migration.arn) != before:
             raise NotYet("The same token came a second time, and the item was changed.", "It changes nothing.")
         boto3.client("stepfunctions").send_task_failure(taskToken=self._first.token, error="Again")
         token = self._first.next_token(but=self._first.token)
-        until(lambda: migration.describe()["Status"] == "running", LONG)
         self._must(
             "A new token of the same execution came while its migration was under way",
             "The new token takes the old one's place, and nothing is started.",
@@ -269,7 +269,7 @@ class _Start:
             "It starts nothing twice.",
             *(migration, self._first),
         )
-        if _started(migration) != run or not _ended(migration):
+        if _runs_since(migration, run):
             raise NotYet(
                 "The same token came again after the migration had ended, and it was started a second time.",
                 "The same token starts nothing twice.",
@@ -294,7 +294,7 @@ class _Start:
         item = self._table.find(migration.arn) or {}
         if item.get("TaskToken") != self._first.token:
             raise NotYet("An item that expired an hour ago was not replaced.", "The token is saved in its place.")
-        if _started(migration) == run and _ended(migration):
+        if not _runs_since(migration, run):
             raise NotYet("A migration that had run before was not started again.", "It is started.")
         if item.get("StartedBefore") != run:
             raise NotYet(
@@ -441,7 +441,7 @@ def task_3(lab):
     before = logs.invocations(lab.name("resume"))
     announced.start()
     until(lambda: _ended(announced), LONG)
-    if not eventually(lambda: logs.invocations(lab.name("resume")) > before):
+    if not eventually(lambda: logs.invocations(lab.name("resume")) > before, looks=40):
         raise NotYet(
             f"A migration ended, the rule matched, and {lab.name('resume')} was not invoked.",
             "The function's policy lets this rule invoke it.",
@@ -825,10 +825,16 @@ def _ended(migration):
     return migration.describe()["Status"] in ("stopped", "failed")
 
 
-def _started(migration):
+def _started(migration, described=None):
     """When its latest run began, as an item has it: UTC, as text."""
-    moment = migration.describe()["ReplicationTaskStats"].get("StartDate")
+    moment = (described or migration.describe())["ReplicationTaskStats"].get("StartDate")
     return str(moment.astimezone(datetime.UTC)) if moment else ""
+
+
+def _runs_since(migration, run):
+    """Whether it was started again after that run, which has ended."""
+    described = migration.describe()
+    return described["Status"] not in ("stopped", "failed") or _started(migration, described) != run
 
 
 def _stop(*made):
