@@ -4,7 +4,7 @@
     GET  /_sandbox/lease    held open for as long as the caller wants the sandbox to live
     POST /_sandbox/reset    empty the account
     POST /_sandbox/stop     end
-    GET, POST /_sandbox/faults     how DMS events go wrong on purpose (sandbox/dms); POST adds to what is in force
+    GET, POST /_sandbox/faults     how DMS goes wrong on purpose (sandbox/dms); POST adds to what is in force
     GET, PUT /_sandbox/functions   pauses before retries, numbers of processes (sandbox/functions/settings.py)
 
 A lease is an open connection, so a caller that dies gives it up without having to say so. Each line that comes down

@@ -51,12 +51,15 @@ def permit(function, service, source):
 
 
 def fault(kind, migration, **options):
-    """Let the event with which a migration's next run ends go wrong, once. Only the sandbox can do that.
+    """Let the event with which a migration's next run ends go wrong, once, or a call. Only the sandbox can do that.
 
     kind: "drop": it is never sent; "duplicate": sent twice; "delay": sent `seconds` later (2); "early": sent before the
         call that started the migration returns, which it does `seconds` later (0.5); "reorder": see sandbox/README.md.
+        Of calls: "throttle": the next time that somebody asks how it stands, DMS refuses; "unanswered": the next call
+        that starts it does so, and ends with an error all the same.
     migration: a Migration. options: more of a fault, such as seconds=3 or count=2.
     """
     if not os.environ.get("AWS_ENDPOINT_URL"):
         raise sandbox.SandboxError("On AWS events go wrong too, but not on request: this needs the sandbox.")
-    sandbox.add_faults({"fault": kind, "task_arn": migration.arn, "events": ENDINGS, "count": 1, **options})
+    which = {} if kind in ("throttle", "unanswered") else {"events": ENDINGS}
+    sandbox.add_faults({"fault": kind, "task_arn": migration.arn, "count": 1, **which, **options})

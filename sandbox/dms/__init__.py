@@ -7,7 +7,7 @@
   tables.py      CSV files, external table definitions and table mappings; pure
   settings.py    the settings document of a task
   access.py      reading S3 and writing DynamoDB with an endpoint's role
-  events.py      state changes on the default event bus, and faults in their delivery
+  events.py      state changes on the default event bus; faults in their delivery and in calls
 
 All state lives on the event loop that serves MiniStack's requests, and a running task is a coroutine there. The
 modules, and botocore's model of DMS, are loaded when the first request comes: that costs 150 ms and 12 MB.
@@ -84,14 +84,14 @@ def tags():
 
 
 def get_faults():
-    """How the delivery of events goes wrong on purpose: see events.add_faults."""
+    """How events and calls go wrong on purpose: see events.add_faults."""
     from sandbox.dms import events
 
     return events.get_faults()
 
 
 def add_faults(plan):
-    """Let the delivery of events go wrong: see events.add_faults. Raises ValueError with one clear sentence."""
+    """Let events and calls go wrong: see events.add_faults. Raises ValueError with one clear sentence."""
     from sandbox.dms import events
 
     events.add_faults(plan)

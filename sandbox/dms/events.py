@@ -1,4 +1,5 @@
-"""State changes of replication tasks on the default event bus, and the faults that can be switched on for them.
+"""State changes of replication tasks on the default event bus, and the faults that can be switched on for them and for
+two calls.
 
 AWS delivers these events best effort: a rule may see none, one or several of them, late and in any order. The sandbox
 delivers each once and in order, unless `add_faults` asks for something else.
@@ -30,7 +31,8 @@ ENDINGS = ("REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED")
 
 # -- faults ------------------------------------------------------------------------------------------------------------
 
-FAULTS = ("drop", "duplicate", "delay", "reorder", "early")
+CALL_FAULTS = ("throttle", "unanswered")
+FAULTS = ("drop", "duplicate", "delay", "reorder", "early", *CALL_FAULTS)
 _LONGEST = 3600  # seconds
 _SECONDS = {"delay": 2.0, "duplicate": 0.0, "reorder": 5.0, "early": 0.5}
 
@@ -64,12 +66,16 @@ def add_faults(plan):
                       early       the call that started the task is not answered before the event was sent, and not
                                   for `seconds` after that (0.5), so that the rule's target acts before its caller
                                   knows that the task runs. Meant for short tasks: the call waits 30 seconds at most.
+                      throttle    DescribeReplicationTasks, where it would tell of the task, is refused as too frequent
+                      unanswered  StartReplicationTask starts the task, and its caller gets a server's error
       events        the event types it is for, such as ["REPLICATION_TASK_STOPPED"]; all when left out, and for
                     `early` the two that end a run
       task_arn      only this task's events
-      count         only the next so many events
+      count         only the next so many events, or calls
       probability   0 to 1: how often it happens to an event that fits; always when left out
       seconds       see above, 0 to 3600
+
+    The last two go wrong with calls, and know no `events` and no `seconds`.
     """
     if not isinstance(plan, dict) or set(plan) != {"faults"} or not isinstance(plan["faults"], list):
         raise InvalidFaults('The plan must be an object with one key: {"faults": [...]}.')
@@ -80,6 +86,8 @@ def _checked(fault, where):
     if not isinstance(fault, dict) or fault.get("fault") not in FAULTS:
         raise InvalidFaults(f"{where}.fault must be one of {', '.join(FAULTS)}.")
     unknown = set(fault) - {"fault", "events", "task_arn", "count", "probability", "seconds"}
+    if fault["fault"] in CALL_FAULTS:
+        unknown |= set(fault) & {"events", "seconds"}
     if unknown:
         raise InvalidFaults(f"{where} has unknown keys: {', '.join(sorted(unknown))}.")
     events = fault.get("events", [])
@@ -99,7 +107,13 @@ def _checked(fault, where):
 
 def _fault_for(task_arn, kind):
     """The fault that happens to this event, taken off its count, or None. `early` is not asked for here."""
-    return _take(lambda fault: fault["fault"] != "early" and kind in fault.get("events", KINDS), task_arn)
+    others = ("early", *CALL_FAULTS)
+    return _take(lambda fault: fault["fault"] not in others and kind in fault.get("events", KINDS), task_arn)
+
+
+def call_fault(name, task_arn):
+    """Whether that fault (one of CALL_FAULTS) happens to a call about this task now; it is taken off its count."""
+    return _take(lambda fault: fault["fault"] == name, task_arn) is not None
 
 
 def _take(fits, task_arn):

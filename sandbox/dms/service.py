@@ -39,11 +39,13 @@ from sandbox.dms.wire import (
     Fault,
     filtered,
     identifier,
+    internal_failure,
     invalid_combination,
     invalid_state,
     invalid_value,
     page,
     parameters_of,
+    throttled,
 )
 
 _loop = None  # the event loop that serves requests, where all of this lives
@@ -70,7 +72,7 @@ async def handle_request(method, path, headers, body, query_params):
         answer = operation(parameters_of(name, body))
         status, document = 200, await answer if asyncio.iscoroutine(answer) else answer
     except Fault as fault:
-        status, document = 400, {"__type": fault.code, "message": str(fault)}
+        status, document = fault.status, {"__type": fault.code, "message": str(fault)}
     except RecursionError:
         status, document = 400, {"__type": "SerializationException", "message": "The request is nested too deeply."}
     return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
@@ -176,6 +178,8 @@ def describe_tasks(parameters):
         "Tasks",
     )
     some, marker = page(wanted, parameters, lambda t: t.arn)
+    if any(events.call_fault("throttle", task.arn) for task in some):
+        raise throttled()
     with_settings = not parameters.get("WithoutSettings", False)
     return {"ReplicationTasks": [_described(task, with_settings) for task in some], **marker}
 
@@ -250,6 +254,8 @@ async def start_task(parameters):
     early = events.early(task.arn)
     events.later(Run(task, *endpoints, how).run())
     await early
+    if events.call_fault("unanswered", task.arn):
+        raise internal_failure()
     return answer
 
 

@@ -7,11 +7,12 @@ import re
 
 
 class Fault(Exception):
-    """An error of AWS's. code: its name on the wire."""
+    """An error of AWS's. code: its name on the wire. status: that of the HTTP answer."""
 
-    def __init__(self, code, message):
+    def __init__(self, code, message, status=400):
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 def not_found(message):
@@ -28,6 +29,17 @@ def invalid_value(message):
 
 def invalid_combination(message):
     return Fault("InvalidParameterCombinationException", message)
+
+
+# Both: https://docs.aws.amazon.com/dms/latest/APIReference/CommonErrors.html
+
+
+def throttled():
+    return Fault("ThrottlingException", "Rate exceeded")
+
+
+def internal_failure():
+    return Fault("InternalFailure", "The request processing has failed because of an unknown error.", status=500)
 
 
 def parameters_of(name, body):

@@ -1260,7 +1260,7 @@ def test_errors_in_a_state_machine(migrations, states):
     [
         ([], "must be an object with one key"),
         ({"faults": {}}, "must be an object with one key"),
-        ({"faults": [{}]}, "faults[0].fault must be one of drop, duplicate, delay, reorder, early."),
+        ({"faults": [{}]}, "faults[0].fault must be one of drop, duplicate, delay, reorder, early, throttle"),
         ({"faults": [{"fault": "drop"}, {"fault": "lose"}]}, "faults[1].fault must be one of"),
         ({"faults": [{"fault": "drop", "chance": 1}]}, "faults[0] has unknown keys: chance."),
         ({"faults": [{"fault": "drop", "count": 0}]}, "faults[0].count must be a whole number"),
@@ -1269,6 +1269,7 @@ def test_errors_in_a_state_machine(migrations, states):
         ({"faults": [{"fault": "delay", "seconds": -1}]}, "faults[0].seconds must be a number from 0 to 3600."),
         ({"faults": [{"fault": "drop", "events": ["STOPPED"]}]}, "faults[0].events must list some of"),
         ({"faults": [{"fault": "drop", "task_arn": 5}]}, "faults[0].task_arn must be the ARN"),
+        ({"faults": [{"fault": "throttle", "events": ["REPLICATION_TASK_STOPPED"]}]}, "has unknown keys: events."),
     ],
 )
 def test_plans_of_faults_that_are_refused(faults, plan, said):
@@ -1327,6 +1328,28 @@ def test_an_event_before_the_start_call_returns(migrations, events, faults):
     assert answer["Status"] == "starting"  # what the caller is told is out of date
     assert migration.describe()["Status"] == "stopped"
     assert faults.of(migration) == []
+
+
+def test_a_throttled_description(migrations, dms, events, faults):
+    migration, other = migrations.new(), migrations.new()
+    one = [{"Name": "replication-task-arn", "Values": [migration.arn]}]
+    faults.add({"fault": "throttle", "task_arn": migration.arn, "count": 2})
+    assert other.describe()["Status"] == "ready"
+    for _ in range(2):
+        assert refused(dms.describe_replication_tasks, Filters=one) == ("ThrottlingException", "Rate exceeded")
+    assert migration.describe()["Status"] == "ready"
+    assert faults.of(migration) == []
+
+
+def test_a_start_whose_answer_is_lost(migrations, events, faults):
+    migration = migrations.new()
+    faults.add({"fault": "unanswered", "task_arn": migration.arn, "count": 1})
+    with pytest.raises(ClientError) as failure:
+        migration.start()
+    assert failure.value.response["Error"]["Code"] == "InternalFailure"
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    migration.until("stopped")
+    assert events.wait_for(migration, 3) == ["CREATED", "STARTED", "STOPPED"]  # these go right
 
 
 # -- the end of all of it ----------------------------------------------------------------------------------------------
