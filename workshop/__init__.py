@@ -17,13 +17,16 @@ from workshop.logs import log
 from workshop.measurements import recall, record
 from workshop.migrations import migration
 from workshop.pictures import draw, timeline
+from workshop.replays import Replay, durable_price
 from workshop.scratch import work_in_folder_of
 
 __all__ = [
     "History",
     "Lab",
+    "Replay",
     "deploy",
     "draw",
+    "durable_price",
     "fault",
     "http_api",
     "load_ipython_extension",

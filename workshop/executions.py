@@ -1,4 +1,4 @@
-"""Watch an execution of a state machine, and read its history afterwards."""
+"""Watch an execution of a state machine or a durable function; read a state machine's history afterwards."""
 
 import dataclasses
 import html
@@ -27,42 +27,94 @@ class StoppedWatching(KeyboardInterrupt):
 
 
 def wait(execution_arn, timeout=900):
-    """Watch an execution until it ends; gives what DescribeExecution says of it then, a dict.
+    """Watch an execution until it ends; gives what AWS says of it then, a dict.
 
-    timeout: seconds after which to stop watching; the execution goes on, and its "status" is still "RUNNING".
+    execution_arn: of an execution of a state machine, of which DescribeExecution tells, or of a durable function, of
+        which GetDurableExecution tells. (The one says "status", the other "Status".)
+    timeout: seconds after which to stop watching; the execution goes on, and its status is still "RUNNING".
     A failed execution is shown with its error and cause and does not raise. Interrupting the kernel (or Ctrl-C) stops
     the watching, not the execution; it raises StoppedWatching.
 
     (Yes, this polls. It may: you are looking on, it is short, and nobody pays for it by the pass.)
     """
-    stepfunctions = boto3.client("stepfunctions")
+    watched = _DurableExecution(execution_arn) if _is_durable(execution_arn) else _StateMachineExecution(execution_arn)
     line = _Line()
     started = time.monotonic()
     pause = 0.05
     try:
         while True:
-            execution = stepfunctions.describe_execution(executionArn=execution_arn)
-            running = execution["status"] == "RUNNING"
-            if not running or time.monotonic() - started >= timeout:
+            watched.look()
+            if watched.ended or time.monotonic() - started >= timeout:
                 break
             if line.is_due():
-                state = _state_now(stepfunctions, execution_arn)
-                line.show(f"RUNNING for {time.monotonic() - started:.0f} s, now in {state}")
+                line.show(f"{watched.status} for {time.monotonic() - started:.0f} s, {watched.now()}")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
     except KeyboardInterrupt:
         raise StoppedWatching from None
-    if running:
-        line.show(f"RUNNING: watched for {timeout} s; the execution goes on.")
-    else:
-        took = (execution["stopDate"] - execution["startDate"]).total_seconds()
-        reason = ": ".join(filter(None, (execution.get("error"), _message(execution.get("cause")))))
+    if watched.ended:
+        took = (watched.ended - watched.started).total_seconds()
         # A line that is stored with a solution must be the same in every run, so it does not say how long it took.
-        line.show(
-            execution["status"] + (f" after {took:.1f} s" if line.live else "") + (f": {reason}" if reason else "")
+        after, reason = f" after {took:.1f} s" if line.live else "", watched.reason()
+        line.show(watched.status + after + (f": {reason}" if reason else ""))
+    else:
+        line.show(f"{watched.status}: watched for {timeout} s; the execution goes on.")
+    del watched.told["ResponseMetadata"]
+    return watched.told
+
+
+def _is_durable(execution_arn):
+    # arn:aws:lambda:REGION:ACCOUNT:function:FUNCTION:VERSION/durable-execution/NAME/ID
+    return "/durable-execution/" in execution_arn
+
+
+class _StateMachineExecution:
+    """What wait() looks at. told: AWS's last answer; status, started, ended: out of it; ended is None until the end."""
+
+    def __init__(self, arn):
+        self._client = boto3.client("stepfunctions")
+        self._arn = arn
+
+    def look(self):
+        self.told = self._client.describe_execution(executionArn=self._arn)
+        self.status, self.started, self.ended = (self.told.get(key) for key in ("status", "startDate", "stopDate"))
+
+    def reason(self):
+        return ": ".join(filter(None, (self.told.get("error"), _message(self.told.get("cause")))))
+
+    def now(self):
+        """Where it is, in words."""
+        latest = self._client.get_execution_history(
+            executionArn=self._arn, reverseOrder=True, maxResults=20, includeExecutionData=False
         )
-    del execution["ResponseMetadata"]
-    return execution
+        entered = (_details(e)["name"] for e in latest["events"] if e["type"].endswith("StateEntered"))
+        return f"now in {next(entered, 'its first state')}"
+
+
+class _DurableExecution:
+    """The same of a durable function's execution."""
+
+    def __init__(self, arn):
+        self._client = boto3.client("lambda")
+        self._arn = arn
+
+    def look(self):
+        self.told = self._client.get_durable_execution(DurableExecutionArn=self._arn)
+        self.status, self.started, self.ended = (
+            self.told.get(key) for key in ("Status", "StartTimestamp", "EndTimestamp")
+        )
+
+    def reason(self):
+        error = self.told.get("Error", {})
+        return ": ".join(filter(None, (error.get("ErrorType"), error.get("ErrorMessage"))))
+
+    def now(self):
+        latest = self._client.get_durable_execution_history(
+            DurableExecutionArn=self._arn, ReverseOrder=True, MaxItems=20, IncludeExecutionData=False
+        )["Events"]
+        suspended = bool(latest) and latest[0]["EventType"] == "InvocationCompleted"
+        named = (e["Name"] for e in latest if e.get("Name") and not e["EventType"].startswith("Execution"))
+        return f"{'suspended' if suspended else 'now'} in {next(named, 'its first operation')}"
 
 
 def _message(cause):
@@ -71,15 +123,6 @@ def _message(cause):
         return json.loads(cause)["errorMessage"]
     except (ValueError, TypeError, KeyError):
         return cause
-
-
-def _state_now(stepfunctions, execution_arn):
-    latest = stepfunctions.get_execution_history(
-        executionArn=execution_arn, reverseOrder=True, maxResults=20, includeExecutionData=False
-    )
-    return next(
-        (_details(e)["name"] for e in latest["events"] if e["type"].endswith("StateEntered")), "its first state"
-    )
 
 
 class _Line:
