@@ -1,8 +1,8 @@
 """Step Functions as AWS has it, around MiniStack's.
 
 MiniStack keeps the state machines, versions, aliases, tags and activities, calls the other services and evaluates
-JSONata; this package runs the executions (`executions`, `states`, `choices`, `tasks` with `integrations` and `roles`,
-`data` with `paths`), writes their history, answers the calls about them (`api`) and checks definitions
+JSONata; this package runs the executions (`executions`, `states`, `choices`, `tasks` with `integrations`, `sdk` and
+`roles`, `data` with `paths`), writes their history, answers the calls about them (`api`) and checks definitions
 (`definitions`).
 """
 
@@ -52,8 +52,9 @@ def reset():
     """Forget what runs and every token; MiniStack's own reset forgets the records."""
     if not _loaded:
         return
-    from . import executions, tasks
+    from . import executions, sdk, tasks
 
+    sdk.reset()
     for execution in list(executions.running.values()):
         execution.discard()
     tasks.tokens.clear()

@@ -10,6 +10,7 @@ import re
 
 from ministack.services import stepfunctions as engine
 
+from . import sdk
 from .choices import OPERATORS, parse_timestamp
 from .errors import json_problem, read_json
 from .paths import PathError, is_definite, is_number, parse
@@ -511,7 +512,8 @@ def _known_sdk_call(action):
         return False
     call = call.removesuffix(".waitForTaskToken")
     info = engine._AWS_SDK_SERVICE_MAP.get(service.lower())
-    model = info and engine._service_model(info.get("service_key", service.lower()))
+    known = info or service.lower() in sdk.SERVICES
+    model = known and engine._service_model((info or {}).get("service_key", service.lower()))
     return not model or call[:1].upper() + call[1:] in model.operation_names
 
 

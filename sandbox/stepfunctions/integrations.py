@@ -12,17 +12,21 @@ from ministack.services import stepfunctions as engine
 
 from sandbox.durable.functions import Refused
 
-from . import roles
+from . import roles, sdk
 from .errors import StateError
 
 
 def call(resource, arguments, role_arn):
     """The result of a task's resource (without `.waitForTaskToken`) for its arguments; raises StateError."""
+    kind, _, service_and_operation = resource.removeprefix("arn:aws:states:::").partition(":")
+    service, _, operation = service_and_operation.partition(":")
+    if kind == "aws-sdk" and service.lower() in sdk.SERVICES:
+        return sdk.call(service.lower(), operation, arguments, role_arn)
     try:
         roles.require(role_arn, resource, arguments)
         if not resource.startswith("arn:aws:states:::"):
             return _lambda(engine._extract_lambda_ref(resource), arguments)[0]
-        if resource.startswith("arn:aws:states:::aws-sdk:"):
+        if kind == "aws-sdk":
             return engine._invoke_aws_sdk_integration(resource, arguments)
         if resource == "arn:aws:states:::lambda:invoke":
             result = _lambda_invoke(arguments)
@@ -79,6 +83,8 @@ def _lambda(ref, event):
     if refused := outcome.get("refused"):
         raise engine._ExecutionError(f"Lambda.{refused.code}", refused.message)
     body = outcome.get("body")
+    if outcome.get("throttle"):
+        raise engine._ExecutionError("Lambda.TooManyRequestsException", "Rate Exceeded.")
     if outcome.get("error"):
         if not isinstance(body, dict):
             raise StateError("Lambda.Unknown", str(body))
@@ -121,6 +127,8 @@ _SDK_V1 = {
     "StepFunctions": ("AWSStepFunctions", "AWSStepFunctionsException"),
     "EventBridge": ("AmazonEventBridge", "AmazonEventBridgeException"),
 }
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+_STATUS = {"ResourceNotFoundException": 404, "TooManyRequestsException": 429}
 _PREFIXES = {"lambda": "Lambda", "dynamodb": "DynamoDB", "sqs": "SQS", "sns": "SNS", "states": "StepFunctions",
              "events": "EventBridge"}  # fmt: skip
 
@@ -151,23 +159,10 @@ def _as_aws(resource, problem):
     prefix, _, code = error.partition(".")
     if resource.startswith("arn:aws:states:::aws-sdk:"):
         service = resource.split(":")[6].lower()
-        error = f"{prefix}.{_exception(service, prefix, code)}"
+        info = engine._AWS_SDK_SERVICE_MAP.get(service, {})
+        error = f"{prefix}.{sdk.exception(prefix, code, engine._service_model(info.get('service_key', service)))}"
         return StateError(error, f"{cause} (Service: {prefix}, Status Code: 400, Request ID: {new_uuid()})")
     service = _SDK_V1.get(prefix, (prefix,))[0]
-    status = 404 if prefix == "Lambda" and code == "ResourceNotFoundException" else 400
+    status = _STATUS.get(code, 400) if prefix == "Lambda" else 400
     details = f"Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()}; Proxy: null"
     return StateError(error, f"{cause} (Service: {service}; {details})")
-
-
-def _exception(service, prefix, code):
-    """The SDK's class for an error code: a modeled one, always ending in Exception, else the service's own."""
-    info = engine._AWS_SDK_SERVICE_MAP.get(service, {})
-    model = engine._service_model(info.get("service_key", service))
-    modeled = {_stem(shape.name) for shape in model.error_shapes} if model is not None else {_stem(code)}
-    return f"{_stem(code)}Exception" if _stem(code) in modeled else f"{prefix}Exception"
-
-
-def _stem(code):
-    for ending in ("Exception", "Fault", "Error"):
-        code = code.removesuffix(ending)
-    return code

@@ -246,6 +246,20 @@ def test_function_that_raises_while_starting(machines, aws):
     assert kinds[2:9] == ["TaskScheduled", "TaskStarted", "TaskFailed"] * 2 + ["TaskStateExited"]
 
 
+def test_function_that_is_throttled(machines, aws):
+    """The task fails with Lambda.TooManyRequestsException, which the documentation tells to retry.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html
+    """
+    name = function(aws, "def handler(event, context):\n    return 1")
+    aws("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    for resource in ("arn:aws:states:::lambda:invoke", "arn:aws:states:::lambda:invoke.waitForTaskToken"):
+        task = {"Type": "Task", "Resource": resource, "End": True, "Parameters": {"FunctionName": name}}
+        run = machines.run({"T": task})
+        assert run["error"] == "Lambda.TooManyRequestsException"
+        assert run["cause"].startswith("Rate Exceeded. (Service: AWSLambda; Status Code: 429; ")
+
+
 def test_answer_before_the_function_has_returned(machines, aws):
     """It is kept until then. That AWS waits for the function too is inferred from TaskSubmitted, not recorded."""
     code = (

@@ -90,16 +90,33 @@ def test_other_services(run_with, aws):
          "DynamoDb.DynamoDbException"),
         ("events:putEvents", entry, "events:PutEvents", f"arn:aws:events:{here}:event-bus/default",
          "EventBridge.AmazonEventBridgeException"),
-        ("aws-sdk:s3:headObject", {"Bucket": bucket, "Key": "k"}, "s3:GetObject", f"arn:aws:s3:::{bucket}/k",
+        ("aws-sdk:s3:getObject", {"Bucket": bucket, "Key": "k"}, "s3:GetObject", f"arn:aws:s3:::{bucket}/k",
          "S3.S3Exception"),
         ("aws-sdk:s3:listObjectsV2", {"Bucket": bucket}, "s3:ListBucket", f"arn:aws:s3:::{bucket}", "S3.S3Exception"),
     ]  # fmt: skip
     for resource, parameters, action, arn, error in cases:
         task = {"Resource": f"arn:aws:states:::{resource}", "Parameters": parameters}
         run = run_with(task, {"logs:*": "*"})
-        assert (run["error"], missing(run, action, arn)) == (error, True), run
+        named = f'"{arn}"' if error.startswith("S3") else arn  # S3 puts it in quotation marks
+        assert (run["error"], missing(run, action, named)) == (error, True), run
         run = run_with(task, {action: arn})
         assert run["status"] == "SUCCEEDED", (resource, run.get("error"), run.get("cause"))
+
+
+def test_a_permissions_boundary_binds(machines, aws):
+    iam, arn = aws("iam"), make_role(aws, {"sqs:*": "*"})
+    only_logs = policy({"Effect": "Allow", "Action": "logs:*", "Resource": "*"})
+    boundary = iam.create_policy(PolicyName=unique("boundary"), PolicyDocument=only_logs)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=arn.split("/")[-1], PermissionsBoundary=boundary)
+    url = aws("sqs").create_queue(QueueName=unique("queue"))["QueueUrl"]
+    send = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True,
+            "Parameters": {"QueueUrl": url, "MessageBody": "m"}}  # fmt: skip
+    machine = machines.client.create_state_machine(
+        name=unique("machine"), definition=json.dumps({"StartAt": "T", "States": {"T": send}}), roleArn=arn
+    )["stateMachineArn"]
+    run = machines.finish(machines.client.start_execution(stateMachineArn=machine)["executionArn"])
+    assert run["error"] == "SQS.AmazonSQSException"
+    assert "is not authorized to perform: sqs:SendMessage" in run["cause"]
 
 
 def test_nested_execution_and_dms(run_with, machines):
