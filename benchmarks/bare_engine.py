@@ -5,6 +5,7 @@ Run with the sandbox's Python; prints its port as soon as it answers, and ends w
 
 import asyncio
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -32,6 +33,7 @@ def main(key, secret):
     def wait_for_the_end():
         sys.stdin.read()
         lambda_runtime.reset()
+        shutil.rmtree(temporary, ignore_errors=True)
         os._exit(0)
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()

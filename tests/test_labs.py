@@ -172,11 +172,13 @@ def test_hints_come_one_more_at_a_time(lab, capsys):
         Lab("04-toy", lab._checkout).hint(1)  # a new kernel knows what was shown
         assert capsys.readouterr().out == (
             "Hint 1 of 2: Look closer.\nHint 2 of 2: Look at the end.\nThat was the last one. lab.solution(1) shows a "
-            "solution once the task is done, or after 3 more tries. A try is a lab.check(1).\n"
+            "solution once the task is done, or after 3 more tries. A try is a lab.check(1) of an "
+            "answer that is not blank.\n"
         )
 
 
 def test_the_solution_comes_after_three_tries_and_reset_takes_it_back(lab, capsys):
+    outcome(lab, 1, NotAttempted("Blank."))  # which is no try
     for left in ("3 more tries", "2 more tries", "1 more try"):
         lab.solution(1)
         assert f"after {left}. " in capsys.readouterr().out

@@ -66,7 +66,8 @@ class Lab:
             # Done stays done: the sandbox forgets when it stops, a learner's progress does not.
             if entry.get("status") != "done" and not isinstance(outcome, SandboxProblem):
                 status = "done" if done else outcome.status
-                entry.update(status=status, tries=entry.get("tries", 0) + (not done))
+                # A blank is no try: Run All Cells would use them up.
+                entry.update(status=status, tries=entry.get("tries", 0) + (status == NotYet.status))
         if not done:
             outcome.task, outcome.offers_solution = number, not self._tries_left(number)
             raise outcome from None
@@ -174,7 +175,7 @@ class Lab:
             return f"The solution is there too: lab.solution({number})."
         return (
             f"lab.solution({number}) shows a solution once the task is done, or after {left} more "
-            f"{'try' if left == 1 else 'tries'}. A try is a lab.check({number})."
+            f"{'try' if left == 1 else 'tries'}. A try is a lab.check({number}) of an answer that is not blank."
         )
 
     def _answer(self, number, solved):
