@@ -85,22 +85,34 @@ class Timeline:
         return self._words
 
     def png(self):
-        """The picture as the bytes of a PNG file. White behind it, so that it can be read in a dark theme too."""
-        from PIL import Image
-
-        drawn, small = io.BytesIO(), io.BytesIO()
-        self.figure.savefig(drawn, format="png", dpi=110)
-        # With 64 colours it is a third as large, and notebooks keep their pictures in themselves.
-        Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
-        return small.getvalue()
+        """The picture as the bytes of a PNG file."""
+        return as_png(self.figure)
 
     def _ipython_display_(self):
         from IPython.display import display
 
+        show(self.figure, self._words)
         # JupyterLab (4.6) does not read `alt`, though others do, so the words are also shown below the picture.
-        picture = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self._words}
-        display(picture, metadata={"image/png": {"alt": self._words}}, raw=True)
         display({"text/plain": self._words}, raw=True)
+
+
+def as_png(figure):
+    """A figure of matplotlib as the bytes of a PNG file; it should be white, to be readable in a dark theme too."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
+    # With 64 colours it is a third as large, and notebooks keep their pictures in themselves.
+    Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
+def show(figure, words):
+    """Show a figure of matplotlib in a notebook; words: the same as text, for those who cannot see it."""
+    from IPython.display import display
+
+    picture = {"image/png": base64.b64encode(as_png(figure)).decode(), "text/plain": words}
+    display(picture, metadata={"image/png": {"alt": words}}, raw=True)
 
 
 def _states(definition):

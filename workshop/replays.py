@@ -3,8 +3,11 @@
 import dataclasses
 import datetime
 import html
+import textwrap
 
 import boto3
+
+from workshop import pictures
 
 # What durable functions cost in us-east-1, in USD: an operation, an invocation (each resume is one), a GB-second.
 # https://aws.amazon.com/lambda/pricing/
@@ -61,8 +64,8 @@ class Replay:
     suspended: seconds in which nothing of it ran, from its start to its end, or to when it was read.
     seconds: that its invocations ran, all together.
 
-    A notebook shows it as a picture, and as a table without measured times, which is the same in every run of a handler
-    that does the same; print(replay) writes that table as text.
+    A notebook shows it as a picture with measured times, and as a table without them, which is the same in every run of
+    a handler that does the same. str(replay) says what is in the table, in sentences.
 
     What is recorded and what is not. A history has the times of each invocation, and of each begin and end of an
     operation. That a later invocation answered an operation from its checkpoint is recorded nowhere; it is derived from
@@ -70,8 +73,9 @@ class Replay:
     its first line, and finds every operation that is over already answered. So an operation counts as answered in each
     invocation that began after it was over. The operations within a context that is over do not count, since its code
     is not run again. (Where its result is larger than 256 KB it is; the history does not say.) An invocation that
-    failed may have come less far than is shown. To which invocation a begin or an end belongs is derived from the order
-    of the events. An invocation that runs is seen once it has begun an operation.
+    failed may have come less far than is shown, and may have begun a step that the history does not know of. To which
+    invocation a begin or an end belongs is derived from the order of the events. An invocation that runs is seen once
+    it has begun an operation; when it began itself is recorded at its end, until then it is a guess.
 
     Operations are counted as in AWS's table:
     https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-sdk.html#durable-operations-checkpoint-consumption
@@ -88,14 +92,13 @@ class Replay:
         self.started, self.ended = execution["StartTimestamp"], execution.get("EndTimestamp")
         self.result, self.error = execution.get("Result"), execution.get("Error")
         self.events = events
-        self._until = self.ended or seen or datetime.datetime.now(datetime.UTC)
-        reader = _Reader(self.started, self._until, self.ended is not None and self.status in ("SUCCEEDED", "FAILED"))
+        self.until = self.ended or seen or datetime.datetime.now(datetime.UTC)
+        reader = _Reader(self.started, self.until)
         for event in events:
             reader.read(event)
-        reader.close()
-        self.invocations = reader.invocations
+        reader.close(by_its_handler=self.status in ("SUCCEEDED", "FAILED"))
+        self.invocations, self._marks = reader.invocations, reader.marks
         self.operations = reader.billed
-        self._operations, self._marks = reader.operations, reader.marks
 
     @classmethod
     def of(cls, durable_execution_arn):
@@ -113,58 +116,101 @@ class Replay:
 
     @property
     def suspended(self):
-        return max((self._until - self.started).total_seconds() - self.seconds, 0.0)
+        return max((self.until - self.started).total_seconds() - self.seconds, 0.0)
 
-    def _summary(self):
-        return f"{self.name}: {self.status}, {self.operations} operations, {len(self.invocations)} invocations"
+    @property
+    def figure(self):
+        """The picture, a figure of matplotlib."""
+        return _figure(self)
 
-    def __repr__(self):
-        return f"<Replay of {self._summary()}>"
+    def summary(self):
+        operations, invocations = _count(self.operations, "operation"), _count(len(self.invocations), "invocation")
+        return f"{self.name}: {self.status}, {operations}, {invocations}"
+
+    def since_start(self, moment):
+        return (moment - self.started).total_seconds()
+
+    def columns(self):
+        """The operations of the picture, in the order in which they began."""
+        return list(dict.fromkeys(operation for marks in self._marks for operation in marks))
+
+    def marks(self, invocation):
+        """What an invocation made of each operation that it reached: {operation: list of marks}."""
+        return self._marks[invocation.number - 1]
 
     def _rows(self):
         """The table: (number, answered from checkpoints, ran, then), all strings."""
         for invocation in self.invocations:
-            names = (", ".join(each) or "-" for each in (invocation.answered, invocation.ran))
-            yield str(invocation.number), *names, self._then(invocation)
+            ran = [
+                operation.name + next((f" ({mark})" for mark in marks if mark in (_FAILED, _CUT_OFF)), "")
+                for operation, marks in self.marks(invocation).items()
+                if operation.name in invocation.ran and marks[0] in (_RAN, _FAILED, _CUT_OFF)
+            ]
+            yield str(invocation.number), ", ".join(invocation.answered), ", ".join(ran), self._then(invocation)
 
     def _then(self, invocation):
         """How an invocation ended, in words."""
         if invocation.ended is None:
-            return "still runs"
-        if invocation.waits_for:
-            return f"suspended: {', '.join(invocation.waits_for)}"
+            return "still runs" if self.ended is None else "its end is not recorded"
         if invocation.failed:
-            return f"failed: {invocation.error.get('ErrorType') or 'without an error'}"
+            return f"failed: {invocation.error.get('ErrorType', 'it did not say how')}"
+        if invocation.waits_for:
+            return f"suspended for {', '.join(invocation.waits_for)}"
         return "ended" if invocation is self.invocations[-1] else "suspended"
 
+    def __repr__(self):
+        return f"<Replay of {self.summary()}>"
+
     def __str__(self):
-        rows = [_COLUMNS, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-        return "\n".join([self._summary(), *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)])
+        lines = [f"{self.summary()}."]
+        for number, answered, ran, then in self._rows():
+            did = ([f"answered {answered} from checkpoints"] if answered else []) + ([f"ran {ran}"] if ran else [])
+            lines.append(f"Invocation {number}: {'; '.join([*did, then])}.")
+        return "\n".join(lines)
 
     def _repr_html_(self):
         def row(cells, tag):
             style = "text-align: left"
             return "<tr>" + "".join(f'<{tag} style="{style}">{html.escape(cell)}</{tag}>' for cell in cells) + "</tr>"
 
-        body = "".join(row(cells, "td") for cells in self._rows())
-        head = f"<caption>{html.escape(self._summary())}</caption><thead>{row(_COLUMNS, 'th')}</thead>"
-        return f"<table>{head}<tbody>{body}</tbody></table>"
+        rows = [row([cell or "-" for cell in cells], "td") for cells in self._rows()]
+        if len(rows) > _MOST_ROWS:
+            half = _MOST_ROWS // 2
+            rows[half:-half] = [f'<tr><td colspan="4">… {len(rows) - 2 * half:,} more invocations</td></tr>']
+        head = f"<caption>{html.escape(self.summary())}</caption><thead>{row(_COLUMNS, 'th')}</thead>"
+        return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
+
+    def _ipython_display_(self):
+        from IPython.display import display
+
+        words = str(self)
+        pictures.show(self.figure, words)
+        display({"text/html": self._repr_html_(), "text/plain": words}, raw=True)
 
 
 _COLUMNS = ("Invocation", "Answered from checkpoints", "Ran", "Then")
+_MOST_ROWS = 32
 
-# The first words of the types of events that belong to an operation.
-_KINDS = ("Step", "Context", "Wait", "Callback", "ChainedInvoke")
-# Ends that the handler does not write itself: they can come while no invocation runs.
-_ENDED_BY_SERVICE = ("Wait", "Callback", "ChainedInvoke")
+# What an invocation made of an operation.
+_RAN, _FAILED, _CUT_OFF, _WAITS, _ANSWERED = "ran", "failed", "cut off", "waits", "answered"
+
+# The first words of the types of events that belong to an operation -> what the operation is called in the picture.
+_KINDS = {
+    "Step": "step",
+    "Context": "context",
+    "Wait": "wait",
+    "Callback": "callback",
+    "ChainedInvoke": "invoke",
+}
+# Their ends are not written by the handler, and can come while no invocation runs.
+_ENDED_FROM_OUTSIDE = ("Wait", "Callback", "ChainedInvoke")
 
 
 @dataclasses.dataclass(eq=False)
 class _Operation:
-    """name, kind: "Step", "Wait", ...; polls: whether it is a wait_for_condition; parent: an _Operation or None.
+    """name; kind: "Step", "Wait", ...; polls: whether it is a wait_for_condition; parent: an _Operation or None.
 
-    ended: a datetime, once it is over. due: whether it is to be tried again later.
+    ended: a datetime, once it is over. due: whether it is to be tried again later. attempts: that have begun.
     """
 
     name: str
@@ -175,87 +221,227 @@ class _Operation:
     due: bool = False
     attempts: int = 0
 
-    def is_over_at(self, moment):
+    def over(self, moment):
         return self.ended is not None and self.ended <= moment
 
-    def is_within_one_over_at(self, moment):
-        return self.parent is not None and (self.parent.is_over_at(moment) or self.parent.is_within_one_over_at(moment))
+    def within_one_over(self, moment):
+        return self.parent is not None and (self.parent.over(moment) or self.parent.within_one_over(moment))
+
+    def label(self):
+        """Its name and what it is, in short lines. Within another, without the name of that one."""
+        within = self.parent and self.parent.name
+        name = f"↳ {self.name.removeprefix(within).strip()}" if within else self.name
+        return "\n".join([*textwrap.wrap(name, 14), f"({'polls' if self.polls else _KINDS[self.kind]})"])
 
 
 class _Reader:
-    """Goes through the events of a history, in order, and gathers what each invocation did."""
+    """Goes through the events of a history, in order, and gathers what each invocation did.
 
-    def __init__(self, started, until, ended_by_itself):
-        self._until, self._ended_by_itself = until, ended_by_itself
-        self._last = started  # when the last invocation ended
-        self._did = {}  # what the invocation that is being read did: _Operation -> list of ends of its attempts
-        self._ran = []
+    invocations: a list of Invocation. marks: for each of them {_Operation: list of marks}. billed: operations.
+    """
+
+    def __init__(self, started, until):
+        self.invocations, self.marks, self.billed = [], [], 1
+        self._until = until
+        self._began = started  # when the invocation that is being read began, as far as is known before its end
         self._operations = {}  # id -> _Operation
-        self.invocations = []
-        self.marks = []  # for each invocation: {_Operation: list of marks}
-        self.billed = 1
-
-    @property
-    def operations(self):
-        return [*self._operations.values()]
+        self._did = {}  # what the invocation that is being read wrote: {_Operation: ["Started", "Succeeded", ...]}
+        self._ran = []
 
     def read(self, event):
-        if event["EventType"] == "InvocationCompleted":
+        kind = next((kind for kind in _KINDS if event["EventType"].startswith(kind)), None)
+        if kind:
+            self._operation(kind, event)
+        elif event["EventType"] == "InvocationCompleted":
             details = event["InvocationCompletedDetails"]
             error = details.get("Error")
-            error = error and (error.get("Payload") or {})
-            self._invocation(details["StartTimestamp"], details["EndTimestamp"], error)
-        elif event["EventType"].startswith(_KINDS):
-            self._operation(event)
+            self._invocation(details["StartTimestamp"], details["EndTimestamp"], error and (error.get("Payload") or {}))
 
-    def _operation(self, event):
-        kind = next(kind for kind in _KINDS if event["EventType"].startswith(kind))
+    def close(self, by_its_handler):
+        """There are no more events. by_its_handler: whether the execution is over because its last invocation ended."""
+        if self._did:
+            self._invocation(self._began, None, None)
+        if by_its_handler and self.invocations:
+            self.invocations[-1].waits_for = []
+            for marks in self.marks[-1].values():
+                marks[:] = [mark for mark in marks if mark is not _WAITS] or [_RAN]
+        self.billed += sum(invocation.failed for invocation in self.invocations[:-1])
+
+    def _operation(self, kind, event):
         what, details = event["EventType"].removeprefix(kind), event.get(f"{event['EventType']}Details", {})
         operation = self._operations.get(event["Id"])
         if operation is None:
-            polls = event.get("SubType") == "WaitForCondition"
-            parent = self._operations.get(event.get("ParentId"))
             name = event.get("Name") or event.get("SubType") or kind
-            operation = self._operations[event["Id"]] = _Operation(name, kind, polls, parent)
+            polls = event.get("SubType") == "WaitForCondition"
+            operation = _Operation(name, kind, polls, self._operations.get(event.get("ParentId")))
+            self._operations[event["Id"]] = operation
             self.billed += 1
-        due = "NextAttemptDelaySeconds" in details.get("RetryDetails", {})
-        if what == "Started":
-            operation.attempts += 1
-            if kind == "Step":
+        from_outside = what != "Started" and kind in _ENDED_FROM_OUTSIDE
+        written = [] if from_outside else self._did.setdefault(operation, [])
+        if self._began is None or (from_outside and not self._did):
+            self._began = event["EventTimestamp"]
+        if kind == "Step":
+            # A step that an earlier invocation began and did not end may be run again without a second begin.
+            if what == "Started" or (written[-1:] != ["Started"] and not _is_interruption(details)):
+                operation.attempts += 1
                 self._ran.append(operation.name)
-        elif not due:
+            operation.due = "NextAttemptDelaySeconds" in details.get("RetryDetails", {})
+            self.billed += what != "Started" and (operation.due or operation.polls)
+        if what != "Started" and not operation.due:
             operation.ended = event["EventTimestamp"]
-        if kind == "Step" and what != "Started" and (due or operation.polls):
-            self.billed += 1
-        operation.due = due
-        if what == "Started" or kind not in _ENDED_BY_SERVICE:
-            self._did.setdefault(operation, []).append(what)
-
-    def close(self):
-        """There are no more events."""
-        if self._did:
-            self._invocation(self._last, None, None)
-        if self._ended_by_itself and self.invocations:
-            self.invocations[-1].waits_for = []
-        self.billed += sum(invocation.failed for invocation in self.invocations[:-1])
+        written.append(what)
 
     def _invocation(self, began, ended, error):
-        reached = [each for each in self._operations.values() if not each.is_within_one_over_at(began)]
-        answered = [each for each in reached if each not in self._did and each.is_over_at(ended or self._until)]
-        open_now = [each for each in reached if not each.is_over_at(ended or self._until)]
-        waits = [each for each in open_now if each.due or each.kind in _ENDED_BY_SERVICE]
+        now = ended or self._until
+        reached = [each for each in self._operations.values() if not each.within_one_over(began)]
+        marks = {each: self._marks(each, now, running=ended is None) for each in reached}
         suspended = ended is not None and error is None
+        waits_for = [each for each in reached if each.kind != "Context" and _WAITS in marks[each]]
+        self.marks.append(marks)
         self.invocations.append(
             Invocation(
                 number=len(self.invocations) + 1,
                 began=began,
                 ended=ended,
-                seconds=max(((ended or self._until) - began).total_seconds(), 0.0),
+                seconds=max((now - began).total_seconds(), 0.0),
                 ran=self._ran,
-                answered=[each.name for each in answered],
-                waits_for=[each.name for each in waits] if suspended else [],
+                answered=[each.name for each in reached if _ANSWERED in marks[each]],
+                waits_for=[each.name for each in waits_for] if suspended else [],
                 error=error,
             )
         )
-        self.marks.append({})
-        self._did, self._ran, self._last = {}, [], ended
+        self._did, self._ran, self._began = {}, [], None
+
+    def _marks(self, operation, now, running):
+        """What the invocation that is being read made of an operation that it reached. now: when it ended."""
+        written = self._did.get(operation)
+        if not written:
+            return [_ANSWERED if operation.over(now) else _WAITS]
+        if operation.kind == "Step" and written[-1] == "Started":
+            return [_RAN if running else _CUT_OFF]
+        if operation.kind in _ENDED_FROM_OUTSIDE and not operation.over(now):
+            return [_WAITS]
+        marks = [_FAILED if written[-1] == "Failed" else _RAN]
+        return marks if operation.over(now) else [*marks, _WAITS]
+
+
+def _is_interruption(details):
+    """Whether a step failed because an invocation broke off in it, and not because its code raised something."""
+    error = details.get("Error", {}).get("Payload") or {}
+    return error.get("ErrorType") == "StepInterruptedError"
+
+
+def _count(number, what):
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+_INK = "#1A1A1A"
+# Mark -> (line, filling, hatch, how it is written, what it means). Colours of Okabe and Ito, as in `pictures`.
+_LOOKS = {
+    _RAN: ("#0072B2", "#D3E8F5", None, "ran", "its code ran"),
+    _ANSWERED: ("#007A5A", "#FFFFFF", None, "✓", "answered from its checkpoint, its code did not run"),
+    _WAITS: ("#6B6B6B", "#F4F4F4", "////", "…", "not over: suspended"),
+    _FAILED: ("#C14F00", "#FADFCB", None, "✗", "failed"),
+    _CUT_OFF: ("#C14F00", "#FFFFFF", "xxxx", "?", "cut off: its end is not recorded"),
+}
+_MOST = 24  # rows, and columns
+
+
+def _figure(replay):
+    from matplotlib.figure import Figure  # not at the top: it takes long to load
+
+    invocations, columns = replay.invocations[:_MOST], replay.columns()[:_MOST]
+    labels = [column.label() for column in columns]
+    slanted = len(columns) > 9
+    top = 1.1 if slanted else 0.15 * max((label.count("\n") + 1 for label in labels), default=1)
+    figure = Figure(figsize=(10, 1.25 + top + 0.32 * len(invocations)), facecolor="white", layout="constrained")
+    share = min(0.32 + 0.06 * len(columns), 0.72)
+    grid, times = figure.subplots(1, 2, sharey=True, width_ratios=[share, 1 - share])
+    _draw_grid(grid, replay, invocations, columns)
+    grid.set_xticks(
+        range(len(columns)),
+        [label.replace("\n", " ") for label in labels] if slanted else labels,
+        size=8,
+        color=_INK,
+        **({"rotation": 40, "ha": "left"} if slanted else {}),
+    )
+    _draw_times(times, replay, invocations)
+    most = [(invocations, replay.invocations, "invocations"), (columns, replay.columns(), "operations")]
+    drawn = [f"{len(part):,} of {len(whole):,} {what}" for part, whole, what in most if len(part) < len(whole)]
+    title = replay.summary() + (f" (drawn: {', '.join(drawn)})" if drawn else "")
+    figure.suptitle(title, x=0.01, ha="left", size=10, color=_INK)
+    _draw_legend(figure, replay, invocations)
+    return figure
+
+
+def _draw_grid(axis, replay, invocations, columns):
+    for row, invocation in enumerate(invocations):
+        marks = replay.marks(invocation)
+        for place, operation in enumerate(columns):
+            for part, mark in enumerate(marks.get(operation, [])):
+                width = 0.9 / len(marks[operation])
+                line, filling, hatch, text, _ = _LOOKS[mark]
+                left = place - 0.45 + part * width
+                box = {"facecolor": filling, "edgecolor": line, "hatch": hatch, "linewidth": 1}
+                axis.barh(row, width, 0.72, left, **box)
+                behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.8} if hatch else None
+                axis.text(
+                    left + width / 2,
+                    row,
+                    text,
+                    ha="center",
+                    va="center",
+                    size=8,
+                    color=_INK,
+                    bbox=behind,
+                    weight="bold",
+                )
+    axis.set_xlim(-0.55, max(len(columns), 1) - 0.45)
+    axis.set_ylim(len(invocations) - 0.45, -0.55)
+    axis.set_yticks(range(len(invocations)), [str(each.number) for each in invocations], color=_INK)
+    axis.set_ylabel("invocation", color=_INK)
+    axis.xaxis.tick_top()
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+
+
+def _draw_times(axis, replay, invocations):
+    end = replay.since_start(replay.until)
+    resumed = [replay.since_start(each.began) for each in replay.invocations[1:]] + [end]
+    for row, (invocation, next_began) in enumerate(zip(invocations, resumed, strict=False)):
+        began = replay.since_start(invocation.began)
+        ended = min(began + invocation.seconds, end)
+        line, filling, hatch, *_ = _LOOKS[_WAITS]
+        if next_began > ended:
+            axis.barh(
+                row, next_began - ended, 0.4, ended, facecolor=filling, edgecolor=line, hatch=hatch, linewidth=0.5
+            )
+        line, filling, *_ = _LOOKS[_FAILED if invocation.failed else _RAN]
+        width = max(invocation.seconds, 0.012 * end)  # a few milliseconds must still be seen
+        axis.barh(row, width, 0.72, began, facecolor=filling, edgecolor=line)
+        text = f"ran {invocation.seconds:.2f} s"
+        if next_began - ended >= 0.005:
+            text += f", suspended {next_began - ended:.2f} s"
+        axis.annotate(
+            text, (1, row), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", size=8,
+            color=_INK,
+        )  # fmt: skip
+    axis.set_xlim(-0.01 * end, 1.03 * end or 1)
+    axis.set_xlabel("seconds since the start", color=_INK, size=9)
+    axis.tick_params(axis="y", length=0)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _draw_legend(figure, replay, invocations):
+    from matplotlib.patches import Patch
+
+    used = {mark for each in invocations for marks in replay.marks(each).values() for mark in marks}
+    patches = [
+        Patch(facecolor=filling, edgecolor=line, hatch=hatch, label=f"{text}  {meaning}" if text != mark else meaning)
+        for mark, (line, filling, hatch, text, meaning) in _LOOKS.items()
+        if mark in used
+    ]
+    if patches:
+        figure.legend(handles=patches, loc="outside lower left", ncols=3, fontsize=8, frameon=False, labelcolor=_INK)
