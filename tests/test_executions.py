@@ -1,9 +1,11 @@
 """Histories of real executions: which states were visited when, what is billed; and waiting for an end."""
 
 import _thread
+import json
 import threading
 import time
 
+import boto3
 import pytest
 from flows import DONE, LIST_TABLES, NO_TABLE, flow, run, start
 
@@ -187,3 +189,81 @@ def test_the_table():
     assert "<b>" not in html
     assert "&lt;b&gt;" in html
     assert repr(history) == f"<History of {text[0]}>"
+
+
+# -- executions of durable functions ----------------------------------------------------------------------------------
+
+DURABLE = """
+from aws_durable_execution_sdk_python import durable_execution
+from aws_durable_execution_sdk_python.config import Duration
+
+
+@durable_execution
+def lambda_handler(event, context):
+    context.step(lambda _: 1, name="count")
+    if "error" in event:
+        raise ValueError(event["error"])
+    if "seconds" in event:
+        context.wait(Duration.from_seconds(event["seconds"]), name="sleep")
+    return "done"
+"""
+
+
+def start_durable(**event):
+    function = deploy.function(name("01", "durable"), DURABLE, durable=60)
+    return boto3.client("lambda").invoke(
+        FunctionName=f"{function}:$LATEST", InvocationType="Event", Payload=json.dumps(event)
+    )["DurableExecutionArn"]
+
+
+def test_endings_of_durable_functions(aws, capsys):
+    succeeded = executions.wait(start_durable())
+    assert (succeeded["Status"], succeeded["Result"]) == ("SUCCEEDED", '"done"')
+    assert capsys.readouterr().out == "SUCCEEDED\n"
+
+    assert executions.wait(start_durable(error="no file"))["Error"]["ErrorMessage"] == "no file"
+    assert capsys.readouterr().out == "FAILED: ValueError: no file\n"
+
+    execution = start_durable(seconds=30)
+    assert executions.wait(execution, timeout=0)["Status"] == "RUNNING"
+    assert capsys.readouterr().out == "RUNNING: watched for 0 s; the execution goes on.\n"
+    error = {"ErrorType": "Lab", "ErrorMessage": "enough"}
+    aws("lambda").stop_durable_execution(DurableExecutionArn=execution, Error=error)
+    assert executions.wait(execution)["Status"] == "STOPPED"
+    assert capsys.readouterr().out == "STOPPED: Lab: enough\n"
+
+
+def test_an_interrupt_stops_the_watching_of_a_durable_function_only(aws):
+    execution = start_durable(seconds=30)
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    with pytest.raises(executions.StoppedWatching):
+        executions.wait(execution)
+    client = aws("lambda")
+    assert client.get_durable_execution(DurableExecutionArn=execution)["Status"] == "RUNNING"
+    client.stop_durable_execution(DurableExecutionArn=execution)
+
+
+@pytest.mark.parametrize("kind", ["state machine", "durable function"])
+def test_somebody_who_looks_on_is_told_where_it_is(kind, monkeypatch):
+    told = []
+
+    class Handle:
+        def update(self, data, raw):
+            told.append(data["text/plain"])
+
+    def display(data, raw, display_id):
+        told.append(data["text/plain"])
+        return Handle()
+
+    execution = (
+        start("watched", flow(Sleep={"Type": "Wait", "Seconds": 3}))
+        if kind == "state machine"
+        else start_durable(seconds=3)
+    )
+    monkeypatch.setattr(executions, "_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.delenv("WORKSHOP_HEADLESS")
+    executions.wait(execution, timeout=30)
+    where = {"state machine": "now in Sleep", "durable function": "suspended in sleep"}[kind]
+    assert any(line.startswith("RUNNING for ") and line.endswith(f" s, {where}") for line in told)
+    assert told[-1].startswith("SUCCEEDED after ")

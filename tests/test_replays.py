@@ -317,6 +317,17 @@ def test_a_context_that_is_open_runs_again():
     assert [each.answered for each in replay.invocations] == [[], ["a", "w"], ["c", "x"]]
 
 
+def test_one_that_ends_in_the_moment_its_invocation_began():
+    """AWS's times have milliseconds: what is within it was reached all the same, and answered with its error."""
+    within = {"ParentId": "c"}
+    replay = made(
+        (0, "ContextStarted", "c"), (0, "CallbackStarted", "b", {}, within), invocation(0, 1),
+        (4, "CallbackTimedOut", "b", {}, within), (4, "ContextFailed", "c"), invocation(4, 5), status="FAILED",
+    )  # fmt: skip
+    assert replay.invocations[1].answered == ["b"]
+    assert str(replay).endswith("Invocation 2: answered b (its error) from checkpoints; ended.")
+
+
 def test_stopped_while_a_step_ran():
     """As AWS documents it: the invocation goes on to its next checkpoint, which is refused."""
     replay = made((0, "StepStarted", "a"), (2, "ExecutionStopped", "n"), invocation(0, 3), status="STOPPED", ended=2)

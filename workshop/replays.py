@@ -141,12 +141,12 @@ class Replay:
     def _rows(self):
         """The table: (number, answered from checkpoints, ran, then), all strings."""
         for invocation in self.invocations:
-            ran = [
-                operation.name + next((f" ({mark})" for mark in marks if mark in (_FAILED, _CUT_OFF)), "")
-                for operation, marks in self.marks(invocation).items()
-                if operation.name in invocation.ran and marks[0] in (_RAN, _FAILED, _CUT_OFF)
-            ]
-            yield str(invocation.number), ", ".join(invocation.answered), ", ".join(ran), self._then(invocation)
+            answered, ran = [], []
+            for operation, marks in self.marks(invocation).items():
+                into = answered if marks[0] in (_ANSWERED, _ANSWERED_WITH_ERROR) else ran
+                if into is answered or (operation.kind == "Step" and marks[0] is not _WAITS):
+                    into.append(operation.name + _IN_WORDS.get(marks[0], ""))
+            yield str(invocation.number), ", ".join(answered), ", ".join(ran), self._then(invocation)
 
     def _then(self, invocation):
         """How an invocation ended, in words."""
@@ -192,7 +192,9 @@ _COLUMNS = ("Invocation", "Answered from checkpoints", "Ran", "Then")
 _MOST_ROWS = 32
 
 # What an invocation made of an operation.
-_RAN, _FAILED, _CUT_OFF, _WAITS, _ANSWERED = "ran", "failed", "cut off", "waits", "answered"
+_RAN, _FAILED, _CUT_OFF, _WAITS = "ran", "failed", "cut off", "waits"
+_ANSWERED, _ANSWERED_WITH_ERROR = "answered", "answered with error"
+_IN_WORDS = {_FAILED: " (failed)", _CUT_OFF: " (cut off)", _ANSWERED_WITH_ERROR: " (its error)"}
 
 # The first words of the types of events that belong to an operation -> what the operation is called in the picture.
 _KINDS = {
@@ -210,7 +212,7 @@ _ENDED_FROM_OUTSIDE = ("Wait", "Callback", "ChainedInvoke")
 class _Operation:
     """name; kind: "Step", "Wait", ...; polls: whether it is a wait_for_condition; parent: an _Operation or None.
 
-    ended: a datetime, once it is over. due: whether it is to be tried again later. attempts: that have begun.
+    ended: a datetime, once it is over. succeeded: whether it did. due: whether it is to be tried again later.
     """
 
     name: str
@@ -218,14 +220,11 @@ class _Operation:
     polls: bool
     parent: "_Operation | None"
     ended: datetime.datetime | None = None
+    succeeded: bool = False
     due: bool = False
-    attempts: int = 0
 
     def over(self, moment):
         return self.ended is not None and self.ended <= moment
-
-    def within_one_over(self, moment):
-        return self.parent is not None and (self.parent.over(moment) or self.parent.within_one_over(moment))
 
     def label(self):
         """Its name and what it is, in short lines. Within another, without the name of that one."""
@@ -283,17 +282,16 @@ class _Reader:
         if kind == "Step":
             # A step that an earlier invocation began and did not end may be run again without a second begin.
             if what == "Started" or (written[-1:] != ["Started"] and not _is_interruption(details)):
-                operation.attempts += 1
                 self._ran.append(operation.name)
             operation.due = "NextAttemptDelaySeconds" in details.get("RetryDetails", {})
             self.billed += what != "Started" and (operation.due or operation.polls)
         if what != "Started" and not operation.due:
-            operation.ended = event["EventTimestamp"]
+            operation.ended, operation.succeeded = event["EventTimestamp"], what == "Succeeded"
         written.append(what)
 
     def _invocation(self, began, ended, error):
         now = ended or self._until
-        reached = [each for each in self._operations.values() if not each.within_one_over(began)]
+        reached = [each for each in self._operations.values() if not self._is_within_one_over(each, began)]
         marks = {each: self._marks(each, now, running=ended is None) for each in reached}
         suspended = ended is not None and error is None
         waits_for = [each for each in reached if each.kind != "Context" and _WAITS in marks[each]]
@@ -305,18 +303,28 @@ class _Reader:
                 ended=ended,
                 seconds=max((now - began).total_seconds(), 0.0),
                 ran=self._ran,
-                answered=[each.name for each in reached if _ANSWERED in marks[each]],
+                answered=[each.name for each in reached if {_ANSWERED, _ANSWERED_WITH_ERROR} & {*marks[each]}],
                 waits_for=[each.name for each in waits_for] if suspended else [],
                 error=error,
             )
         )
         self._did, self._ran, self._began = {}, [], None
 
+    def _is_within_one_over(self, operation, began):
+        """Whether it is in a context that was over when the invocation that is being read began."""
+        context = operation.parent
+        if context is None:
+            return False
+        # AWS's times have milliseconds: one that this invocation ended can have ended in the moment it began.
+        return (context.over(began) and context not in self._did) or self._is_within_one_over(context, began)
+
     def _marks(self, operation, now, running):
         """What the invocation that is being read made of an operation that it reached. now: when it ended."""
         written = self._did.get(operation)
-        if not written:
-            return [_ANSWERED if operation.over(now) else _WAITS]
+        if not written and operation.over(now):
+            return [_ANSWERED if operation.succeeded else _ANSWERED_WITH_ERROR]
+        if not written:  # of a context that is not over the code runs, again and again
+            return [_RAN, _WAITS] if operation.kind == "Context" else [_WAITS]
         if operation.kind == "Step" and written[-1] == "Started":
             return [_RAN if running else _CUT_OFF]
         if operation.kind in _ENDED_FROM_OUTSIDE and not operation.over(now):
@@ -343,10 +351,12 @@ _LOOKS = {
     _RAN: ("#0072B2", "#D3E8F5", None, "ran", "its code ran"),
     _ANSWERED: ("#007A5A", "#FFFFFF", None, "✓", "answered from its checkpoint, its code did not run"),
     _WAITS: ("#6B6B6B", "#F4F4F4", "////", "…", "not over: suspended"),
+    _ANSWERED_WITH_ERROR: ("#007A5A", "#FFFFFF", None, "✓ ✗", "answered from its checkpoint, with its error"),
     _FAILED: ("#C14F00", "#FADFCB", None, "✗", "failed"),
     _CUT_OFF: ("#C14F00", "#FFFFFF", "xxxx", "?", "cut off: its end is not recorded"),
 }
 _MOST = 24  # rows, and columns
+_WIDE = 9  # columns, above which there is less room for words
 
 
 def _figure(replay):
@@ -354,7 +364,7 @@ def _figure(replay):
 
     invocations, columns = replay.invocations[:_MOST], replay.columns()[:_MOST]
     labels = [column.label() for column in columns]
-    slanted = len(columns) > 9
+    slanted = len(columns) > _WIDE
     top = 1.1 if slanted else 0.15 * max((label.count("\n") + 1 for label in labels), default=1)
     figure = Figure(figsize=(10, 1.25 + top + 0.32 * len(invocations)), facecolor="white", layout="constrained")
     share = min(0.32 + 0.06 * len(columns), 0.72)
@@ -383,6 +393,7 @@ def _draw_grid(axis, replay, invocations, columns):
             for part, mark in enumerate(marks.get(operation, [])):
                 width = 0.9 / len(marks[operation])
                 line, filling, hatch, text, _ = _LOOKS[mark]
+                text = "●" if mark is _RAN and len(columns) > _WIDE else text
                 left = place - 0.45 + part * width
                 box = {"facecolor": filling, "edgecolor": line, "hatch": hatch, "linewidth": 1}
                 axis.barh(row, width, 0.72, left, **box)
