@@ -19,24 +19,22 @@ the environment variables CALLBACKS (the URL before /{id}), TABLE, VENDOR_URL, V
   was heard for HeartbeatSeconds, waits on where there is no result, and ends by itself after TimeoutSeconds.
 """
 
-import base64
 import concurrent.futures
 import contextlib
-import hashlib
 import json
-import math
 import os
 import secrets
 import time
 import urllib.parse
-import uuid
 
 import boto3
 
-from workshop import deploy, logs, vendor
+from workshop import deploy, logs
 from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task
 from workshop.checks.attacks import FORGED, GENUINE, JSON, REPORT, in_words, is_final, is_success, report, send
 from workshop.checks.callbacks import function, side_by_side
+from workshop.checks.guessing import computed, pieces, random_bits
+from workshop.checks.vendors import Messages, must_succeed, rehearse, signed_up
 from workshop.checks.watching import Run, state_machine, until, until_ended
 
 TASKS = {
@@ -189,7 +187,7 @@ def task_4(lab):
     quiet = {"silent": True, "seconds": 3600}
     cases = ("reported", "at-once", "failed", "attacked", "other", "expired", "outage")
     runs = waits.begin({case: quiet for case in cases})
-    messages = _Messages(waits.vendor)
+    messages = Messages(waits.vendor)
     try:
         side_by_side(
             lambda: _report_and_again(messages, runs["reported"]),
@@ -211,7 +209,7 @@ def task_5(lab):
     machine = state_machine(lab, "check")
     for thing, number in (("submit", 2), ("callback", 4), ("ask", 5)):
         _needs(lab, thing, number)
-    verirow = _vendor(lab)
+    verirow = signed_up(lab)
     rows = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
     message = "Half of it is missing."
     rehearsals = {
@@ -231,7 +229,7 @@ def task_5(lab):
         "calls": {"HeartbeatSeconds": 12, "TimeoutSeconds": 60},
     }
     usual = {"HeartbeatSeconds": 3, "TimeoutSeconds": 60}
-    tables = _rehearse(lab, verirow, rehearsals)
+    tables = rehearse(lab, verirow, rehearsals)
     runs = {case: Run(machine, {"Table": table, **limits.get(case, usual)}) for case, table in tables.items()}
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -266,7 +264,7 @@ class Waits:
         self._lab = lab
         submit = function(lab, "submit")
         function(lab, "callback")
-        self.vendor = _vendor(lab)
+        self.vendor = signed_up(lab)
         state = {
             "Type": "Task",
             "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
@@ -296,7 +294,7 @@ class Waits:
         rehearsals: {case: how its check goes, as Vendor.rehearse takes it; `rows` is the content of its table}.
         heartbeat: the HeartbeatSeconds of them all.
         """
-        tables = _rehearse(self._lab, self.vendor, rehearsals)
+        tables = rehearse(self._lab, self.vendor, rehearsals)
         runs = {case: Waiting(self._machine, table, heartbeat, self.vendor) for case, table in tables.items()}
         self._runs += runs.values()
         if wait:
@@ -353,35 +351,6 @@ class Waiting(Run):
         return [event[f"task{event['type'][4:]}EventDetails"].get("error") for event in ended]
 
 
-def _rehearse(lab, verirow, rehearsals):
-    """Let the vendor rehearse these cases; gives {case: the ARN of its table}. A table exists where it has rows."""
-
-    def prepare(case):
-        how = dict(rehearsals[case])
-        rows = how.pop("rows", None)
-        # Where nobody reads it, it need not be there.
-        name = lab.name(f"check-{case.replace(' ', '-')}") if rows else lab.name(f"check-{secrets.token_hex(6)}")
-        table = deploy.arn("dynamodb", f"table/{name}")
-        if rows:
-            deploy.table(name, key="iata")
-            with boto3.resource("dynamodb").Table(name).batch_writer() as batch:
-                for row in rows:
-                    batch.put_item(Item=row)
-        verirow.rehearse(table, **{"progress": 0, "patience": 10, **how})
-        return table
-
-    boto3.client("dynamodb")  # a boto3 session makes clients in several threads once it has made its first
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        return dict(zip(rehearsals, pool.map(prepare, rehearsals), strict=True))
-
-
-def _vendor(lab):
-    found = vendor.find(lab.name("vendor"))
-    if found is None:
-        raise NotAttempted(f"There is no vendor named {lab.name('vendor')}: run the cell that signs up.")
-    return found
-
-
 def _needs(lab, thing, number):
     try:
         function(lab, thing)
@@ -413,42 +382,18 @@ def _is_secret(run):
     """Nothing that the vendor got holds the token, or what anybody can compute from what is known."""
     for order in run.orders():
         for token in run.tokens():
-            if any(piece in order["text"] for piece in _pieces(token)):
+            if any(piece in order["text"] for piece in pieces(token)):
                 raise NotYet(
                     "The vendor's log has your task token: it was in the order that it got.",
                     "The token stays on our side; the vendor gets a callback ID.",
                 )
     known = {"the task token": run.tokens()[-1], "the execution's ARN": run.arn, "its name": run.arn.rpartition(":")[2]}
     for what, text in known.items():
-        if text in urllib.parse.unquote(run.url) or any(made in run.url for made in _computed(text)):
+        if text in urllib.parse.unquote(run.url) or any(made in run.url for made in computed(text)):
             raise NotYet(
                 f"The callback ID {_callback_id(run)[:80]} can be computed from {what}.",
                 "A callback ID that is random, and tells nothing.",
             )
-
-
-def _pieces(token):
-    """What gives a token away: any longer part of it, as it is or encoded."""
-    forms = [token, urllib.parse.quote(token, safe="")]
-    forms += [
-        encode(token.encode()).decode() for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.b16encode)
-    ]
-    forms.append(forms[-1].lower())
-    return [form[at : at + 32] for form in forms for at in range(0, len(form) - 31, 16)]
-
-
-def _computed(text):
-    """What somebody would try, who knows a text: hashes and encodings of it, their beginnings."""
-    data = text.encode()
-    for name in ("md5", "sha1", "sha256", "sha512"):
-        digest = hashlib.new(name, data)
-        yield digest.hexdigest()[:16]
-        yield base64.urlsafe_b64encode(digest.digest()).decode()[:16]
-    for space in (uuid.NAMESPACE_DNS, uuid.NAMESPACE_URL, uuid.NAMESPACE_OID):
-        for made in (uuid.uuid3(space, text), uuid.uuid5(space, text)):
-            yield made.hex[:16]
-            yield str(made)[:18]
-    yield base64.urlsafe_b64encode(data).decode()[:32]
 
 
 def _is_unguessable(runs):
@@ -457,7 +402,7 @@ def _is_unguessable(runs):
         raise NotYet("Two executions got the same callback ID.", "Another one for each execution.")
     if not all(set(one) <= _URL_SAFE for one in ids):
         raise NotYet(f"A callback ID is {ids[0][:80]!r}.", "Letters, digits, - and _ only: it stands in a URL.")
-    bits = _random_bits(ids)
+    bits = random_bits(ids)
     if bits < FEWEST_BITS:
         raise NotYet(
             f"Callback IDs of six executions: {', '.join(ids[:3])}, ... That is {bits:.0f} random bits at most.",
@@ -466,14 +411,6 @@ def _is_unguessable(runs):
 
 
 _URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-
-
-def _random_bits(ids):
-    """How many bits of these IDs can be random at most: those of the places where they are not all the same."""
-    used = set("".join(ids)) - set("-")
-    alphabet = 10 if used <= set("0123456789") else 16 if used <= set("0123456789abcdef") else 64
-    varying = sum(len(set(place)) > 1 for place in zip(*ids, strict=False))
-    return varying * math.log2(alphabet)
 
 
 def _leads_to_its_execution(runs):
@@ -533,7 +470,7 @@ def _orders_once(run):
     if len(found) > 1:
         raise run.not_yet(f"The vendor makes {len(found)} checks for one execution.", "One.")
     for token in run.tokens():
-        if any(piece in order["text"] for order in run.orders() for piece in _pieces(token)):
+        if any(piece in order["text"] for order in run.orders() for piece in pieces(token)):
             raise NotYet(
                 "The vendor's log has your task token.", "It is none of the vendor's business, as a key either."
             )
@@ -659,36 +596,8 @@ def _must_be_refused(run, words, headers, body, method="POST"):
 # -- task 4 -----------------------------------------------------------------------------------------------------------
 
 
-class _Messages:
-    """Messages of the vendor, signed, sent to an execution's callback URL; each gives the status of the answer."""
-
-    def __init__(self, verirow):
-        self._vendor = verirow
-
-    def raw(self, run, body):
-        return send(run.url, self._vendor.headers(body), body)
-
-    def message(self, run, kind, url=None, **content):
-        return self.raw(run, self._vendor.message(kind, url or run.url, **content))
-
-    def report(self, run, url=None):
-        return self.raw(run, report(self._vendor, url or run.url))
-
-    def progress(self, run):
-        return self.message(run, "check.progress", percent=50)
-
-    def failure(self, run):
-        return self.message(run, "check.failed", error={"code": "CheckFailed", "message": "Half of it is missing."})
-
-
-def _must_succeed(status, what, why="The vendor is told that it has arrived: 2xx."):
-    if not is_success(status):
-        again = "" if is_final(status) else ", so the vendor sends it again"
-        raise NotYet(f"{what} {in_words(status)}{again}.", why)
-
-
 def _report_and_again(messages, run):
-    _must_succeed(messages.report(run), "A report that came for the first time")
+    must_succeed(messages.report(run), "A report that came for the first time")
     until(run.look, 3)
     if run.status != "SUCCEEDED" or run.output != REPORT:
         raise run.not_yet(
@@ -697,22 +606,22 @@ def _report_and_again(messages, run):
             "Success, with the report as output.",
         )
     had = "There is nothing more to do: 2xx."
-    _must_succeed(messages.report(run), "A report that came a second time", had)
-    _must_succeed(messages.progress(run), "A progress callback that came after the report", had)
-    _must_succeed(messages.failure(run), "A failure that came after the report", had)
+    must_succeed(messages.report(run), "A report that came a second time", had)
+    must_succeed(messages.progress(run), "A progress callback that came after the report", had)
+    must_succeed(messages.failure(run), "A failure that came after the report", had)
 
 
 def _two_at_once(messages, run):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: messages.report(run), range(2)))
     for status in answers:
-        _must_succeed(status, "One of two reports that came at the same moment")
+        must_succeed(status, "One of two reports that came at the same moment")
     if not until(run.look, 3):
         raise run.not_yet("Two reports came at the same moment, and the execution was still running.", "Success.")
 
 
 def _failure(messages, run):
-    _must_succeed(messages.failure(run), "A failed check")
+    must_succeed(messages.failure(run), "A failed check")
     until(run.look, 3)
     if run.status != "FAILED" or run.outcome.get("error") != "CheckFailed":
         raise run.not_yet(
@@ -722,7 +631,7 @@ def _failure(messages, run):
         raise run.not_yet(
             f"The vendor said: Half of it is missing. The execution {run.in_words()}.", "The vendor's message as cause."
         )
-    _must_succeed(messages.failure(run), "A failed check that came a second time")
+    must_succeed(messages.failure(run), "A failed check that came a second time")
 
 
 def _progress_is_a_heartbeat(messages, waits):
@@ -742,7 +651,7 @@ def _stays_awake(messages, run, since):
         if time.monotonic() - since > HEARTBEAT - 0.5:
             return False
         since = time.monotonic()
-        _must_succeed(status, "A progress callback")
+        must_succeed(status, "A progress callback")
         if ended:
             raise run.not_yet(
                 f"The vendor sent progress each second, HeartbeatSeconds was {HEARTBEAT}, and the execution "
@@ -778,7 +687,7 @@ def _not_for_this_url(messages, run, other):
             f"A report that came to another execution's URL got through: {other.in_words()}.", "To each its own."
         )
     status = messages.message(run, "check.annotated", note="a type of next year", report=REPORT)
-    _must_succeed(
+    must_succeed(
         status, "A message of a type that you do not know", "Types that you do not know: 2xx, and nothing else."
     )
     if run.look():
@@ -822,7 +731,7 @@ def _own_fault(lab, messages, run):
                 f"{what}, and the report {in_words(status)}: the vendor will not send it again, and it is lost.",
                 "5xx for a fault of our own.",
             )
-    _must_succeed(messages.report(run), "After an outage of ours, the report that came again")
+    must_succeed(messages.report(run), "After an outage of ours, the report that came again")
     if not until(lambda: run.look() and run.status == "SUCCEEDED", 3):
         raise run.not_yet(f"After an outage the report came again, and the execution {run.in_words()}.", "Success.")
 

@@ -1,19 +1,25 @@
-"""What checks of callback labs do: invoke the learner's functions, and let executions wait for an answer.
+"""What checks of callback labs do: small migrations, the learner's functions, and executions that wait for an answer.
 
 The table of who waits is the one that such a lab makes: lab.name("waiting"), by ReplicationTaskArn.
 """
 
 import concurrent.futures
 import dataclasses
+import datetime
 import json
+import os
 import re
 import time
 
 import boto3
+from botocore.exceptions import ClientError
 
 from workshop import deploy
 from workshop.checks import NotAttempted, NotYet
 from workshop.checks.watching import Run, migrations, until
+from workshop.events import fault
+
+LONG = 30  # seconds, to wait for what comes whatever the answer is
 
 
 def function(lab, thing):
@@ -72,9 +78,10 @@ def eventually(condition, looks=80):
     return False
 
 
-# Kinds of migrations; all are over in an instant, but for the slow one, which takes five minutes.
+# Kinds of migrations; all are over in an instant, but for one of four seconds and the slow one, of five minutes.
 KINDS = {
     "finishes": {"rows": 60, "rows_per_second": 600},
+    "takes seconds": {"rows": 60, "rows_per_second": 15},
     "is slow": {"rows": 60, "rows_per_second": 0.2},
     "fails": {"rows": 60, "rows_per_second": 600, "fails": "bad row"},
     "sets a table aside": {"rows": 60, "rows_per_second": 600, "fails": "table set aside"},
@@ -99,6 +106,48 @@ def small_migrations(lab, cases):
     others = [case for case in cases if case not in made]
     with concurrent.futures.ThreadPoolExecutor(max(1, len(others))) as pool:
         return made | dict(zip(others, pool.map(another, others), strict=True))
+
+
+def on_sandbox():
+    """Whether things can be made to go wrong on purpose."""
+    return bool(os.environ.get("AWS_ENDPOINT_URL"))
+
+
+def lose_events(*made, runs=1):
+    """Lose the events with which the next runs of these end. (On AWS that cannot be: there the rule sees them.)"""
+    if on_sandbox():
+        for migration in made:
+            fault("drop", migration, count=runs)
+
+
+def ended(migration):
+    """Whether its latest run is over, however it went."""
+    return migration.describe()["Status"] in ("stopped", "failed")
+
+
+def started(migration, described=None):
+    """When its latest run began, as an item has it: UTC, as text."""
+    moment = (described or migration.describe())["ReplicationTaskStats"].get("StartDate")
+    return str(moment.astimezone(datetime.UTC)) if moment else ""
+
+
+def runs_since(migration, run):
+    """Whether it was started again after that run, which has ended."""
+    described = migration.describe()
+    return described["Status"] not in ("stopped", "failed") or started(migration, described) != run
+
+
+def stop(*made):
+    """Stop what still runs, and wait until it has stopped."""
+    for migration in made:
+        until(lambda migration=migration: migration.describe()["Status"] != "starting", LONG)
+        if migration.describe()["Status"] == "running":
+            try:
+                migration.stop()
+            except ClientError as refusal:
+                if refusal.response["Error"]["Code"] != "InvalidResourceStateFault":  # it has ended meanwhile
+                    raise
+    until(lambda: all(migration.describe()["Status"] not in ("running", "stopping") for migration in made), LONG)
 
 
 class Table:

@@ -26,15 +26,28 @@ import concurrent.futures
 import datetime
 import json
 import math
-import os
 import time
 
 import boto3
-from botocore.exceptions import ClientError
 
 from workshop import deploy, logs
 from workshop.checks import NotAttempted, NotYet, Task, shortened
-from workshop.checks.callbacks import Table, Waiters, eventually, function, invoke, side_by_side, small_migrations
+from workshop.checks.callbacks import (
+    LONG,
+    Table,
+    Waiters,
+    ended,
+    eventually,
+    function,
+    invoke,
+    lose_events,
+    on_sandbox,
+    runs_since,
+    side_by_side,
+    small_migrations,
+    started,
+    stop,
+)
 from workshop.checks.dms_events import MAY_MATCH, MUST_MATCH, MUST_NOT_MATCH, failed, stopped
 from workshop.checks.watching import Run, state_machine, until
 from workshop.events import fault
@@ -114,7 +127,6 @@ TASKS = {
 }
 
 TIMEOUT = 60  # seconds, of executions that a check expects to be answered
-LONG = 30  # seconds, to wait for what comes whatever the answer is
 ATTRIBUTES = ("TaskToken", "Execution", "CreatedAt", "ExpiresAt", "StartedBefore")  # of an item, beside its key
 CASES = {
     "twice": "the event sent twice (fault: duplicate)",
@@ -133,7 +145,7 @@ def task_1(lab):
     waiters = Waiters(lab)
     first, second = waiters.begin("check-first"), waiters.begin("check-second")
     table.delete("check-second", *(one.arn for one in made.values()))
-    _lose_events(*made.values(), runs=2)
+    lose_events(*made.values(), runs=2)
     made["again"].start()
     made["by-hand"].start()
     check = _Start(start, table, first, second)
@@ -142,7 +154,7 @@ def task_1(lab):
     finally:
         for one in (first, second):
             one.end()
-        _stop(made["retried"], made["by-hand"])
+        stop(made["retried"], made["by-hand"])
         table.delete("check-first", *(one.arn for one in made.values()))
     return "The token is saved before the start, nothing starts twice, and nobody who waits is overwritten."
 
@@ -174,7 +186,7 @@ class _Start:
         self.fails(made["by-hand"])
 
     def saves_first(self, migration):
-        if _on_sandbox():
+        if on_sandbox():
             # The call that starts it is not answered until the end was announced, and then for two seconds more.
             fault("early", migration, seconds=2)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -262,22 +274,22 @@ class _Start:
 
     def starts_once(self, migration):
         self._must("The migration had never run", "It saves the token and starts it.", migration, self._first)
-        until(lambda: _ended(migration) or migration.describe()["Status"] == "ready", LONG)
-        run = _started(migration)
+        until(lambda: ended(migration) or migration.describe()["Status"] == "ready", LONG)
+        run = started(migration)
         self._must(
             "The same token came again after the migration had ended",
             "It starts nothing twice.",
             *(migration, self._first),
         )
-        if _runs_since(migration, run):
+        if runs_since(migration, run):
             raise NotYet(
                 "The same token came again after the migration had ended, and it was started a second time.",
                 "The same token starts nothing twice.",
             )
 
     def is_not_blocked(self, migration):
-        until(lambda: _ended(migration), LONG)
-        run, now = _started(migration), int(time.time())
+        until(lambda: ended(migration), LONG)
+        run, now = started(migration), int(time.time())
         self._table.put(
             ReplicationTaskArn=migration.arn,
             TaskToken="a token of last week",
@@ -294,7 +306,7 @@ class _Start:
         item = self._table.find(migration.arn) or {}
         if item.get("TaskToken") != self._first.token:
             raise NotYet("An item that expired an hour ago was not replaced.", "The token is saved in its place.")
-        if not _runs_since(migration, run):
+        if not runs_since(migration, run):
             raise NotYet("A migration that had run before was not started again.", "It is started.")
         if item.get("StartedBefore") != run:
             raise NotYet(
@@ -316,7 +328,7 @@ class _Start:
                 f"DMS refused to start a migration that ran already, and the function raised {invoked.error}.",
                 "The error that DMS gave: InvalidResourceStateFault.",
             )
-        _stop(migration)
+        stop(migration)
         self._must(
             "The start had failed for one execution, another one came",
             "An execution whose start failed does not wait, and stands in nobody's way.",
@@ -352,7 +364,7 @@ def task_2(lab):
         for run in runs.values():
             if not run.look():
                 run.stop()
-        _stop(*made.values())
+        stop(*made.values())
         table.delete(*(one.arn for one in made.values()))
     return "It waits for its answer, tells a failure from a timeout, and does not wait for ever."
 
@@ -440,7 +452,7 @@ def task_3(lab):
     announced = small_migrations(lab, {"announced": "finishes"})["announced"]
     before = logs.invocations(lab.name("resume"))
     announced.start()
-    until(lambda: _ended(announced), LONG)
+    until(lambda: ended(announced), LONG)
     if not eventually(lambda: logs.invocations(lab.name("resume")) > before, looks=40):
         raise NotYet(
             f"A migration ended, the rule matched, and {lab.name('resume')} was not invoked.",
@@ -476,7 +488,7 @@ def task_4(lab):
     made = small_migrations(lab, cases | {"failed": "fails", "sets-aside": "sets a table aside"})
     direct = [made[case] for case in ("finished", "failed", "sets-aside", "slow")]
     table.delete(*(one.arn for one in made.values()))
-    _lose_events(*direct)
+    lose_events(*direct)
     for one in direct:
         one.start()
     runs = _begin_with_faults(machine, {case: made[case] for case in ("early", "late", "reordered")})
@@ -495,7 +507,7 @@ def task_4(lab):
         for run in runs.values():
             if not run.look():
                 run.stop()
-        _stop(made["slow"])
+        stop(made["slow"])
         table.delete(*(one.arn for one in made.values()))
     return "It looks before it answers, and every event, late, early or twice, ended the right execution once."
 
@@ -526,9 +538,9 @@ class _Resume:
             )
 
     def finished(self, migration):
-        until(lambda: _ended(migration), LONG)
+        until(lambda: ended(migration), LONG)
         event = stopped(migration.arn)
-        earlier = self._begin(migration, started_before=_started(migration))
+        earlier = self._begin(migration, started_before=started(migration))
         invoke(self._function, event)
         if earlier.look():
             raise earlier.not_yet(
@@ -569,11 +581,11 @@ class _Resume:
             raise NotYet(f"{what}, and the function raised {invoked.error}.", "There is nothing to do, and no fault.")
 
     def failed(self, migration):
-        until(lambda: _ended(migration), LONG)
+        until(lambda: ended(migration), LONG)
         self._judge_failed(migration, failed(migration.arn), "failed")
 
     def set_aside(self, migration):
-        until(lambda: _ended(migration), LONG)
+        until(lambda: ended(migration), LONG)
         self._judge_failed(migration, stopped(migration.arn), "finished without one of its tables")
 
     def stopped(self, migration):
@@ -586,7 +598,7 @@ class _Resume:
                 "An event only says: look. While the migration is under way nobody is answered.",
             )
         waiter.end()
-        _stop(migration)
+        stop(migration)
         self._judge_failed(migration, stopped(migration.arn, "NORMAL"), "was stopped by somebody")
 
     def _judge_failed(self, migration, event, what):
@@ -617,7 +629,7 @@ def _pipeline(lab):
 
 def _begin_with_faults(machine, made):
     """Executions of the learner's state machine, {case: Run}, each with the fault of CASES that its name says."""
-    if _on_sandbox():
+    if on_sandbox():
         kinds = {"twice": "duplicate", "early": "early", "late": "delay", "reordered": "reorder"}
         more = {"late": {"seconds": 1}, "reordered": {"events": ["REPLICATION_TASK_STARTED"]}}
         for case in kinds.keys() & made.keys():
@@ -626,7 +638,7 @@ def _begin_with_faults(machine, made):
 
 
 def _judge_endings(runs, made):
-    until(lambda: all(_ended(made[case]) for case in runs), LONG)
+    until(lambda: all(ended(made[case]) for case in runs), LONG)
     eventually(lambda: all([run.look() for run in runs.values()]))
     for case, run in runs.items():
         observed = f"With {CASES[case]} the execution {run.in_words()}."
@@ -645,19 +657,19 @@ def task_5(lab):
     cases = {"lost": "finishes", "lost-too": "finishes", "lost-failure": "fails"}
     made = small_migrations(lab, cases | {"under-way": "is slow", "late": "is slow"})
     table.delete(*(one.arn for one in made.values()))
-    _lose_events(*made.values())
+    lose_events(*made.values())
     print("Waiting for events that do not come, and for a timeout of two seconds ...")
     runs = {case: _run(machine, one, 2 if case == "late" else TIMEOUT) for case, one in made.items()}
     lost = list(cases)
     try:
-        eventually(lambda: all(_ended(made[case]) for case in lost))
+        eventually(lambda: all(ended(made[case]) for case in lost))
         if not eventually(runs["late"].look):
             raise runs["late"].not_yet(
                 "The event of a migration was lost (fault: drop), and with TimeoutSeconds 2 its execution "
                 f"{runs['late'].in_words()}.",
                 "A timeout bounds the wait.",
             )
-        _stop(made["late"])
+        stop(made["late"])
         for one in made.values():
             if not table.find(one.arn):
                 raise NotYet("An execution waits, and its item is not in the table.", "A start function as in task 1.")
@@ -675,7 +687,7 @@ def task_5(lab):
         for run in runs.values():
             if not run.look():
                 run.stop()
-        _stop(made["under-way"], made["late"])
+        stop(made["under-way"], made["late"])
         table.delete(*(one.arn for one in made.values()))
     return "Every event was lost, and no execution is left waiting."
 
@@ -808,43 +820,3 @@ def _run(machine, migration, timeout=TIMEOUT):
     run = Run(machine, {"ReplicationTaskArn": migration.arn, "TimeoutSeconds": timeout})
     until(lambda: run.look() or migration.describe()["Status"] != "ready", 1)
     return run
-
-
-def _on_sandbox():
-    return bool(os.environ.get("AWS_ENDPOINT_URL"))
-
-
-def _lose_events(*made, runs=1):
-    """Lose the events with which the next runs of these end. (On AWS that cannot be: there the rule sees them.)"""
-    if _on_sandbox():
-        for migration in made:
-            fault("drop", migration, count=runs)
-
-
-def _ended(migration):
-    return migration.describe()["Status"] in ("stopped", "failed")
-
-
-def _started(migration, described=None):
-    """When its latest run began, as an item has it: UTC, as text."""
-    moment = (described or migration.describe())["ReplicationTaskStats"].get("StartDate")
-    return str(moment.astimezone(datetime.UTC)) if moment else ""
-
-
-def _runs_since(migration, run):
-    """Whether it was started again after that run, which has ended."""
-    described = migration.describe()
-    return described["Status"] not in ("stopped", "failed") or _started(migration, described) != run
-
-
-def _stop(*made):
-    """Stop what still runs, and wait until it has stopped."""
-    for migration in made:
-        until(lambda migration=migration: migration.describe()["Status"] != "starting", LONG)
-        if migration.describe()["Status"] == "running":
-            try:
-                migration.stop()
-            except ClientError as refusal:
-                if refusal.response["Error"]["Code"] != "InvalidResourceStateFault":  # it has ended meanwhile
-                    raise
-    until(lambda: all(migration.describe()["Status"] not in ("running", "stopping") for migration in made), LONG)
