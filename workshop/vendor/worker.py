@@ -124,10 +124,15 @@ def deliver(context, check, kind, content):
     message = new_message(check, kind, content)
     for attempt in range(1, how["attempts"] + 1):
         status = context.step(lambda _, attempt=attempt: send(check, message, attempt), name=f"send {kind}")
-        if status is not None and status < 500 and status not in (408, 429):
+        if not is_sent_again(status):
             return
         if attempt < how["attempts"]:
             context.wait(Duration.from_seconds(min(2 ** (attempt - 1), 3600)))
+
+
+def is_sent_again(status):
+    """Whether this answer to a callback (None for none) asks for another attempt."""
+    return status is None or status >= 500 or status in (408, 429)
 
 
 def new_message(check, kind, content):
@@ -144,8 +149,9 @@ def new_message(check, kind, content):
 
 
 def send(check, message, attempt):
-    """Send a message once, or twice at the same moment where that is rehearsed; gives the status of the (last) answer.
+    """Send a message once, or twice at the same moment where that is rehearsed; gives the status of the answer.
 
+    Of two answers it is the one that asks for another attempt, if one does, whichever came first.
     It is signed anew each time: what is old is not believed.
     """
     body, answers = as_sent(message), []
@@ -162,7 +168,7 @@ def send(check, message, attempt):
         UpdateExpression="SET deliveries = list_append(if_not_exists(deliveries, :none), :told)",
         ExpressionAttributeValues={":told": [json.dumps(each) for each in told], ":none": []},
     )
-    return answers[-1]
+    return next((status for status in answers if is_sent_again(status)), answers[0])
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
