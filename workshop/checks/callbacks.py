@@ -196,7 +196,7 @@ class Waiters:
             "Type": "Task",
             "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
             "Arguments": {"TableName": self._table.name, "Item": f"{{% {item} %}}"},
-            "TimeoutSeconds": 60,
+            "TimeoutSeconds": 600,  # more than any check takes
             "Retry": [{"ErrorEquals": ["Again"], "IntervalSeconds": 1, "MaxAttempts": 1}],
             "End": True,
         }
@@ -223,7 +223,7 @@ class Waiter(Run):
 
     def next_token(self, but):
         """The token that it waits with now, which is not `but`."""
-        until(lambda: self._saved() not in (None, but), 5)
+        until(lambda: self._saved() not in (None, but), LONG)
         return self._saved()
 
     def _saved(self):
