@@ -231,6 +231,14 @@ def test_a_timeline(histories, monkeypatch):
     assert not second.lines
 
 
+def test_a_note_on_a_long_bar_leaves_the_names_of_the_rows_alone(histories):
+    figure = pictures.timeline(histories[1]).figure
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    [note] = [text for text in axis.texts if "✗" in text.get_text()]
+    assert note.get_window_extent().x0 >= axis.get_window_extent().x0
+
+
 def test_when_a_job_ended_may_be_said_as_a_time(histories):
     import datetime
 
