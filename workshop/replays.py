@@ -80,8 +80,8 @@ class Replay:
     Operations are counted as in AWS's table:
     https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-sdk.html#durable-operations-checkpoint-consumption
     the start 1, each step, wait, callback and context 1, each retry of a step 1, wait_for_condition 1 and 1 for each
-    poll, each retry of an invocation 1; so wait_for_callback comes to 3. The table has no row for context.invoke; it is
-    counted as 1 here.
+    poll, each retry of an invocation 1; so wait_for_callback comes to 3. Two things the table leaves open: whether the
+    first poll is one of "1 + N polls" (it is counted), and context.invoke, which has no row (it is counted as 1).
     """
 
     def __init__(self, execution, events, seen=None):
@@ -92,8 +92,8 @@ class Replay:
         self.started, self.ended = execution["StartTimestamp"], execution.get("EndTimestamp")
         self.result, self.error = execution.get("Result"), execution.get("Error")
         self.events = events
-        self.until = self.ended or seen or datetime.datetime.now(datetime.UTC)
-        reader = _Reader(self.started, self.until)
+        self._until = self.ended or seen or datetime.datetime.now(datetime.UTC)
+        reader = _Reader(self.started, self._until)
         for event in events:
             reader.read(event)
         reader.close(by_its_handler=self.status in ("SUCCEEDED", "FAILED"))
@@ -106,9 +106,11 @@ class Replay:
         client = boto3.client("lambda")
         named = {"DurableExecutionArn": durable_execution_arn}
         pages = client.get_paginator("get_durable_execution_history").paginate(IncludeExecutionData=True, **named)
-        # Its history first: what happens in between is then missing at the end, and not in the middle.
+        execution = client.get_durable_execution(IncludeExecutionData=True, **named)
         events = [event for page in pages for event in page["Events"]]
-        return cls(client.get_durable_execution(IncludeExecutionData=True, **named), events)
+        if "EndTimestamp" not in execution and any(event["EventType"] in _ENDINGS for event in events):
+            execution = client.get_durable_execution(IncludeExecutionData=True, **named)  # it has ended in between
+        return cls(execution, events)
 
     @property
     def seconds(self):
@@ -116,25 +118,25 @@ class Replay:
 
     @property
     def suspended(self):
-        return max((self.until - self.started).total_seconds() - self.seconds, 0.0)
+        return max((self._until - self.started).total_seconds() - self.seconds, 0.0)
 
     @property
     def figure(self):
         """The picture, a figure of matplotlib."""
         return _figure(self)
 
-    def summary(self):
+    def _summary(self):
         operations, invocations = _count(self.operations, "operation"), _count(len(self.invocations), "invocation")
         return f"{self.name}: {self.status}, {operations}, {invocations}"
 
-    def since_start(self, moment):
+    def _since_start(self, moment):
         return (moment - self.started).total_seconds()
 
-    def columns(self):
+    def _columns(self):
         """The operations of the picture, in the order in which they began."""
         return list(dict.fromkeys(operation for marks in self._marks for operation in marks))
 
-    def marks(self, invocation):
+    def _marks_of(self, invocation):
         """What an invocation made of each operation that it reached: {operation: list of marks}."""
         return self._marks[invocation.number - 1]
 
@@ -142,7 +144,7 @@ class Replay:
         """The table: (number, answered from checkpoints, ran, then), all strings."""
         for invocation in self.invocations:
             answered, ran = [], []
-            for operation, marks in self.marks(invocation).items():
+            for operation, marks in self._marks_of(invocation).items():
                 into = answered if marks[0] in (_ANSWERED, _ANSWERED_WITH_ERROR) else ran
                 if into is answered or (operation.kind == "Step" and marks[0] is not _WAITS):
                     into.append(operation.name + _IN_WORDS.get(marks[0], ""))
@@ -159,10 +161,10 @@ class Replay:
         return "ended" if invocation is self.invocations[-1] else "suspended"
 
     def __repr__(self):
-        return f"<Replay of {self.summary()}>"
+        return f"<Replay of {self._summary()}>"
 
     def __str__(self):
-        lines = [f"{self.summary()}."]
+        lines = [f"{self._summary()}."]
         for number, answered, ran, then in self._rows():
             did = ([f"answered {answered} from checkpoints"] if answered else []) + ([f"ran {ran}"] if ran else [])
             lines.append(f"Invocation {number}: {'; '.join([*did, then])}.")
@@ -177,7 +179,7 @@ class Replay:
         if len(rows) > _MOST_ROWS:
             half = _MOST_ROWS // 2
             rows[half:-half] = [f'<tr><td colspan="4">… {len(rows) - 2 * half:,} more invocations</td></tr>']
-        head = f"<caption>{html.escape(self.summary())}</caption><thead>{row(_COLUMNS, 'th')}</thead>"
+        head = f"<caption>{html.escape(self._summary())}</caption><thead>{row(_COLUMNS, 'th')}</thead>"
         return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
 
     def _ipython_display_(self):
@@ -188,6 +190,7 @@ class Replay:
         display({"text/html": self._repr_html_(), "text/plain": words}, raw=True)
 
 
+_ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionStopped")
 _COLUMNS = ("Invocation", "Answered from checkpoints", "Ran", "Then")
 _MOST_ROWS = 32
 
@@ -362,7 +365,7 @@ _WIDE = 9  # columns, above which there is less room for words
 def _figure(replay):
     from matplotlib.figure import Figure  # not at the top: it takes long to load
 
-    invocations, columns = replay.invocations[:_MOST], replay.columns()[:_MOST]
+    invocations, columns = replay.invocations[:_MOST], replay._columns()[:_MOST]
     labels = [column.label() for column in columns]
     slanted = len(columns) > _WIDE
     top = 1.1 if slanted else 0.15 * max((label.count("\n") + 1 for label in labels), default=1)
@@ -378,9 +381,9 @@ def _figure(replay):
         **({"rotation": 40, "ha": "left"} if slanted else {}),
     )
     _draw_times(times, replay, invocations)
-    most = [(invocations, replay.invocations, "invocations"), (columns, replay.columns(), "operations")]
+    most = [(invocations, replay.invocations, "invocations"), (columns, replay._columns(), "operations")]
     drawn = [f"{len(part):,} of {len(whole):,} {what}" for part, whole, what in most if len(part) < len(whole)]
-    title = replay.summary() + (f" (drawn: {', '.join(drawn)})" if drawn else "")
+    title = replay._summary() + (f" (drawn: {', '.join(drawn)})" if drawn else "")
     figure.suptitle(title, x=0.01, ha="left", size=10, color=_INK)
     _draw_legend(figure, replay, invocations)
     return figure
@@ -388,7 +391,7 @@ def _figure(replay):
 
 def _draw_grid(axis, replay, invocations, columns):
     for row, invocation in enumerate(invocations):
-        marks = replay.marks(invocation)
+        marks = replay._marks_of(invocation)
         for place, operation in enumerate(columns):
             for part, mark in enumerate(marks.get(operation, [])):
                 width = 0.9 / len(marks[operation])
@@ -419,10 +422,10 @@ def _draw_grid(axis, replay, invocations, columns):
 
 
 def _draw_times(axis, replay, invocations):
-    end = replay.since_start(replay.until)
-    resumed = [replay.since_start(each.began) for each in replay.invocations[1:]] + [end]
+    end = replay._since_start(replay._until)
+    resumed = [replay._since_start(each.began) for each in replay.invocations[1:]] + [end]
     for row, (invocation, next_began) in enumerate(zip(invocations, resumed, strict=False)):
-        began = replay.since_start(invocation.began)
+        began = replay._since_start(invocation.began)
         ended = min(began + invocation.seconds, end)
         line, filling, hatch, *_ = _LOOKS[_WAITS]
         if next_began > ended:
@@ -448,7 +451,7 @@ def _draw_times(axis, replay, invocations):
 def _draw_legend(figure, replay, invocations):
     from matplotlib.patches import Patch
 
-    used = {mark for each in invocations for marks in replay.marks(each).values() for mark in marks}
+    used = {mark for each in invocations for marks in replay._marks_of(each).values() for mark in marks}
     patches = [
         Patch(facecolor=filling, edgecolor=line, hatch=hatch, label=f"{text}  {meaning}" if text != mark else meaning)
         for mark, (line, filling, hatch, text, meaning) in _LOOKS.items()
