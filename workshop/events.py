@@ -20,13 +20,13 @@ def rule(name, function, *, pattern=None, schedule=None, input=None):
         (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html).
     schedule: or when, such as "rate(5 minutes)".
     input: what the function gets in place of the event, a dict.
-    A rule of that name is replaced. On AWS it can take a minute until a new rule sees its first event.
+    A rule of that name is replaced, and enabled. On AWS it can take a minute until a new rule sees its first event.
     """
     account.require()
     events = boto3.client("events")
     matches = {"EventPattern": pattern if isinstance(pattern, str) else json.dumps(pattern)} if pattern else {}
     when = {"ScheduleExpression": schedule} if schedule else {}
-    arn = events.put_rule(Name=name, Tags=deploy.tag_list(name), **matches, **when)["RuleArn"]
+    arn = events.put_rule(Name=name, State="ENABLED", Tags=deploy.tag_list(name), **matches, **when)["RuleArn"]
     instead = {"Input": json.dumps(input)} if input else {}
     events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": function, **instead}])
     permit(function, "events.amazonaws.com", arn)
@@ -36,7 +36,8 @@ def rule(name, function, *, pattern=None, schedule=None, input=None):
 def permit(function, service, source):
     """Let a service invoke a function for one source, such as a rule: a statement in the function's own policy.
 
-    function, source: ARNs. service: as in "events.amazonaws.com".
+    function, source: ARNs. service: as in "events.amazonaws.com". The statement is named after the source: "from-ended"
+    for the rule "ended".
     """
     client = boto3.client("lambda")
     statement = f"from-{source.rpartition('/')[2]}"
