@@ -94,7 +94,7 @@ class Lab:
         _new_cell(self._answer(number, solved=True))
         print(
             f"The new cell is a solution of task {number}; yours may differ and be right. To go on with it, put it in "
-            f"the place of your answer, run it, and then run lab.check({number})."
+            f"the place of your answer, and run the cells from there to lab.check({number})."
         )
 
     def reset(self, number):
