@@ -135,7 +135,7 @@ def ended(executions):
 
 
 def eventually(condition):
-    for _ in range(100):
+    for _ in range(600):
         if condition():
             return
         time.sleep(0.1)
