@@ -10,7 +10,7 @@ import json
 
 import boto3
 import pytest
-from answers import callback_urls, polling_loop, start_here, task_tokens_and_events
+from answers import callback_urls, durable_functions, polling_loop, start_here, task_tokens_and_events
 
 from workshop import deploy, labs
 from workshop.migrations import migration
@@ -20,6 +20,7 @@ MODULES = {
     "01-polling-loop": polling_loop,
     "02-task-tokens-and-events": task_tokens_and_events,
     "03-callback-urls": callback_urls,
+    "04-durable-functions": durable_functions,
 }
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
 SIDE_BY_SIDE = 5  # checks at a time, where a module does not say: they mostly wait

@@ -1,0 +1,855 @@
+"""Answers to the tasks of lab 04, right and wrong: {task: [answer, ...]}; see `answers/polling_loop.py`.
+
+An answer is what stands in the answer cell in place of the solution: all of it (`text`), or what is changed in it
+(`changes`, {what stands there: what is to stand there}). All else is the solution's, up to that task.
+"""
+
+import re
+from contextlib import suppress
+
+import boto3
+import nbformat
+
+from workshop import authoring, deploy, http_api, rule, vendor
+from workshop.environments import CHECKOUT
+
+# A rule hears of the migrations of every learner, and functions need processes: not too many of them at a time.
+SIDE_BY_SIDE = 3
+SOLUTION = CHECKOUT / "solutions" / "04-durable-functions.ipynb"
+CELLS = {cell.id: authoring._solved(cell.source) for cell in nbformat.read(SOLUTION, as_version=4).cells}
+SOLVED = {number: CELLS[f"task-{number}-answer"] for number in range(1, 7)}
+# The cells that put things into the account, for each task.
+DEPLOYS = {
+    1: ["task-1-deploy"],
+    2: ["task-2-deploy"],
+    3: ["task-2-deploy", "task-3-deploy"],
+    4: ["task-2-deploy", "task-3-deploy", "task-4-deploy", "task-4-deploy-check"],
+    5: ["task-2-deploy", "task-3-deploy", "task-4-deploy", "task-4-deploy-check", "task-5-deploy"],
+    6: ["task-2-deploy", "task-6-ask", "task-6-loop", "task-6-machine", "task-6-deploy"],
+}
+_WRITES = re.compile(r"%%writefile (\S+)\n(.*)", re.DOTALL)
+
+
+def _files(number):
+    """What has been written with %%writefile when a task is checked: {name: text}."""
+    before = list(CELLS)[: list(CELLS).index(f"task-{number}-check")]
+    written = (_WRITES.fullmatch(CELLS[cell]) for cell in before)
+    return {match[1]: match[2] + "\n" for match in written if match}
+
+
+# -- giving an answer --------------------------------------------------------------------------------------------------
+
+
+def give(lab, number, answer, scratch):
+    """Put an answer into the account, and what the lab has made until then. scratch: a folder."""
+    text = answer.get("text", SOLVED[number])
+    for what, instead in answer.get("changes", {}).items():
+        assert what in text, f"{answer['name']}: {what!r} does not stand in the solution"
+        text = text.replace(what, instead)
+    written = _WRITES.fullmatch(text)
+    for name, content in (_files(number) | {written[1]: written[2] + "\n"}).items():
+        (scratch / name).write_text(content)
+    own = lab.name
+    lab.name = lambda thing: "answer-04-vendor" if thing == "vendor" else own(thing)  # one vendor for all of them
+    names = {"lab": lab, "boto3": boto3, "http_api": http_api, "rule": rule, "deploy": _Deploy(scratch)}
+    names |= {"verirow": vendor.find(lab.name("vendor")), "may_ask": {"dms:DescribeReplicationTasks": "*"}}
+    with suppress(deploy.DeployError):  # a learner sees it, and then runs the check
+        for cell in DEPLOYS[number]:
+            exec(CELLS[cell], names)
+
+
+def take_back(lab):
+    """Switch off the learner's rule: it would go on to invoke a function at the end of everybody's migrations."""
+    events = boto3.client("events")
+    with suppress(events.exceptions.ResourceNotFoundException):
+        events.disable_rule(Name=lab.name("ended"))
+
+
+def prepare():
+    """What all learners share: the vendor."""
+    vendor.deploy("answer-04-vendor", reads="answer-*", patience=30)
+
+
+class _Deploy:
+    """workshop.deploy, with files from a folder."""
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def __getattr__(self, name):
+        return getattr(deploy, name)
+
+    def function(self, name, source, *, modules=(), **options):
+        return deploy.function(
+            name, self._folder / source, modules=[self._folder / each for each in modules], **options
+        )
+
+
+# -- task 1 ------------------------------------------------------------------------------------------------------------
+
+OWN_STRATEGY = """%%writefile asked.py
+from aws_durable_execution_sdk_python.config import Duration
+from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
+from dms_task import Throttled, describe
+from runs import outcome, under_way
+
+
+class GaveUp(Exception):
+    pass
+
+
+def polled(context, arn, first, longest, most):
+    def decide(state, attempt):
+        if state["task"] and not under_way(state["task"]):
+            return WaitForConditionDecision.stop_polling()
+        if attempt == most:
+            raise GaveUp(attempt)
+        return WaitForConditionDecision.continue_waiting(Duration.from_seconds(min(first * attempt, longest)))
+
+    def ask(state, _):
+        try:
+            return {"task": describe(arn)}
+        except Throttled:
+            return state
+
+    end = context.wait_for_condition(ask, WaitForConditionConfig(decide, {"task": None}), name="migration")
+    return outcome(arn, end["task"])
+"""
+
+STEPS_AND_WAITS = """%%writefile asked.py
+from aws_durable_execution_sdk_python.config import Duration, StepConfig
+from aws_durable_execution_sdk_python.retries import RetryPresets
+from dms_task import Throttled, describe
+from runs import outcome, under_way
+
+
+def asked(arn):
+    try:
+        return describe(arn)
+    except Throttled:
+        return {"Status": "nobody knows"}
+
+
+def polled(context, arn, first, longest, most):
+    for poll in range(most):
+        if poll:
+            context.wait(Duration.from_seconds(first), name="pause")
+            first = min(first * 2, longest)
+        task = context.step(lambda _: asked(arn), name="ask", config=StepConfig(retry_strategy=RetryPresets.none()))
+        if not under_way(task):
+            break
+    return outcome(arn, task)
+"""
+
+BOUND = "max_attempts=most, "
+RETURNS = "    return outcome(arn, context.wait_for_condition"
+
+TASK_1 = [
+    dict(name="the solution"),
+    dict(name="a strategy of its own", text=OWN_STRATEGY),
+    dict(name="steps and waits in a loop", text=STEPS_AND_WAITS),
+    dict(name="another rate", changes={"backoff_rate=2": "backoff_rate=1.5"}),
+    dict(
+        name="blank",
+        text="%%writefile asked.py\ndef polled(context, arn, first, longest, most):\n    return ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="lets the throttling through",
+        changes={"        except Throttled:\n            return task\n": "        finally:\n            pass\n"},
+        says="not yet",
+        words="DMS refused the first two questions (fault: throttle), and the execution ended FAILED",
+    ),
+    dict(
+        name="whatever goes wrong, it goes on",
+        changes={"except Throttled": "except Exception"},
+        says="not yet",
+        words="The replication task was deleted while it waited, and it asked three times more",
+    ),
+    dict(
+        name="an initial state that its condition cannot read",
+        changes={'initial_state={"Status": "unknown"}': "initial_state={}"},
+        says="not yet",
+        words="DMS refused the first two questions (fault: throttle), and the execution ended FAILED",
+    ),
+    dict(
+        name="no bound of its own",
+        changes={BOUND: ""},
+        says="not yet",
+        words="With MaxPolls 2 it asked twice, and decided to wait for another",
+    ),
+    dict(
+        name="one question more",
+        changes={BOUND: "max_attempts=most + 1, "},
+        says="not yet",
+        words="With MaxPolls 2 it asked twice, and decided to wait for another",
+    ),
+    dict(
+        name="always the same wait",
+        changes={"backoff_rate=2": "backoff_rate=1"},
+        says="not yet",
+        words="Waits that grow",
+    ),
+    dict(
+        name="a first wait of its own",
+        changes={"**delays": '**{**delays, "initial_delay": Duration.from_seconds(2)}'},
+        says="not yet",
+        words="The first wait is PollSeconds",
+    ),
+    dict(
+        name="no longest wait",
+        changes={"**delays": 'initial_delay=delays["initial_delay"]'},
+        says="not yet",
+        words="No wait is longer than MaxPollSeconds",
+    ),
+    dict(
+        name="asks once",
+        changes={"        under_way,": "        lambda task: False,"},
+        says="not yet",
+        words="While the migration still ran, the execution ended FAILED (MigrationTimedOut",
+    ),
+    dict(
+        name="whatever has ended has finished",
+        changes={
+            RETURNS: "    context.wait_for_condition",
+            'name="migration"))': 'name="migration")\n    return {"ReplicationTaskArn": arn}',
+        },
+        says="not yet",
+        words="A migration that failed: the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="gives up as if it had failed",
+        changes={
+            RETURNS: "    from runs import MigrationFailed\n    try:\n        task = context.wait_for_condition",
+            'name="migration"))': 'name="migration")\n    except Exception:\n        raise MigrationFailed("?")\n'
+            "    return outcome(arn, task)",
+        },
+        says="not yet",
+        words="After MaxPolls polls of a migration that still ran, the execution ended FAILED (MigrationFailed",
+    ),
+]
+
+# -- task 2 ------------------------------------------------------------------------------------------------------------
+
+BY_HAND = """%%writefile told.py
+import json
+
+from aws_durable_execution_sdk_python import CallbackError, CallbackTimeoutError
+from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
+from dms_task import describe, start
+from runs import MigrationFailed, begun, outcome
+from waiting import save
+
+
+def start_once(arn, before):
+    if not begun(describe(arn), before):
+        start(arn, before)
+
+
+def migrated(context, arn, seconds):
+    task = context.step(lambda _: describe(arn), name="before")
+    callback = context.create_callback("ended", CallbackConfig(timeout=Duration.from_seconds(seconds)))
+    saved = {"StartedBefore": task["Started"]}
+    context.step(lambda _: save(arn, callback.callback_id, seconds, **saved), name="save")
+    context.step(lambda _: start_once(arn, task["Started"]), name="start")
+    try:
+        return json.loads(callback.result())
+    except CallbackTimeoutError:
+        pass
+    except CallbackError as error:
+        raise MigrationFailed(error.message)
+    return outcome(arn, context.step(lambda _: describe(arn)))
+"""
+
+CATCHES_DMS = """%%writefile told.py
+import json
+
+from aws_durable_execution_sdk_python import CallbackExternalError, CallbackTimeoutError
+from aws_durable_execution_sdk_python.config import Duration, WaitForCallbackConfig
+from aws_durable_execution_sdk_python.retries import RetryPresets
+from dms_task import describe, dms, start
+from runs import MigrationFailed, outcome
+from waiting import save
+
+
+def migrated(context, arn, seconds):
+    before = context.step(lambda _: describe(arn), name="look").get("Started")
+
+    def submit(callback_id, context):
+        context.logger.info("saving the callback ID")
+        save(arn, callback_id, seconds, StartedBefore=before)
+        if describe(arn)["Started"] == before:
+            try:
+                start(arn, again=bool(before))
+            except dms.exceptions.InvalidResourceStateFault:
+                context.logger.info("it has been started")
+
+    config = WaitForCallbackConfig(timeout=Duration(seconds), retry_strategy=RetryPresets.linear())
+    try:
+        text = context.wait_for_callback(submit, config=config)
+    except CallbackExternalError as error:
+        raise MigrationFailed(error) from error
+    except CallbackTimeoutError:
+        return outcome(arn, context.step(lambda _: describe(arn), name="look again"))
+    return json.loads(text)
+"""
+
+LOOKS = '    before = context.step(lambda _: describe(arn)["Started"], name="look")\n'
+SAVES = "        save(arn, callback_id, seconds, StartedBefore=before)\n"
+STARTS = '        if not begun(describe(arn), before):\n            start(arn, again=before != "")\n'
+CONFIG = "timeout=Duration.from_seconds(seconds), serdes=JsonSerDes()"
+FAILS = "    except CallbackExternalError as error:\n        raise MigrationFailed(str(error)) from None\n"
+LOOKS_AGAIN = "return outcome(arn, context.step("
+
+TASK_2 = [
+    dict(name="the solution"),
+    dict(name="a callback and steps, one by one", text=BY_HAND),
+    dict(name="lets DMS say that it runs, reads the JSON itself", text=CATCHES_DMS),
+    dict(
+        name="blank",
+        text="%%writefile told.py\ndef migrated(context, arn, seconds):\n    return ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="a line that is no Python",
+        changes={"    try:\n": "    try\n"},
+        says="not yet",
+        words="was refused",
+    ),
+    dict(
+        name="starts first, saves second",
+        changes={SAVES + STARTS: STARTS + SAVES},
+        says="not yet",
+        words="its callback ID was not in the table yet",
+    ),
+    dict(
+        name="starts without asking",
+        changes={STARTS: '        start(arn, again=before != "")\n'},
+        says="not yet",
+        words="The submitter ran again, and the execution",
+    ),
+    dict(
+        name="starts again where it does not run any more",
+        changes={
+            STARTS: "        task = describe(arn)\n        if task['Status'] not in ('starting', 'running'):\n"
+            "            start(arn, again=task['Started'] != '')\n"
+        },
+        says="not yet",
+        words="and was started a second time",
+    ),
+    dict(
+        name="looks in the submitter",
+        changes={LOOKS: "", SAVES: '        before = describe(arn)["Started"]\n' + SAVES},
+        says="not yet",
+        words="fault: unanswered",
+    ),
+    dict(
+        name="looks outside of a step",
+        changes={LOOKS: '    before = describe(arn)["Started"]\n'},
+        says="not yet",
+        words="fault: unanswered",
+    ),
+    dict(
+        name="has never run before",
+        changes={'again=before != ""': "again=False"},
+        says="not yet",
+        words="The migration had run before. It was not started again",
+    ),
+    dict(
+        name="no timeout",
+        changes={CONFIG: "serdes=JsonSerDes()"},
+        says="not yet",
+        words="With TimeoutSeconds 3 and no answer for longer the execution was still running",
+    ),
+    dict(
+        name="the text of the result",
+        changes={CONFIG: "timeout=Duration.from_seconds(seconds)"},
+        says="not yet",
+        words="The result as data",
+    ),
+    dict(
+        name="silence is failure",
+        changes={
+            FAILS: "    except (CallbackExternalError, CallbackTimeoutError) as error:\n"
+            "        raise MigrationFailed(str(error)) from None\n"
+        },
+        says="not yet",
+        words="and a migration that still ran, the execution ended FAILED (MigrationFailed",
+    ),
+    dict(
+        name="gives up without looking",
+        changes={LOOKS_AGAIN: 'raise outcome(arn, {"Status": "unknown"}) or (arn, context.step('},
+        says="not yet",
+        words="its event was lost (fault: drop)",
+    ),
+    dict(
+        name="hands the failure on as it comes",
+        changes={FAILS: ""},
+        says="not yet",
+        words="It was answered with a failure, and the execution ended FAILED (CallbackExternalError",
+    ),
+    dict(
+        name="does not say what was before",
+        changes={SAVES: "        save(arn, callback_id, seconds)\n"},
+        says="not yet",
+        words="The item has no StartedBefore",
+    ),
+]
+
+# -- task 3 ------------------------------------------------------------------------------------------------------------
+
+BY_CODE = """%%writefile tell.py
+import json
+
+import boto3
+from botocore.exceptions import ClientError
+
+client = boto3.client("lambda")
+
+
+def tell(callback_id, success=None, failure=None):
+    try:
+        send(callback_id, success, failure)
+    except ClientError as problem:
+        if problem.response["Error"]["Code"] not in ("CallbackTimeoutException", "ResourceNotFoundException"):
+            raise
+        print("Nobody waits any more.")
+
+
+def send(callback_id, success, failure):
+    if success is not None:
+        return client.send_durable_execution_callback_success(
+            CallbackId=callback_id, Result=json.dumps(success, indent=1).encode()
+        )
+    if failure is not None:
+        kind, message = failure
+        return client.send_durable_execution_callback_failure(
+            CallbackId=callback_id, Error={"ErrorType": kind, "ErrorMessage": message, "ErrorData": "{}"}
+        )
+    return client.send_durable_execution_callback_heartbeat(CallbackId=callback_id)
+"""
+
+ONE_CALL = """%%writefile tell.py
+import json
+
+import boto3
+
+functions = boto3.client("lambda")
+GONE = (functions.exceptions.CallbackTimeoutException, functions.exceptions.ResourceNotFoundException)
+
+
+def tell(callback_id, success=None, failure=None):
+    how, what = "heartbeat", {}
+    if success is not None:
+        how, what = "success", {"Result": json.dumps(success)}
+    if failure:
+        how, what = "failure", {"Error": dict(zip(("ErrorType", "ErrorMessage"), failure))}
+    try:
+        getattr(functions, f"send_durable_execution_callback_{how}")(CallbackId=callback_id, **what)
+    except GONE:
+        return
+"""
+
+SUPPRESS = "functions.exceptions.CallbackTimeoutException, functions.exceptions.ResourceNotFoundException"
+BEAT = "            functions.send_durable_execution_callback_heartbeat(CallbackId=callback_id)"
+
+TASK_3 = [
+    dict(name="the solution"),
+    dict(name="by the code of the error", text=BY_CODE),
+    dict(name="one call for all three", text=ONE_CALL),
+    dict(
+        name="blank",
+        text="%%writefile tell.py\ndef tell(callback_id, success=None, failure=None):\n    ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="every fault is one",
+        changes={f"suppress({SUPPRESS})": "suppress()"},
+        says="not yet",
+        words="tell raised CallbackTimeoutException",
+    ),
+    dict(
+        name="an execution that is gone is a fault",
+        changes={f", {SUPPRESS.split(', ')[1]}": ""},
+        says="not yet",
+        words="tell raised ResourceNotFoundException",
+    ),
+    dict(
+        name="no fault is one",
+        changes={f"suppress({SUPPRESS})": "suppress(Exception)"},
+        says="not yet",
+        words="For an ID that never was one (InvalidParameterValueException) tell ended without an error",
+    ),
+    dict(
+        name="Python's text in place of JSON",
+        changes={"json.dumps(success)": "str(success)"},
+        says="not yet",
+        words="Success, with JSON text",
+    ),
+    dict(
+        name="an empty result is none",
+        changes={"elif success is not None": "elif success"},
+        says="not yet",
+        words="After tell(callback_id, success={}) the execution was still running",
+    ),
+    dict(
+        name="a sign of life is nothing",
+        changes={BEAT: "            pass"},
+        says="not yet",
+        words="is a heartbeat and no more",
+    ),
+    dict(
+        name="a sign of life is an answer",
+        changes={BEAT: BEAT.replace("heartbeat(", "success(")},
+        says="not yet",
+        words="is a heartbeat and no more",
+    ),
+    dict(
+        name="a failure is a result",
+        changes={
+            "functions.send_durable_execution_callback_failure(CallbackId=callback_id, Error=error)": "functions."
+            "send_durable_execution_callback_success(CallbackId=callback_id, Result=json.dumps(error))"
+        },
+        says="not yet",
+        words="After a failure was told the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="a failure without its type",
+        changes={'{"ErrorType": failure[0], "ErrorMessage": failure[1]}': '{"ErrorMessage": failure[1]}'},
+        says="not yet",
+        words="ErrorType and ErrorMessage",
+    ),
+]
+
+# -- task 4 ------------------------------------------------------------------------------------------------------------
+
+ADDRESS = 'context.step(lambda _: secrets.token_urlsafe(32), name="address")'
+SAVES_ALL = (
+    "        save(address, callback_id, seconds)\n"
+    "        save(address, callback_id, seconds, CheckId=order(table, address))\n"
+)
+ASKS = 'report_in(context.step(lambda _: ask(find(address)["CheckId"]), name="ask"))'
+CHECK_FAILED = "    except CallbackExternalError as error:\n        raise CheckFailed(str(error)) from None\n"
+
+ONE_BY_ONE = """%%writefile reported.py
+import json
+import uuid
+
+from aws_durable_execution_sdk_python import CallbackError, CallbackTimeoutError
+from aws_durable_execution_sdk_python.config import CallbackConfig, Duration, StepConfig
+from reports import CheckFailed, report_in, while_unavailable
+from verirow import ask, order
+from waiting import save
+
+
+def checked(context, table, silence, seconds):
+    address = context.step(lambda _: str(uuid.uuid4()))
+    config = CallbackConfig(timeout=Duration(seconds), heartbeat_timeout=Duration(silence))
+    callback = context.create_callback("report", config)
+    context.step(lambda _: save(address, callback.callback_id, seconds), name="save")
+    careful = StepConfig(retry_strategy=while_unavailable)
+    check_id = context.step(lambda _: order(table, address), name="order", config=careful)
+    try:
+        return json.loads(callback.result())
+    except CallbackTimeoutError:
+        said = context.step(lambda _: ask(check_id), name="ask")
+    except CallbackError as error:
+        raise CheckFailed(error.message)
+    return report_in(said)
+"""
+
+TASK_4 = [
+    dict(name="the solution"),
+    dict(name="a callback and steps, one by one", text=ONE_BY_ONE),
+    dict(
+        name="hex, and a retry strategy of its own",
+        changes={
+            "secrets.token_urlsafe(32)": "secrets.token_hex(16)",
+            "retry_strategy=while_unavailable": "retry_strategy=lambda error, attempts: RetryDecision.retry("
+            "Duration.from_seconds(2)) if 'VendorUnavailable' in type(error).__name__ and attempts < 9 "
+            "else RetryDecision.no_retry()",
+            "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryDecision\n",
+        },
+    ),
+    dict(
+        name="blank",
+        text="%%writefile reported.py\ndef checked(context, table, silence, seconds):\n    return ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="random outside of a step",
+        changes={ADDRESS: "secrets.token_urlsafe(32)"},
+        says="not yet",
+        words="the vendor got",
+    ),
+    dict(
+        name="the callback ID as the address",
+        changes={
+            f"    address = {ADDRESS}\n": "",
+            "        save(address, callback_id, seconds)\n": '        address = callback_id.rstrip("=")\n'
+            "        save(address, callback_id, seconds)\n",
+        },
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="a hash of what everybody knows",
+        changes={
+            ADDRESS: "hashlib.sha256(context.execution_context.durable_execution_arn.encode()).hexdigest()",
+            "import secrets\n": "import hashlib\n",
+        },
+        says="not yet",
+        words="can be computed from the execution's ARN",
+    ),
+    dict(
+        name="short",
+        changes={"token_urlsafe(32)": "token_hex(6)"},
+        says="not yet",
+        words="48 random bits at most",
+    ),
+    dict(
+        name="orders first, saves second",
+        changes={
+            SAVES_ALL: "        check_id = order(table, address)\n"
+            "        save(address, callback_id, seconds, CheckId=check_id)\n"
+        },
+        says="not yet",
+        words="before it had answered the order",
+    ),
+    dict(
+        name="tries again whatever went wrong",
+        changes={", retry_strategy=while_unavailable": ""},
+        says="not yet",
+        words="The vendor refused the order (400), and it was ordered again",
+    ),
+    dict(
+        name="tries nothing again",
+        changes={
+            "retry_strategy=while_unavailable": "retry_strategy=RetryPresets.none()",
+            "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryPresets\n",
+        },
+        says="not yet",
+        words="VendorUnavailable is tried again",
+    ),
+    dict(
+        name="no heartbeat",
+        changes={"**limits": 'timeout=limits["timeout"]'},
+        says="not yet",
+        words="It does not wait for ever",
+    ),
+    dict(
+        name="no limit for the whole",
+        changes={"**limits": 'heartbeat_timeout=limits["heartbeat_timeout"]'},
+        says="not yet",
+        words="The vendor worked on and on; HeartbeatSeconds was 59, TimeoutSeconds 3. The execution was still running",
+    ),
+    dict(
+        name="the text of the report",
+        changes={"serdes=JsonSerDes(), ": ""},
+        says="not yet",
+        words="Success: the report, as data",
+    ),
+    dict(
+        name="silent is failed",
+        changes={
+            CHECK_FAILED: CHECK_FAILED.replace("CallbackExternalError", "(CallbackExternalError, CallbackTimeoutError)")
+        },
+        says="not yet",
+        words="The vendor had its report at once",
+    ),
+    dict(
+        name="silent is silent, it does not ask",
+        changes={ASKS: 'report_in({"status": "silent"})'},
+        says="not yet",
+        words="The vendor had its report at once",
+    ),
+    dict(
+        name="hands the failure on as it comes",
+        changes={CHECK_FAILED: ""},
+        says="not yet",
+        words="The execution ended FAILED (CallbackExternalError",
+    ),
+    dict(
+        name="a variable for the check's ID, which is gone when it asks",
+        changes={
+            f"    address = {ADDRESS}\n": f"    address = {ADDRESS}\n    known = {{}}\n",
+            SAVES_ALL: "        save(address, callback_id, seconds)\n        known['id'] = order(table, address)\n",
+            'find(address)["CheckId"]': "known['id']",
+        },
+        says="not yet",
+        words="The vendor took the order, and never called",
+    ),
+]
+
+# -- task 5 ------------------------------------------------------------------------------------------------------------
+
+BATCH = '    batch = context.parallel([migration, check], name="both")\n'
+STOPS = '        context.step(lambda _: stop(arn), name="stop")\n'
+LOOKS_AT_FAILURES = "    if batch.failure_count:\n"
+
+CATCHES_IT = """%%writefile nightly.py
+from aws_durable_execution_sdk_python import ChildContextError, durable_execution
+from aws_durable_execution_sdk_python.config import CompletionConfig, ParallelConfig
+from reported import checked
+from stopping import stop
+from told import migrated
+
+
+@durable_execution
+def lambda_handler(event, context):
+    arn = event["ReplicationTaskArn"]
+
+    def check(child):
+        return checked(child, event["Table"], event["HeartbeatSeconds"], event["TimeoutSeconds"])
+
+    def migrate(child):
+        return migrated(child, arn, event["TimeoutSeconds"])
+
+    first = ParallelConfig(completion_config=CompletionConfig(tolerated_failure_count=0))
+    batch = context.parallel([check, migrate], config=first)
+    try:
+        batch.throw_if_error()
+    except ChildContextError as error:
+        context.step(lambda _: stop(arn))
+        raise RuntimeError(f"The night has failed: {error}") from error
+    return dict(zip(("Report", "Migration"), batch.get_results()))
+"""
+
+TASK_5 = [
+    dict(name="the solution"),
+    dict(name="lets the batch raise, in the other order", text=CATCHES_IT),
+    dict(
+        name="blank",
+        text="%%writefile nightly.py\ndef lambda_handler(event, context):\n    ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="one after the other",
+        changes={
+            BATCH: "    moved = migrated(context, arn, seconds)\n"
+            "    return {'Migration': moved, 'Report': checked(context, table, silence, seconds)}\n"
+        },
+        says="not yet",
+        words="the vendor had got no order",
+    ),
+    dict(
+        name="waits for both whatever happens",
+        changes={
+            BATCH: "    from aws_durable_execution_sdk_python.config import CompletionConfig, ParallelConfig\n"
+            "    config = ParallelConfig(completion_config=CompletionConfig.all_completed())\n"
+            "    batch = context.parallel([migration, check], config=config)\n"
+        },
+        says="not yet",
+        words="It fails soon",
+    ),
+    dict(
+        name="leaves the migration running",
+        changes={STOPS: ""},
+        says="not yet",
+        words="and the migration was left running",
+    ),
+    dict(
+        name="does not look whether one has failed",
+        changes={LOOKS_AT_FAILURES: "    if False:\n"},
+        says="not yet",
+        words="The execution ended FAILED (ValueError",
+    ),
+    dict(
+        name="a failure without its message",
+        changes={"batch.get_errors()[0].message": '"one of the two"'},
+        says="not yet",
+        words="with the vendor's message",
+    ),
+]
+
+# -- task 6 ------------------------------------------------------------------------------------------------------------
+
+SILENT = '        answer = {"Approved": False, "By": "nobody"}\n'
+STARTS_IT = '        context.step(lambda _: start(arn, again=False), name="start")\n'
+POLLS = "        polled(context, arn, pause, pause, 2000)\n"
+
+BY_STEPS = """%%writefile approve.py
+import json
+
+from aws_durable_execution_sdk_python import CallbackTimeoutError, durable_execution
+from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
+from dms_task import describe, start
+from runs import outcome, under_way
+from waiting import save
+
+
+@durable_execution
+def lambda_handler(event, context):
+    arn, seconds = event["ReplicationTaskArn"], event["TimeoutSeconds"]
+    approval = context.create_callback("approval", CallbackConfig(timeout=Duration(seconds)))
+    context.step(lambda _: save(event["Id"], approval.callback_id, seconds), name="ask")
+    try:
+        answer = json.loads(approval.result())
+    except CallbackTimeoutError:
+        return {"Moved": False, "By": "nobody"}
+    if not answer["Approved"]:
+        return {"By": answer["By"], "Moved": False}
+    context.step(lambda _: start(arn, False), name="start")
+    while True:
+        context.wait(Duration(event["PollSeconds"]))
+        task = context.step(lambda _: describe(arn), name="poll")
+        if not under_way(task):
+            outcome(arn, task)
+            return {"Moved": True, "By": answer["By"]}
+"""
+
+TASK_6 = [
+    dict(name="the solution"),
+    dict(name="state by state", text=BY_STEPS),
+    dict(
+        name="blank",
+        text="%%writefile approve.py\ndef lambda_handler(event, context):\n    ...\n",
+        says="not attempted",
+        words="There is no function named",
+    ),
+    dict(
+        name="does not wait for the end",
+        changes={POLLS: ""},
+        says="not yet",
+        words="When somebody approves of a migration that fails, the state machine ended FAILED",
+    ),
+    dict(
+        name="silence is consent",
+        changes={SILENT: SILENT.replace("False", "True")},
+        says="not yet",
+        words="When nobody answers for two seconds, the state machine gives",
+    ),
+    dict(
+        name="silence is a failure",
+        changes={SILENT: "        raise\n"},
+        says="not yet",
+        words="The durable function ended FAILED (CallbackTimeoutError",
+    ),
+    dict(
+        name="does not ask before it starts",
+        changes={'    if answer["Approved"]:\n': "    if True:\n"},
+        says="not yet",
+        words="When somebody does not approve, the migration was started",
+    ),
+    dict(
+        name="an error of its own",
+        changes={
+            POLLS: "        try:\n    " + POLLS + '        except Exception:\n            raise RuntimeError("no")\n'
+        },
+        says="not yet",
+        words="The same error and cause",
+    ),
+    dict(
+        name="says less",
+        changes={', "By": answer["By"]}': "}"},
+        says="not yet",
+        words="The same result",
+    ),
+]
+
+ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3, 4: TASK_4, 5: TASK_5, 6: TASK_6}
