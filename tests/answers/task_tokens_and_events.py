@@ -501,9 +501,9 @@ TASK_2 = [
     ),
     dict(
         name="the state machine's bound in place of the state's",
-        machine={**machine(without=["TimeoutSeconds"]), "TimeoutSeconds": 3},
+        machine={**machine(without=["TimeoutSeconds"]), "TimeoutSeconds": 6},
         says="not yet",
-        words="the execution ended TIMED_OUT",
+        words="ended TIMED_OUT",
     ),
     dict(
         name="no Catch: both ends look alike",

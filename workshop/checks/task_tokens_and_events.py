@@ -400,8 +400,10 @@ def _answer(run, send, answer):
             "The token of the waiting state, from the context object.",
         ) from None
     except client.exceptions.TaskTimedOut:
+        run.look()
         raise run.not_yet(
-            "Nobody waits any more with the token that start got.", "A state that waits for the answer."
+            f"Nobody waits any more with the token that start got: the execution {run.in_words()}.",
+            "A state that waits for the answer.",
         ) from None
 
 
