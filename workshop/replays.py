@@ -452,6 +452,7 @@ def _draw_legend(figure, replay, invocations):
     from matplotlib.patches import Patch
 
     used = {mark for each in invocations for marks in replay._marks_of(each).values() for mark in marks}
+    used |= {_FAILED if each.failed else _RAN for each in invocations}  # the bars over time
     patches = [
         Patch(facecolor=filling, edgecolor=line, hatch=hatch, label=f"{text}  {meaning}" if text != mark else meaning)
         for mark, (line, filling, hatch, text, meaning) in _LOOKS.items()
