@@ -122,5 +122,6 @@ def _details(event):
 
 def _line_of(event):
     error = _details(event).get("Error", {}).get("Payload", {})
-    told = [event.get("Name"), (error.get("ErrorType") or "").rpartition(".")[2], error.get("ErrorMessage")]
+    name = None if event["EventType"].startswith("Execution") else event.get("Name")  # of itself, and random
+    told = [name, (error.get("ErrorType") or "").rpartition(".")[2], error.get("ErrorMessage")]
     return f"{event['EventId']:>3}  " + "  ".join([event["EventType"], *filter(None, told)])[:150]

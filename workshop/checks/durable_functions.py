@@ -1,7 +1,8 @@
 """Lab 04: the two designs as Lambda durable functions.
 
 The contracts of the tasks, as the lab states them. Who waits stands in the table `waiting`, by Id (the ARN of a
-replication task, or a random address): CallbackId, ExpiresAt (seconds since 1970), and StartedBefore or CheckId.
+replication task, or a random address): CallbackId, WaitsUntil and ExpiresAt (seconds since 1970), and StartedBefore or
+CheckId.
 
 - 1, durable function `poll`: gets {"ReplicationTaskArn", "PollSeconds", "MaxPollSeconds", "MaxPolls"}, for a task that
   was started. It asks at once, after PollSeconds, then after ever longer waits up to MaxPollSeconds, and MaxPolls times
@@ -602,7 +603,7 @@ class _Tell:
     def resumes_what_is_closed(self, lab, migration, table):
         """An event that comes again finds an item whose callback was answered long ago."""
         closed = self._callback(self._runs["data"])
-        table.put(Id=migration.arn, CallbackId=closed, ExpiresAt=int(time.time()) + 60, StartedBefore="")
+        table.put(Id=migration.arn, CallbackId=closed, ExpiresAt=int(time.time()) + 600, StartedBefore="")
         error = invoke(lab.name("resume"), {"resources": [migration.arn]}).error
         table.delete(migration.arn)
         if error:
@@ -966,6 +967,7 @@ def _migration_fails(run, migration):
 _APPROVALS = {
     "approved": "somebody approves of a migration that finishes",
     "fails": "somebody approves of a migration that fails",
+    "sets-aside": "somebody approves of a migration that sets one of its tables aside",
     "refused": "somebody does not approve",
     "silent": "nobody answers for two seconds",
 }
@@ -974,7 +976,8 @@ _APPROVALS = {
 def task_6(lab):
     approve, table = durable_function(lab, "approve"), Waiting(lab)
     machine = state_machine(lab, "inherited")
-    cases = {"approved": "finishes", "fails": "fails", "refused": "finishes", "silent": "finishes"}
+    cases = {"approved": "finishes", "fails": "fails", "sets-aside": "sets a table aside"}
+    cases |= {"refused": "finishes", "silent": "finishes"}
     both = [(which, case) for case in cases for which in ("theirs", "mine")]
     made = small_migrations(lab, {f"{which}-{case}": cases[case] for which, case in both})
     lose_events(*made.values())
