@@ -165,6 +165,8 @@ def test_a_step_that_fails_for_good():
     # That the last invocation ended the execution is no retry of an invocation, so not one operation more.
     assert replay.operations == 1 + 1 + 2
     assert str(replay).splitlines()[-1] == f"Invocation 3: ran ask (failed); failed: {replay.error['ErrorType']}."
+    (legend,) = replay.figure.legends  # of the bars over time too: the first two invocations failed in nothing
+    assert {"its code ran", "✗  failed"} <= {text.get_text() for text in legend.get_texts()}
 
 
 def test_what_is_within_a_context_is_answered_with_it():
