@@ -62,7 +62,7 @@ _TYPES = {
         "MaxConcurrency ToleratedFailureCount ToleratedFailurePercentage",
         _OBJECT: "States Assign ItemProcessor Iterator ItemReader ItemBatcher ResultWriter Credentials",
         _ARRAY: "Choices Branches Retry Catch ErrorEquals",
-        _BOOLEAN: "End",
+        _BOOLEAN: "End Condition",
     }.items()
     for name in _words(names)
 }

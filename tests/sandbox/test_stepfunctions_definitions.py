@@ -212,6 +212,15 @@ RULE = {"Variable": "$.a", "StringEquals": "x", "Next": "E"}
         ({"Type": "Pass"}, "/States/S"),
         ({"Type": "Pass", "Next": "E", "End": True}, "/States/S"),
         ({"Type": "Poll", "End": True}, "/States/S/Type"),
+        (
+            {
+                "Type": "Choice",
+                "Default": "E",
+                "QueryLanguage": "JSONata",
+                "Choices": [{"Condition": "$x = 1", "Next": "E"}],
+            },
+            "/States/S/Choices[0]/Condition",
+        ),
         ({"End": True}, "/States/S"),
         ({"Type": "Task", "End": True}, "/States/S"),
         ({**LAMBDA, "Resource": "my-function"}, "/States/S/Resource"),
