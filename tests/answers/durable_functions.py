@@ -295,7 +295,7 @@ def migrated(context, arn, seconds):
     return json.loads(text)
 """
 
-LOOKS = '    before = context.step(lambda _: describe(arn)["Started"], name="look")\n'
+LOOKS = '    before = context.step(lambda _: last_start(describe(arn)), name="look")\n'
 SAVES = "        save(arn, callback_id, seconds, StartedBefore=before)\n"
 STARTS = '        if not begun(describe(arn), before):\n            start(arn, again=before != "")\n'
 CONFIG = "timeout=Duration.from_seconds(seconds), serdes=JsonSerDes()"
