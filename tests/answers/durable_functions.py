@@ -645,7 +645,7 @@ TASK_4 = [
         name="no limit for the whole",
         changes={"**limits": 'heartbeat_timeout=limits["heartbeat_timeout"]'},
         says="not yet",
-        words="The vendor worked on and on; HeartbeatSeconds was 59, TimeoutSeconds 3. The execution was still running",
+        words="The vendor worked on and on; HeartbeatSeconds was 59, TimeoutSeconds 5. The execution was still running",
     ),
     dict(
         name="the text of the report",

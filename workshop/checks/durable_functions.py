@@ -28,6 +28,7 @@ CheckId.
 
 import json
 import time
+from datetime import datetime
 
 import boto3
 
@@ -682,7 +683,7 @@ def _judge_told(runs, made):
 
 # -- task 4 -----------------------------------------------------------------------------------------------------------
 
-SILENCE = 3  # seconds; the HeartbeatSeconds of executions whose vendor says nothing
+SILENCE = 5  # seconds; the HeartbeatSeconds of executions whose vendor says nothing
 WORDS = "Half of it is missing."
 
 
@@ -747,6 +748,11 @@ class Checking(DurableRun):
 
     def checks(self):
         return self.vendor.checks(self.table)
+
+    def vendor_had_ended(self):
+        """Whether the vendor was done with its check when this execution ended."""
+        ended = [check["ended"] for check in self.checks()]
+        return all(moment and datetime.fromisoformat(moment) < self.outcome["EndTimestamp"] for moment in ended)
 
     @property
     def url(self):
@@ -844,6 +850,8 @@ def _asks(runs, report):
         if not eventually(run.look, looks=150):
             raise run.not_yet(f"The vendor took the order, {said} {run.in_words()}.", "It does not wait for ever.")
     done, failed, endless = runs["done"], runs["failed"], runs["endless"]
+    if any(run.error == "VendorSilent" and not run.vendor_had_ended() for run in (done, failed)):
+        raise SandboxProblem("This machine is too busy: the vendor was asked before it was done. Try again later.")
     if done.status != "SUCCEEDED" or done.result != report:
         raise done.not_yet(
             f"The vendor had its report at once, {said} {done.in_words()}.", "It asks, and returns the report."

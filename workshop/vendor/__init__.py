@@ -77,14 +77,15 @@ class Vendor:
         return [{"body": each["body"], "headers": json.loads(each["headers"])} for each in self._requests(table)]
 
     def checks(self, table):
-        """The checks of a table that were begun: a list of dicts with check_id, callback_url, status and deliveries.
+        """The checks of a table that were begun: a list of dicts.
 
+        They have check_id, callback_url, status, ended (when, as text in ISO 8601; None while it runs) and deliveries.
         deliveries: the callbacks that were sent: dicts with type, attempt, answer (a status, None for none) and at.
         """
         begun = dict.fromkeys(each["check_id"] for each in self._requests(table) if "check_id" in each)
-        kept = ("check_id", "callback_url", "status")
+        kept = ("check_id", "callback_url", "status", "ended")
         return [
-            {**{name: item[name] for name in kept}, "deliveries": [json.loads(told) for told in item["deliveries"]]}
+            {**{name: item.get(name) for name in kept}, "deliveries": [json.loads(told) for told in item["deliveries"]]}
             for item in self._items(f"check/{check_id}" for check_id in begun)
         ]
 
