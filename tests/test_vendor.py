@@ -50,19 +50,19 @@ class Customer:
     """Somebody who has signed up, with tables and an endpoint."""
 
     def __init__(self):
-        self.vendor = vendor.deploy(name("03", "vendor"), seconds=0, patience=30)
-        kept = deploy.table(name("03", "kept"), key="id")
+        self.vendor = vendor.deploy(name("93", "vendor"), seconds=0, patience=30)
+        kept = deploy.table(name("93", "kept"), key="id")
         permissions = {"dynamodb:UpdateItem": deploy.arn("dynamodb", f"table/{kept}")}
         function = deploy.function(
-            name("03", "customer"), CUSTOMER, permissions=permissions, environment={"KEPT": kept}, timeout=5
+            name("93", "customer"), CUSTOMER, permissions=permissions, environment={"KEPT": kept}, timeout=5
         )
-        self.url = http_api(name("03", "customer"), {"POST /callbacks/{id}": function})
+        self.url = http_api(name("93", "customer"), {"POST /callbacks/{id}": function})
         self.kept = boto3.resource("dynamodb").Table(kept)
         self.numbers = itertools.count()
 
     def table(self, *rows, **rehearsal):
         """The ARN of a new table with these rows, whose checks go as rehearsed."""
-        table = deploy.table(name("03", f"table-{next(self.numbers)}"), key="iata")
+        table = deploy.table(name("93", f"table-{next(self.numbers)}"), key="iata")
         with boto3.resource("dynamodb").Table(table).batch_writer() as batch:
             for row in rows:
                 batch.put_item(Item=row)
@@ -139,7 +139,7 @@ def test_an_order_is_taken_at_once_and_its_check_takes_a_while(customer):
 
 
 def test_the_report_is_true(customer):
-    airports = migration(name("03", "vendor-airports"), rows_per_second=3000)
+    airports = migration(name("93", "vendor-airports"), rows_per_second=3000)
     airports.start()
     assert until(lambda: airports.describe()["Status"] == "stopped", 60)
     _, [callback] = customer.checked(deploy.arn("dynamodb", f"table/{airports.table}"))
@@ -389,20 +389,20 @@ def test_silence_and_the_truth_in_its_status(customer):
 
 
 def test_signing_up_again_keeps_url_key_and_secret(customer):
-    first = vendor.deploy(name("03", "again"))
-    second = vendor.deploy(name("03", "again"), seconds=1)
+    first = vendor.deploy(name("93", "again"))
+    second = vendor.deploy(name("93", "again"), seconds=1)
     assert (first.url, first.key, first.secret) == (second.url, second.key, second.secret)
-    assert vendor.find(name("03", "again")) == first
-    assert vendor.find(name("03", "nobody")) is None
+    assert vendor.find(name("93", "again")) == first
+    assert vendor.find(name("93", "nobody")) is None
     assert first.secret not in repr(first) and first.key not in repr(first)
     assert (first.key, first.secret) != (customer.vendor.key, customer.vendor.secret)
 
 
 def test_an_api_keeps_its_url_and_gets_other_routes(account):
-    echo = deploy.function(name("03", "echo"), "def lambda_handler(event, context):\n    return event['routeKey']\n")
-    url = http_api(name("03", "routes"), {"GET /a": echo, "POST /b": None})
+    echo = deploy.function(name("93", "echo"), "def lambda_handler(event, context):\n    return event['routeKey']\n")
+    url = http_api(name("93", "routes"), {"GET /a": echo, "POST /b": None})
     assert urllib.request.urlopen(f"{url}/a").read() == b"GET /a"
-    assert http_api(name("03", "routes"), {"GET /c": echo}) == url
+    assert http_api(name("93", "routes"), {"GET /c": echo}) == url
     assert urllib.request.urlopen(f"{url}/c").read() == b"GET /c"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{url}/a")

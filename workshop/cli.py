@@ -149,7 +149,7 @@ def sandbox_env(arguments):
 
 def test(arguments):
     """Run every test; further words go to pytest."""
-    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "4"]
+    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "3"]
     return subprocess.call([sys.executable, "-m", "pytest", *parallel, *arguments.pytest], cwd=CHECKOUT)
 
 

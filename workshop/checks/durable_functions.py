@@ -526,7 +526,8 @@ class _Tell:
             run.stop()
 
     def _callback(self, run):
-        until(lambda: run.callback_ids(), LONG)
+        if not until(lambda: run.callback_ids(), LONG):
+            raise SandboxProblem("This machine is too busy: a function did not begin to wait. Try again later.")
         return run.callback_ids()[0]
 
     def _tell(self, callback_id, **what):
