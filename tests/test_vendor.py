@@ -164,7 +164,7 @@ def test_the_report_is_about_the_rows_that_are_there_now(customer):
 
 
 def test_a_table_that_cannot_be_read_fails_the_check(customer):
-    check_id, [callback] = customer.checked(deploy.arn("dynamodb", "table/you-03-nowhere"))
+    check_id, [callback] = customer.checked(deploy.arn("dynamodb", "table/you-93-nowhere"))
     assert callback["message"]["type"] == "check.failed"
     assert callback["message"]["error"]["code"] == "TableNotReadable"
     shown = customer.call(f"/v1/checks/{check_id}")[1]
