@@ -42,7 +42,7 @@ def sandbox():
     request = urllib.request.Request(
         f"{state['endpoint']}/_sandbox/functions",
         method="PUT",
-        data=json.dumps({"processes": 80, "idle_seconds": 60}).encode(),
+        data=json.dumps({"processes": 48, "idle_seconds": 60}).encode(),
         headers={"Authorization": f"Bearer {state['secret_access_key']}"},
     )
     urllib.request.urlopen(request).close()

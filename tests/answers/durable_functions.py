@@ -14,7 +14,7 @@ from workshop import authoring, deploy, http_api, rule, vendor
 from workshop.environments import CHECKOUT
 
 # A rule hears of the migrations of every learner, and functions need processes: not too many of them at a time.
-SIDE_BY_SIDE = 3
+SIDE_BY_SIDE = 2
 SOLUTION = CHECKOUT / "solutions" / "04-durable-functions.ipynb"
 CELLS = {cell.id: authoring._solved(cell.source) for cell in nbformat.read(SOLUTION, as_version=4).cells}
 SOLVED = {number: CELLS[f"task-{number}-answer"] for number in range(1, 7)}

@@ -17,7 +17,7 @@ from workshop import authoring, deploy
 from workshop.environments import CHECKOUT
 
 # A rule hears of the migrations of every learner, and functions need processes: not too many of them at a time.
-SIDE_BY_SIDE = 4
+SIDE_BY_SIDE = 3
 SOLUTION = CHECKOUT / "solutions" / "02-task-tokens-and-events.ipynb"
 
 
