@@ -461,7 +461,7 @@ TASK_3 = [
         name="the prototype",
         text=CELLS["prototype-signature"],
         says="not yet",
-        words="A report without a signature",
+        words="A report without a signature got through",
     ),
     dict(
         name="a signature that is missing is forgiven",
@@ -471,13 +471,13 @@ TASK_3 = [
             AGE: f"not timestamp or {AGE}",
         },
         says="not yet",
-        words="A report without a signature",
+        words="A report without a signature got through",
     ),
     dict(
         name="looks whether there is a signature",
         changes={NUMBER: "", COMPARED: "    if not signature:\n        return None\n", AGE: f"not timestamp or {AGE}"},
         says="not yet",
-        words="A report",
+        words="got through",
     ),
     dict(
         name="compares as much as there is",
@@ -487,25 +487,25 @@ TASK_3 = [
             AGE: f"not timestamp or {AGE}",
         },
         says="not yet",
-        words="A report without a signature",
+        words="A report without a signature got through",
     ),
     dict(
         name="any age",
         changes={f"body if {AGE} else None": "body"},
         says="not yet",
-        words="sent again after an hour (a replay)",
+        words="sent again after an hour (a replay) got through",
     ),
     dict(
         name="an hour is young enough",
         changes={"64 * 1024, 300": "64 * 1024, 3000"},
         says="not yet",
-        words="sent again after 330 seconds (a replay)",
+        words="sent again after 330 seconds (a replay) got through",
     ),
     dict(
         name="looks only into the past",
         changes={AGE: "time.time() - int(timestamp) <= MOST_SECONDS"},
         says="not yet",
-        words="A report from an hour in the future",
+        words="A report from an hour in the future got through",
     ),
     dict(
         name="no patience with clocks",
@@ -567,7 +567,7 @@ TASK_3 = [
         name="any size",
         changes={"len(body) > MOST_BYTES or ": ""},
         says="not yet",
-        words="A report of 70,000 bytes, with a good signature",
+        words="A report of 70,000 bytes, with a good signature got through",
     ),
     dict(
         name="no room for a report",
@@ -708,7 +708,7 @@ TASK_4 = [
         name="any message for any URL",
         changes={FOR_NOBODY: "token is None"},
         says="not yet",
-        words="A genuine report about another execution",
+        words="A genuine report about another execution got through",
     ),
     dict(
         name="whatever has a report is one",

@@ -261,7 +261,7 @@ TASK_2 = [
             Poll={**POLL, "Output": {"Status": "{% $status %}"}},
         ),
         says="not yet",
-        words="of a migration that was ",
+        words="of a migration that was stopped",
     ),
     dict(
         name="the key in small letters",
