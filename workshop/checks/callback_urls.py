@@ -591,9 +591,14 @@ def _keeps_the_check(lab, run):
 # -- task 3 -----------------------------------------------------------------------------------------------------------
 
 
+def _went_on(run, status):
+    """Whether a request that was answered with this status has ended an execution, which it may do a moment later."""
+    return run.look() or (is_success(status) and eventually(run.look, looks=20))
+
+
 def _must_be_refused(run, words, headers, body, method="POST"):
     status = send(run.url, headers, body, method)
-    if run.look():
+    if _went_on(run, status):
         raise run.not_yet(f"{words} got through: the execution {run.in_words()}.", "Only what the vendor has signed.")
     if is_success(status):
         raise NotYet(f"{words} {in_words(status)}, as if it were genuine.", "signed_body gives None for it.")
@@ -705,7 +710,7 @@ def _not_for_this_url(messages, run, other):
     }
     for words, call in cases.items():
         status = call()
-        if run.look():
+        if _went_on(run, status):
             raise run.not_yet(f"{words} got through: the execution {run.in_words()}.", "A final 4xx, and nothing else.")
         if not is_final(status):
             raise NotYet(
