@@ -185,8 +185,11 @@ class Environment:
         return variables
 
     def _send(self, document):
-        with contextlib.suppress(OSError):  # a process that has ended is noticed when its answer is awaited
-            self._process.stdin.write(json.dumps(document).encode() + b"\n")
+        line = json.dumps(document).encode() + b"\n"
+        # A process that has ended, or was ended by a reset (its pipe is closed then), is noticed when its answer is
+        # awaited.
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(line)
             self._process.stdin.flush()
 
     def _read_answers(self):
