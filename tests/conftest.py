@@ -1,10 +1,8 @@
 """What every test stands on: one sandbox for the whole run, and boto3 clients for it."""
 
-import json
 import os
 import shutil
 import tempfile
-import urllib.request
 
 # A test run has a sandbox, progress and measurements of its own: a learner's stay as they are.
 # Set before anything of the workshop is imported, and inherited by pytest's workers and every kernel.
@@ -39,13 +37,7 @@ def sandbox():
     state = process.start()
     lease = process.Lease(state)
     # As many functions at once as dozens of learners have: else each process makes room for the next, and all are cold.
-    request = urllib.request.Request(
-        f"{state['endpoint']}/_sandbox/functions",
-        method="PUT",
-        data=json.dumps({"processes": 48, "idle_seconds": 60}).encode(),
-        headers={"Authorization": f"Bearer {state['secret_access_key']}"},
-    )
-    urllib.request.urlopen(request).close()
+    process._ask(state, "PUT", "functions", {"processes": 48, "idle_seconds": 60})
     yield state
     lease.release()
 

@@ -5,46 +5,30 @@ An answer is what stands in the answer cell in place of the solution: all of it 
 cells beyond that whose files it needs.
 """
 
-import re
 from contextlib import suppress
 
 import boto3
-import nbformat
 
-from workshop import authoring, deploy, http_api, vendor
-from workshop.environments import CHECKOUT
+from workshop import deploy, http_api, vendor
 
-SOLUTION = CHECKOUT / "solutions" / "03-callback-urls.ipynb"
-CELLS = {cell.id: authoring._solved(cell.source) for cell in nbformat.read(SOLUTION, as_version=4).cells}
+from . import cells
+
+CELLS = cells.of_solution("03-callback-urls")
 SOLVED = {number: CELLS[f"task-{number}-answer"] for number in range(1, 6)}
-_WRITES = re.compile(r"%%writefile (\S+)\n(.*)", re.DOTALL)
-
-
-def files_before(number):
-    """What has been written with %%writefile when a task begins: {name: text}."""
-    before = list(CELLS)[: list(CELLS).index(f"task-{number}-answer")]
-    written = (_WRITES.fullmatch(CELLS[cell]) for cell in before)
-    return {match[1]: match[2] + "\n" for match in written if match}
-
 
 # -- giving an answer --------------------------------------------------------------------------------------------------
 
 
 def give(lab, number, answer, scratch):
     """Put an answer into the account, and what the lab has made until then. scratch: a folder."""
-    text = answer.get("text", SOLVED[number])
-    for what, instead in answer.get("changes", {}).items():
-        assert what in text, f"{answer['name']}: {what!r} does not stand in the solution"
-        text = text.replace(what, instead)
-    files = files_before(number)
-    for written in map(_WRITES.fullmatch, [*(CELLS[cell] for cell in answer.get("cells", ())), text]):
-        if written:
-            files[written[1]] = written[2] + "\n"
+    text = cells.changed(SOLVED[number], answer)
+    before = list(CELLS)[: list(CELLS).index(f"task-{number}-answer")]
+    files = cells.written([*(CELLS[cell] for cell in [*before, *answer.get("cells", ())]), text])
     for name, content in files.items():
         (scratch / name).write_text(content)
     own = lab.name
     lab.name = lambda thing: "answer-03-vendor" if thing == "vendor" else own(thing)  # one vendor for all of them
-    names = {"lab": lab, "boto3": boto3, "http_api": http_api, "deploy": _Deploy(scratch)}
+    names = {"lab": lab, "boto3": boto3, "http_api": http_api, "deploy": cells.Deploy(scratch)}
     names["verirow"] = vendor.find(lab.name("vendor"))
     exec(CELLS["deploy-functions"], names)
     exec(CELLS["deploy-machine"], names)
@@ -61,21 +45,6 @@ def give(lab, number, answer, scratch):
 def prepare():
     """What all learners share: the vendor."""
     vendor.deploy("answer-03-vendor", reads="answer-*", patience=30)
-
-
-class _Deploy:
-    """workshop.deploy, with files from a folder."""
-
-    def __init__(self, folder):
-        self._folder = folder
-
-    def __getattr__(self, name):
-        return getattr(deploy, name)
-
-    def function(self, name, source, *, modules=(), **options):
-        return deploy.function(
-            name, self._folder / source, modules=[self._folder / each for each in modules], **options
-        )
 
 
 # -- task 1 ------------------------------------------------------------------------------------------------------------

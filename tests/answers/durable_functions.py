@@ -4,19 +4,17 @@ An answer is what stands in the answer cell in place of the solution: all of it 
 (`changes`, {what stands there: what is to stand there}). All else is the solution's, up to that task.
 """
 
-import re
 from contextlib import suppress
 
 import boto3
-import nbformat
 
-from workshop import authoring, deploy, http_api, rule, vendor
-from workshop.environments import CHECKOUT
+from workshop import deploy, http_api, rule, vendor
+
+from . import cells
 
 # A rule hears of the migrations of every learner, and functions need processes: not too many of them at a time.
 SIDE_BY_SIDE = 2
-SOLUTION = CHECKOUT / "solutions" / "04-durable-functions.ipynb"
-CELLS = {cell.id: authoring._solved(cell.source) for cell in nbformat.read(SOLUTION, as_version=4).cells}
+CELLS = cells.of_solution("04-durable-functions")
 SOLVED = {number: CELLS[f"task-{number}-answer"] for number in range(1, 7)}
 # The cells that put things into the account, for each task.
 DEPLOYS = {
@@ -27,31 +25,19 @@ DEPLOYS = {
     5: ["task-2-deploy", "task-3-deploy", "task-4-deploy", "task-4-deploy-check", "task-5-deploy"],
     6: ["task-2-deploy", "task-6-ask", "task-6-loop", "task-6-machine", "task-6-deploy"],
 }
-_WRITES = re.compile(r"%%writefile (\S+)\n(.*)", re.DOTALL)
-
-
-def _files(number):
-    """What has been written with %%writefile when a task is checked: {name: text}."""
-    before = list(CELLS)[: list(CELLS).index(f"task-{number}-check")]
-    written = (_WRITES.fullmatch(CELLS[cell]) for cell in before)
-    return {match[1]: match[2] + "\n" for match in written if match}
-
 
 # -- giving an answer --------------------------------------------------------------------------------------------------
 
 
 def give(lab, number, answer, scratch):
     """Put an answer into the account, and what the lab has made until then. scratch: a folder."""
-    text = answer.get("text", SOLVED[number])
-    for what, instead in answer.get("changes", {}).items():
-        assert what in text, f"{answer['name']}: {what!r} does not stand in the solution"
-        text = text.replace(what, instead)
-    written = _WRITES.fullmatch(text)
-    for name, content in (_files(number) | {written[1]: written[2] + "\n"}).items():
+    before = list(CELLS)[: list(CELLS).index(f"task-{number}-check")]
+    files = cells.written([*(CELLS[cell] for cell in before), cells.changed(SOLVED[number], answer)])
+    for name, content in files.items():
         (scratch / name).write_text(content)
     own = lab.name
     lab.name = lambda thing: "answer-04-vendor" if thing == "vendor" else own(thing)  # one vendor for all of them
-    names = {"lab": lab, "boto3": boto3, "http_api": http_api, "rule": rule, "deploy": _Deploy(scratch)}
+    names = {"lab": lab, "boto3": boto3, "http_api": http_api, "rule": rule, "deploy": cells.Deploy(scratch)}
     names |= {"verirow": vendor.find(lab.name("vendor")), "may_ask": {"dms:DescribeReplicationTasks": "*"}}
     with suppress(deploy.DeployError):  # a learner sees it, and then runs the check
         for cell in DEPLOYS[number]:
@@ -68,21 +54,6 @@ def take_back(lab):
 def prepare():
     """What all learners share: the vendor."""
     vendor.deploy("answer-04-vendor", reads="answer-*", patience=30)
-
-
-class _Deploy:
-    """workshop.deploy, with files from a folder."""
-
-    def __init__(self, folder):
-        self._folder = folder
-
-    def __getattr__(self, name):
-        return getattr(deploy, name)
-
-    def function(self, name, source, *, modules=(), **options):
-        return deploy.function(
-            name, self._folder / source, modules=[self._folder / each for each in modules], **options
-        )
 
 
 # -- task 1 ------------------------------------------------------------------------------------------------------------

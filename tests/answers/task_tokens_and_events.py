@@ -6,29 +6,19 @@ An answer is what it does differently from the solution, whose files and parts s
 """
 
 import json
-import re
 from contextlib import suppress
 
 import boto3
-import nbformat
 from flows import DONE
 
-from workshop import authoring, deploy
-from workshop.environments import CHECKOUT
+from workshop import deploy
+
+from . import cells
 
 # A rule hears of the migrations of every learner, and functions need processes: not too many of them at a time.
 SIDE_BY_SIDE = 3
-SOLUTION = CHECKOUT / "solutions" / "02-task-tokens-and-events.ipynb"
-
-
-def _files():
-    """What the solution writes with %%writefile: {name: text}."""
-    cells = [authoring._solved(cell.source) for cell in nbformat.read(SOLUTION, as_version=4).cells]
-    written = (re.fullmatch(r"%%writefile (\S+)\n(.*)", cell, re.DOTALL) for cell in cells)
-    return {match[1]: match[2] + "\n" for match in written if match}
-
-
-FILES = _files()
+# What the solution writes with %%writefile: {name: text}.
+FILES = cells.written(cells.of_solution("02-task-tokens-and-events").values())
 
 # -- giving an answer --------------------------------------------------------------------------------------------------
 

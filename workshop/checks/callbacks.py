@@ -150,34 +150,36 @@ def stop(*made):
 
 
 class Table:
-    """The table of who waits."""
+    """The table of who waits. key: the name of its key."""
 
-    def __init__(self, lab):
-        self.name = lab.name("waiting")
+    def __init__(self, lab, key="ReplicationTaskArn"):
+        self.name, self._key = lab.name("waiting"), key
         self._table = boto3.resource("dynamodb").Table(self.name)
 
-    def find(self, arn):
-        """The item of a replication task; None where there is none. Raises NotAttempted where there is no table."""
+    def find(self, key):
+        """The item with that key; None where there is none. Raises NotAttempted where there is no table."""
         try:
-            return self._table.get_item(Key={"ReplicationTaskArn": arn}, ConsistentRead=True).get("Item")
+            return self._table.get_item(Key={self._key: key}, ConsistentRead=True).get("Item")
         except self._table.meta.client.exceptions.ResourceNotFoundException:
             raise NotAttempted(f"There is no table named {self.name}: run the cell that makes it.") from None
 
     def put(self, **item):
         self._table.put_item(Item=item)
 
-    def change(self, arn, name, value):
+    def change(self, key, name, value):
         """Set one attribute of an item that is there."""
         self._table.update_item(
-            Key={"ReplicationTaskArn": arn},
+            Key={self._key: key},
             UpdateExpression="SET #name = :value",
             ExpressionAttributeNames={"#name": name},
             ExpressionAttributeValues={":value": value},
         )
 
-    def delete(self, *arns):
-        for arn in arns:
-            self._table.delete_item(Key={"ReplicationTaskArn": arn})
+    def delete(self, *keys):
+        """Delete these items, if they are there. Raises NotAttempted where there is no table."""
+        self.find("nobody")
+        for key in keys:
+            self._table.delete_item(Key={self._key: key})
 
 
 class Waiters:

@@ -37,6 +37,7 @@ from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task, shortene
 from workshop.checks.attacks import REPORT, is_final
 from workshop.checks.callbacks import (
     LONG,
+    Table,
     ended,
     eventually,
     function,
@@ -256,7 +257,7 @@ def _listed(delays):
 
 
 def task_2(lab):
-    migrate, table = durable_function(lab, "migrate"), Waiting(lab)
+    migrate, table = durable_function(lab, "migrate"), Table(lab, "Id")
     cases = dict.fromkeys(("fastest", "lost-ended", "unheard", "again"), "finishes")
     cases |= dict.fromkeys(("lost", "late", "succeeds", "fails"), "is slow")
     made = small_migrations(lab, cases)
@@ -284,29 +285,6 @@ def task_2(lab):
         stop(*(made[case] for case in ("succeeds", "fails", "late", "lost")))
         table.delete(*(one.arn for one in made.values()))
     return "It saves first, starts once, tells failure from silence, and looks before it gives up."
-
-
-class Waiting:
-    """The lab's table of who waits."""
-
-    def __init__(self, lab):
-        self.name = lab.name("waiting")
-        self._table = boto3.resource("dynamodb").Table(self.name)
-
-    def find(self, key):
-        """The item with that Id; None where there is none. Raises NotAttempted where there is no table."""
-        try:
-            return self._table.get_item(Key={"Id": key}, ConsistentRead=True).get("Item")
-        except self._table.meta.client.exceptions.ResourceNotFoundException:
-            raise NotAttempted(f"There is no table named {self.name}: run the cell that makes it.") from None
-
-    def put(self, **item):
-        self._table.put_item(Item=item)
-
-    def delete(self, *keys):
-        self.find("nobody")
-        for key in keys:
-            self._table.delete_item(Key={"Id": key})
 
 
 class _Migrate:
@@ -482,7 +460,7 @@ MADE_UP = "bm90IGEgY2FsbGJhY2s="
 
 
 def task_3(lab):
-    say, table = function(lab, "say"), Waiting(lab)
+    say, table = function(lab, "say"), Table(lab, "Id")
     _needs(lab, "migrate", 2)
     migrate = durable_function(lab, "migrate")
     function(lab, "resume")
@@ -692,7 +670,7 @@ def task_4(lab):
     check = durable_function(lab, "check")
     _needs(lab, "say", 3)
     function(lab, "callback")
-    table, verirow = Waiting(lab), signed_up(lab)
+    table, verirow = Table(lab, "Id"), signed_up(lab)
     table.find("nobody")
     rows = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
     rehearsals = dict.fromkeys(("reports", "fails", "endless", "bounded"), QUIET) | {
@@ -902,7 +880,7 @@ def task_5(lab):
     nightly = durable_function(lab, "nightly")
     for thing, number in (("resume", 3), ("callback", 4)):
         _needs(lab, thing, number)
-    table, verirow = Waiting(lab), signed_up(lab)
+    table, verirow = Table(lab, "Id"), signed_up(lab)
     made = small_migrations(lab, {"both": "finishes", "check-fails": "is slow", "migration-fails": "fails"})
     table.delete(*(one.arn for one in made.values()))
     tables = rehearse(lab, verirow, dict.fromkeys(made, QUIET))
@@ -990,7 +968,7 @@ _APPROVALS = {
 
 
 def task_6(lab):
-    approve, table = durable_function(lab, "approve"), Waiting(lab)
+    approve, table = durable_function(lab, "approve"), Table(lab, "Id")
     machine = state_machine(lab, "inherited")
     cases = {"approved": "finishes", "fails": "fails", "sets-aside": "sets a table aside"}
     cases |= {"refused": "finishes", "silent": "finishes"}
