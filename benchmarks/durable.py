@@ -2,7 +2,7 @@
 
 Run alone: `python -m benchmarks.durable`. The bare runner is AWS's local runner without anything around it, in the same
 run and on the same machine: it calls the handler in its own process, the sandbox in one like Lambda's. The bare
-runner's 100 ms are the SDK's (sandbox/durable/handler/sitecustomize.py).
+runner's 100 ms are the SDK's (sandbox/durable/sdk_mends.py).
 """
 
 import io

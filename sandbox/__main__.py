@@ -5,7 +5,8 @@ It reads one JSON object from standard input:
     {"state": path of a folder for its log, temporary files and state file,
      "port": the port to take if it is free (0: any),
      "access_key_id": ..., "secret_access_key": ...   the learner's key, made by the caller,
-     "idle_seconds": how long it lives on when nobody holds it and no request comes}
+     "idle_seconds": how long it lives on when nobody holds it and no request comes,
+     "functions": settings of functions from the start on (sandbox/functions/settings.py)}
 
 and, once it answers requests, writes one JSON line to standard output: what `workshop sandbox status` shows.
 Keys come by standard input since arguments and environments can be read by other processes.
@@ -47,7 +48,7 @@ def main():
         "access_key_id": order["access_key_id"],
         "secret_access_key": order["secret_access_key"],
     }
-    asyncio.run(_serve(listener, state, folder / "state.json", temporary, order.get("idle_seconds", 60)))
+    asyncio.run(_serve(listener, state, folder / "state.json", temporary, order))
     # At once: threads of executions that still wait must not keep a stopped sandbox alive.
     sys.stderr.flush()
     os._exit(0)
@@ -93,11 +94,11 @@ def _listen(port):
     raise SystemExit("No port of the loopback interface is free.")
 
 
-async def _serve(listener, state, state_file, temporary, idle_seconds):
+async def _serve(listener, state, state_file, temporary, order):
     from hypercorn.asyncio import serve
     from hypercorn.config import Config, Sockets
 
-    from sandbox import engine
+    from sandbox import engine, functions
     from sandbox.control import Control
     from sandbox.gateway import Gateway
 
@@ -115,7 +116,7 @@ async def _serve(listener, state, state_file, temporary, idle_seconds):
         engine.stop()
         shutil.rmtree(temporary, ignore_errors=True)
 
-    control = Control(state, idle_seconds, engine.reset, clear_away)
+    control = Control(state, order.get("idle_seconds", 60), engine.reset, clear_away)
     application = Gateway(engine.load(), control, state)
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT"):
@@ -130,6 +131,7 @@ async def _serve(listener, state, state_file, temporary, idle_seconds):
         os.replace(partial, state_file)
         print(json.dumps(state), flush=True)
         os.close(sys.stdout.fileno())
+        functions.warm_up(order.get("functions", {}))
 
     announcing = asyncio.create_task(announce())
     await serve(application, config, shutdown_trigger=control.stopped, mode="asgi")

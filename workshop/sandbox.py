@@ -142,6 +142,7 @@ def _start(idle_seconds):
         "access_key_id": before.get("access_key_id") or "AKIA" + _random("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16),
         "secret_access_key": before.get("secret_access_key") or secrets.token_urlsafe(30),
         "idle_seconds": idle_seconds,
+        "functions": {"warm_processes": os.environ.get("WORKSHOP_WARM_PROCESSES") != "0"},
     }
     process = subprocess.Popen(
         [environment.python, "-m", "sandbox"],

@@ -5,7 +5,6 @@ A function is durable from its creation on or never (https://docs.aws.amazon.com
 
 import contextvars
 import json
-import os
 import re
 import threading
 from dataclasses import dataclass
@@ -133,7 +132,7 @@ def put_over(engine):
         setattr(engine, name, _wrapped(getattr(engine, name), wrapper))
     from sandbox.functions.environments import Environment
 
-    Environment._variables = _wrapped(Environment._variables, _variables)
+    Environment._scripts = _wrapped(Environment._scripts, _scripts)
 
 
 def _wrapped(original, wrapper):
@@ -193,13 +192,10 @@ def _say_how_it_was_named(original, function, qualifier):
     return record, config
 
 
-def _variables(original, environment, *arguments):
-    """The environment variables of a handler's process: one that is durable gets the mended SDK."""
-    variables = original(environment, *arguments)
-    if environment.config.get("DurableConfig"):
-        folders = [str(Path(__file__).with_name("handler")), variables.get("PYTHONPATH")]
-        variables["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
-    return variables
+def _scripts(original, environment):
+    """What runs first in a handler's process: in one that is durable, the mends of the SDK."""
+    mends = [str(Path(__file__).with_name("sdk_mends.py"))] if environment.config.get("DurableConfig") else []
+    return original(environment) + mends
 
 
 def _create_function(original, data):

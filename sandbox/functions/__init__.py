@@ -7,7 +7,10 @@ MiniStack keeps the functions, versions, aliases, permissions and URLs. This pac
   invocations.py   one invocation, from the request to the result as Lambda gives it
   asynchronous.py  invocations that nobody waits for: retries, dead-letter queues, destinations
   environments.py  the processes, and how many of them there may be
-  runtime.py       what runs in such a process: a script of its own
+  processes.py     how a process is started: as a fork of a warm one, or anew
+  forks.py         the warm process, from the sandbox's side
+  fork_server.py   the warm process itself: a script of its own
+  runtime.py       what runs in a handler's process: a script of its own
   logs.py          what it logs, on its way to CloudWatch Logs
   settings.py      pauses before retries, numbers of processes
 
@@ -109,6 +112,21 @@ def set_settings(wanted):
     settings.set_some(wanted)
 
 
+def warm_up(wanted):
+    """Begin, in the background, to make ready what processes of handlers are forked from.
+
+    wanted: settings that the sandbox is to have from its start on, a dict. Raises ValueError.
+    """
+    from . import processes, settings
+
+    settings.start_with(wanted)
+    if settings.settings.warm_processes:
+        processes.warm_up()
+
+
 def stop():
     """End every process: nothing of the sandbox outlives it."""
+    from . import processes
+
     reset()
+    processes.stop()

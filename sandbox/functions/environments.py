@@ -21,7 +21,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,17 +29,14 @@ from pathlib import Path
 
 from ministack.services import lambda_svc as engine
 
-from . import credentials, logs, requests
+from . import credentials, logs, processes, requests
 from .settings import settings
 
 INIT_SECONDS = 10  # for loading the handler, as on AWS; what is not ready then may use up the function's timeout
 LOOK_SECONDS = 0.05  # how often the memory of a process that works is looked at
 PATIENCE_SECONDS = 0.5  # for which an invocation may be overtaken by later ones that find their function's process warm
 LONGEST_ANSWER = 16 * 2**20  # bytes that are read of a result
-
-_RUNTIME = Path(__file__).with_name("runtime.py")
-_PASSED_ON = ("PATH", "HOME", "SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "AWS_ENDPOINT_URL",
-              "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED")  # fmt: skip
+ROUGH = 32  # MB by which the quick look at a process's memory may be wrong, where there are many cores
 
 
 class Ended(Exception):
@@ -91,7 +87,7 @@ class Environment:
         self._ended = False
 
     def prepare(self):
-        """Start the process and have the handler loaded; gives the milliseconds it took.
+        """Start the process and have the handler loaded; returns the milliseconds that importing its module took.
 
         Raises InitFailed, Ended, TimedOut.
         """
@@ -100,26 +96,20 @@ class Environment:
         mark = f"\0{secrets.token_hex(8)} "
         code = _unpacked(self._code)
         self._folder = tempfile.mkdtemp(prefix="function-")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-s", "-u", str(_RUNTIME)],
-            cwd=code,
-            env=self._variables(code),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # a process group, to end it with all that it started
+        setup = {"code": str(code), "layers": _layers(self.config), "scripts": self._scripts(), "mark": mark}
+        self._process = processes.start(
+            setup, self._variables(code), self._own_variables(), self.config["FunctionName"]
         )
         if self._ended:  # meanwhile, by a reset
             self._kill()
         context = contextvars.copy_context()  # with the account and region that the log belongs to
         threading.Thread(target=context.run, args=(self.log.read, self._process.stderr, mark), daemon=True).start()
         threading.Thread(target=self._read_answers, daemon=True).start()
-        self._send({"code": str(code), "layers": _layers(self.config), "mark": mark})
         answer = self._await(began + INIT_SECONDS + self.config["Timeout"])
         if "init_error" in answer:
             self.log.wait_for_end()
             raise InitFailed(answer["init_error"])
-        return 1000 * (time.monotonic() - began)
+        return answer["milliseconds"]
 
     def invoke(self, request):
         """Have the handler called; gives the runtime's answer. request: as runtime.py takes it.
@@ -160,11 +150,9 @@ class Environment:
         """
         config, logging = self.config, self.config.get("LoggingConfig") or {}
         region = config["FunctionArn"].split(":")[3]
-        variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        variables |= {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PYTHONUTF8": "1"}
-        variables["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"  # names such as sync-127.0.0.1 lead nowhere
+        variables = processes.platform_variables()
         variables |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder)
-        variables |= (config.get("Environment") or {}).get("Variables") or {}
+        variables |= self._own_variables()
         variables |= {
             "_HANDLER": config["Handler"],
             "LAMBDA_TASK_ROOT": str(code),
@@ -183,6 +171,14 @@ class Environment:
             variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
             variables["AWS_LAMBDA_LOG_LEVEL"] = logging.get("ApplicationLogLevel", "INFO")
         return variables
+
+    def _own_variables(self):
+        """Those that the function's configuration sets."""
+        return (self.config.get("Environment") or {}).get("Variables") or {}
+
+    def _scripts(self):
+        """The paths of scripts that run in the process before its handler is loaded; others may add some."""
+        return []
 
     def _send(self, document):
         line = json.dumps(document).encode() + b"\n"
@@ -207,7 +203,7 @@ class Environment:
             try:
                 answer = self._answers.get(timeout=max(0, min(LOOK_SECONDS, until - time.monotonic())))
             except queue.Empty:
-                memory = _memory(self._process.pid)
+                memory = _memory(self._process.pid, self.config["MemorySize"])
                 self.peak = max(self.peak, memory)
                 if memory > self.config["MemorySize"]:
                     self._cut_short()
@@ -254,12 +250,20 @@ class Environment:
         return f"Runtime exited with error: {how}"
 
 
-def _memory(pid):
-    """The memory that a process holds, in MB; 0 where that cannot be read, which is everywhere but on Linux."""
+def _memory(pid, limit):
+    """The memory that a process holds, in MB; 0 where that cannot be read, which is everywhere but on Linux.
+
+    It is what the process has alone and what a fork shares with others, each page counted once. limit: in MB; only near
+    it the system is asked for the exact number, which takes longer.
+    """
     try:
         with open(f"/proc/{pid}/statm") as numbers:
-            return int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
-    except (OSError, IndexError):
+            memory = int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+        if memory + ROUGH > limit:
+            with open(f"/proc/{pid}/smaps_rollup") as numbers:
+                memory = next(int(line.split()[1]) // 2**10 for line in numbers if line.startswith("Rss:"))
+        return memory
+    except (OSError, IndexError, StopIteration):
         return 0
 
 

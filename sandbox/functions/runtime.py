@@ -1,7 +1,7 @@
 """The Python runtime inside a function's process: it loads the handler and calls it for one event after the other.
 
-`environments.py` starts this file as a script of its own, with the function's environment variables. It knows nothing
-of the sandbox, only three pipes:
+`processes.py` starts this file as a script of its own, with the function's environment variables, or a fork of
+`fork_server.py`, which has imported it, goes on with `run`. It knows nothing of the sandbox, only three pipes:
 
     stdin   one JSON object a line: first what to load, then one for each invocation
     stdout  one JSON object a line: that the handler is loaded, then how each invocation ended
@@ -14,12 +14,14 @@ What it does and says is what AWS's own runtime does and says
 lambda_context.py), short of what only AWS's platform needs.
 """
 
+import ctypes
 import decimal
 import importlib
 import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -129,11 +131,23 @@ class Context:
 def main():
     requests, answers = take_the_pipes()
     setup = json.loads(requests.readline())
+    die_with(setup["parent"])
+    run(requests, answers, setup)
+
+
+def run(requests, answers, setup):
+    """Load the handler and call it for as long as events come. setup: the first line of the requests."""
+    waiting = queue.SimpleQueue()
+    threading.Thread(target=read, args=(requests, waiting), daemon=True).start()
     code = setup["code"]
     sys.path[:0] = [code, *setup["layers"]]
     sys.stdin = open(os.devnull)  # noqa: SIM115 (for as long as the process lives)
     log = Log(setup["mark"])
     records = log_records(log)
+    for script in setup["scripts"]:
+        with open(script, encoding="utf-8") as text:
+            exec(compile(text.read(), script, "exec"), {"__name__": "sandbox"})
+    began = time.perf_counter()
     try:
         handler = load(os.environ["_HANDLER"])
     except Exception as error:
@@ -143,10 +157,8 @@ def main():
         log.end()
         answer(answers, {"init_error": failure})
         sys.exit(1)
-    answer(answers, {"ready": True})
+    answer(answers, {"ready": True, "milliseconds": 1000 * (time.perf_counter() - began)})
     own_process = os.getpid()
-    waiting = queue.SimpleQueue()
-    threading.Thread(target=read, args=(requests, waiting), daemon=True).start()
     while True:
         request = json.loads(waiting.get())
         records.request_id = request["request_id"]
@@ -173,6 +185,14 @@ def take_the_pipes():
         # Else a child that lives on would hide that this process has ended.
         os.register_at_fork(after_in_child=lambda: os.close(answers.fileno()))
     return requests, answers
+
+
+def die_with(parent):
+    """Have the system kill this process when its parent ends, however that ends. parent: its process id."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)  # it ended before it was asked to be watched
 
 
 def read(requests, waiting):

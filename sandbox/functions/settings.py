@@ -3,7 +3,7 @@
 Everything has a value after the account was emptied, too: the one it had at the start.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 _LIMITS = {
     "retry_seconds": (0, 21_600),
@@ -29,9 +29,11 @@ class Settings:
     processes_per_function: int = 4
     processes: int = 24
     idle_seconds: float = 300
+    warm_processes: bool = True  # whether processes may be forks; see processes.py
 
 
 settings = Settings()
+_at_the_start = Settings()
 
 
 def get():
@@ -44,8 +46,12 @@ def set_some(wanted):
     if not isinstance(wanted, dict):
         raise InvalidSettings("The settings must be an object.")
     for name, value in wanted.items():
-        if name not in _LIMITS:
-            raise InvalidSettings(f"There is no setting {name!r}; there are {', '.join(_LIMITS)}.")
+        if name not in asdict(settings):
+            raise InvalidSettings(f"There is no setting {name!r}; there are {', '.join(asdict(settings))}.")
+        if name == "warm_processes":
+            if not isinstance(value, bool):
+                raise InvalidSettings("warm_processes must be true or false.")
+            continue
         numbers = value if name == "retry_seconds" else [value]
         if name == "retry_seconds" and (not isinstance(value, list | tuple) or len(value) != 2):
             raise InvalidSettings("retry_seconds must be a list of two numbers.")
@@ -56,6 +62,12 @@ def set_some(wanted):
         setattr(settings, name, value)
 
 
+def start_with(wanted):
+    """Set some for good: emptying the account brings them back. Raises InvalidSettings."""
+    global _at_the_start
+    set_some(wanted)
+    _at_the_start = Settings(**asdict(settings))
+
+
 def reset():
-    for field in fields(Settings):
-        setattr(settings, field.name, field.default)
+    vars(settings).update(asdict(_at_the_start))

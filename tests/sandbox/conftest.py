@@ -1,10 +1,9 @@
-"""A sandbox of a module's own, for tests that change what all in it share, or that disturb the others."""
+"""Sandboxes of a module's or of one test's own, for tests that change what all share, or that disturb the others."""
 
 import contextlib
 
-import boto3
 import pytest
-from botocore.config import Config
+from handlers import clients
 
 from workshop import sandbox as process
 
@@ -35,14 +34,12 @@ def _living_in(folder):
 @pytest.fixture(scope="module")
 def own_aws(own_sandbox):
     """A function that makes a boto3 client of the module's own sandbox."""
-    keys = {
-        "aws_access_key_id": own_sandbox["access_key_id"],
-        "aws_secret_access_key": own_sandbox["secret_access_key"],
-    }
+    return clients(own_sandbox)
 
-    def client(service, **options):
-        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
-        options = {"config": config, **keys, **options}
-        return boto3.client(service, region_name="us-east-1", endpoint_url=own_sandbox["endpoint"], **options)
 
-    return client
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """The status of a running sandbox of one test's own, which may kill it."""
+    monkeypatch.setattr(process, "FOLDER", tmp_path / "sandbox")
+    yield process.start()
+    process.stop()

@@ -5,6 +5,8 @@ import json
 import urllib.request
 import zipfile
 
+import boto3
+from botocore.config import Config
 from state_machines import policy, role, unique, until
 
 TRUST = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}})
@@ -100,3 +102,15 @@ def archive(code):
         for name, text in files.items():
             file.writestr(name, text)
     return content.getvalue()
+
+
+def clients(state):
+    """A function that makes boto3 clients of a sandbox. state: its status."""
+    keys = {"aws_access_key_id": state["access_key_id"], "aws_secret_access_key": state["secret_access_key"]}
+
+    def client(service, **options):
+        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
+        options = {"config": config, **keys, **options}
+        return boto3.client(service, region_name="us-east-1", endpoint_url=state["endpoint"], **options)
+
+    return client

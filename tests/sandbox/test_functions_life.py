@@ -8,15 +8,11 @@ import threading
 import urllib.error
 import urllib.request
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from handlers import Functions
+from handlers import Functions, clients
 from state_machines import until
 from test_life import alive
-
-from workshop import sandbox
 
 WORKING = """
 import os, time
@@ -29,21 +25,8 @@ def handler(event, context):
 
 
 @pytest.fixture
-def state(tmp_path, monkeypatch):
-    """A sandbox of this test's own."""
-    monkeypatch.setattr(sandbox, "FOLDER", tmp_path / "sandbox")
-    yield sandbox.start()
-    sandbox.stop()
-
-
-@pytest.fixture
 def functions(state):
-    def client(service):
-        keys = {"aws_access_key_id": state["access_key_id"], "aws_secret_access_key": state["secret_access_key"]}
-        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
-        return boto3.client(service, region_name="us-east-1", endpoint_url=state["endpoint"], config=config, **keys)
-
-    return Functions(client, state)
+    return Functions(clients(state), state)
 
 
 def in_background(work):

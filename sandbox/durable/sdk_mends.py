@@ -1,4 +1,4 @@
-"""What Python runs first in the process of a durable handler: mends the SDK 3.0.0 there, once it is imported.
+"""A script that runs first in the process of a durable handler: it mends the SDK 3.0.0 there, once that is imported.
 
 - The SDK puts aside an operation of more than 768,000 bytes until there is a batch that it fits into. There is none,
   and its handler waits for ever. Here such an operation is sent alone, as the SDK's comments say, so that the service
@@ -63,4 +63,7 @@ class _Mending(importlib.abc.MetaPathFinder):
         return spec
 
 
-sys.meta_path.insert(0, _Mending())
+if _MODULE in sys.modules:  # in a fork
+    _mend(sys.modules[_MODULE])
+else:
+    sys.meta_path.insert(0, _Mending())

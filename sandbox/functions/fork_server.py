@@ -1,0 +1,202 @@
+"""A warm process from which handlers' processes are forked (Linux only): a script of its own, as runtime.py is.
+
+Most of what a handler's process does before it serves is to import boto3. This process does that once, and each fork
+of it begins there. `forks.py` starts it, with the number of its socket and the sandbox's process id as arguments.
+
+It has one thread, which it makes sure of before each fork: a lock that another thread holds at that moment would stay
+locked in the child for ever. It holds no credentials and no code of a function: what a child must know comes through
+the child's own pipe.
+
+Each packet on the socket is one JSON object:
+
+    to it     {"id": 7}, with three descriptors: the child's stdin, stdout and stderr
+    from it   {"ready": [names of modules]}   top-level modules that a new interpreter would not have imported here
+              {"id": 7, "pid": 4711}          from the child, once it leads its own session
+              {"id": 7, "status": 0}          once the child has ended: its exit status, or minus the signal
+              {"id": 7, "refused": "..."}     there is no child, and why
+
+It ends when its socket does, or with the sandbox, and its children end with it.
+"""
+
+import os
+import sys
+
+_RUNTIME = os.path.join(os.path.dirname(os.path.abspath(__file__)), "runtime.py")
+
+
+def _top_level_modules():
+    return {name.partition(".")[0] for name in sys.modules}
+
+
+def _runtime_as_main():
+    """runtime.py as the module `__main__`, which it is in a new interpreter; its last lines start nothing here."""
+    module = type(sys)("runtime")
+    module.__file__ = _RUNTIME
+    with open(_RUNTIME, "rb") as file:
+        exec(compile(file.read(), _RUNTIME, "exec"), module.__dict__)
+    module.__name__ = "__main__"
+    sys.modules["__main__"] = module
+    return module
+
+
+runtime = _runtime_as_main()
+of_a_new_interpreter = _top_level_modules()
+
+# Everything below counts as imported beyond that, what this script itself needs too.
+import contextlib  # noqa: E402
+import gc  # noqa: E402
+import io  # noqa: E402
+import json  # noqa: E402
+import select  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import time  # noqa: E402
+
+# The services whose models are read beforehand: those that handlers of this workshop call.
+SERVICES = ("dynamodb", "stepfunctions", "lambda", "events", "sqs", "s3", "dms")
+
+
+def main(descriptor, sandbox):
+    runtime.die_with(sandbox)
+    gc.disable()  # so that nothing is collected between here and the freeze but at once, below
+    channel = socket.socket(fileno=descriptor)
+    channel.set_inheritable(False)
+    session = _warm()
+    gc.collect()
+    gc.freeze()  # or the first collection of each child would copy all pages that it shares
+    _tell(channel, {"ready": sorted(_top_level_modules() - of_a_new_interpreter)})
+    _serve(channel)  # returns in children only
+    _begin(session)
+
+
+def _warm():
+    """Import what handlers import; returns boto3's default session, which knows the models of the services."""
+    import boto3
+    import botocore.session
+
+    with contextlib.suppress(ImportError):
+        import aws_durable_execution_sdk_python  # noqa: F401
+    boto3.setup_default_session()
+    session = boto3.DEFAULT_SESSION._session
+    loader = session.get_component("data_loader")
+    for service in SERVICES:
+        # By sessions that end here: the default one must not look for credentials or a Region before a child does.
+        reader = botocore.session.Session()
+        reader.register_component("data_loader", loader)
+        reader.create_client(
+            service, region_name="us-east-1", endpoint_url="http://127.0.0.1:1",
+            aws_access_key_id="none", aws_secret_access_key="none",
+        )  # fmt: skip
+    loader.list_available_services("resources-1")
+    loader.load_service_model("dynamodb", "resources-1", None)
+    return session
+
+
+def _serve(channel):
+    """Fork a child for each request. Returns in a child; this process itself ends here."""
+    server = os.getpid()
+    wake, waker = os.pipe()
+    for end in (wake, waker):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.register(wake, select.POLLIN)
+    children = {}  # process id -> the id of its request
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        if wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 4096)
+            _reap(channel, children)
+        if channel.fileno() not in ready:
+            continue
+        identity, pipes = _next_request(channel)
+        pid = _fork(channel, identity)
+        if pid == 0:
+            runtime.die_with(server)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            for number, pipe in enumerate(pipes):
+                os.dup2(pipe, number)
+            _tell(channel, {"id": identity, "pid": os.getpid()})
+            channel.close()
+            for descriptor in (wake, waker, *pipes):
+                os.close(descriptor)
+            return
+        for pipe in pipes:
+            os.close(pipe)
+        if pid:
+            children[pid] = identity
+
+
+def _next_request(channel):
+    """(its id, the descriptors that came with it); ends this process where the sandbox has closed the socket."""
+    with contextlib.suppress(OSError):
+        packet, pipes, _, _ = socket.recv_fds(channel, 4096, 3)
+        if packet:
+            return json.loads(packet)["id"], pipes
+    os._exit(0)
+
+
+def _fork(channel, identity):
+    """0 in the child, its process id here, None where there is none."""
+    threads = len(os.listdir("/proc/self/task"))
+    if threads != 1:
+        _tell(channel, {"id": identity, "refused": f"the fork server has {threads} threads"})
+        return None
+    try:
+        return os.fork()
+    except OSError as error:
+        _tell(channel, {"id": identity, "refused": str(error)})
+        return None
+
+
+def _reap(channel, children):
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        _tell(channel, {"id": children.pop(pid), "status": os.waitstatus_to_exitcode(status)})
+
+
+def _tell(channel, what):
+    try:
+        channel.send(json.dumps(what).encode())
+    except OSError:
+        os._exit(0)  # the sandbox is gone
+
+
+def _begin(session):
+    """In a child: have everything that a new interpreter would have of its own, then be the runtime."""
+    gc.enable()
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        # As `python -u` makes them. The server's were made for what it writes to, which may be a file.
+        raw = io.FileIO(number, "w", closefd=False)
+        raw.name = f"<{name}>"
+        stream = io.TextIOWrapper(raw, encoding="utf-8", newline="\n", write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    requests, answers = runtime.take_the_pipes()
+    first = requests.readline()
+    if not first:
+        os._exit(1)  # whoever asked for this process does not want it any more
+    setup = json.loads(first)
+    coerced = {name: os.environ[name] for name in ("LC_CTYPE",) if name in os.environ}  # by Python itself (PEP 538)
+    os.environ.clear()
+    os.environ.update(setup["environment"] | coerced)
+    time.tzset()
+    os.chdir(setup["code"])
+    sys.argv = [_RUNTIME]
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"].tempdir = None
+    if setup["own_session"]:
+        sys.modules["boto3"].DEFAULT_SESSION = None
+    else:
+        session._register_user_agent_creator()  # it reads AWS_EXECUTION_ENV
+    runtime.run(requests, answers, setup)
+
+
+main(*map(int, sys.argv[1:]))

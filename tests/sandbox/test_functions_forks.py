@@ -1,0 +1,336 @@
+"""Forks of the warm process: they differ from processes of a new interpreter in speed, and in nothing else.
+
+A function whose configuration has a variable `PYTHON...` gets new interpreters, so the two can be held side by side.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from handlers import Functions, archive, clients
+from state_machines import until
+from test_functions_life import begun, in_background, reset
+from test_life import alive
+
+from workshop import sandbox
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+
+NEW = {"Environment": {"Variables": {"PYTHONHASHSEED": "random"}}}
+
+WHOSE_CHILD = "import os\ndef handler(event, context): return os.getpid(), os.getppid()"
+
+# What a process knows of itself, as far as it does not differ between two environments of one function anyway.
+ITSELF = """
+import gc, io, locale, logging, os, signal, sys, tempfile, threading, time, warnings
+import boto3
+import __main__
+client = boto3.client("dynamodb")
+agents = []
+client.meta.events.register("before-send", lambda request, **_: agents.append(request.headers["User-Agent"].decode()))
+
+def stream(file):
+    return [type(file).__name__, type(file.buffer).__name__, file.buffer.name, file.name, file.encoding, file.errors,
+            file.line_buffering, file.write_through, file.newlines, file.fileno(),
+            file is getattr(sys, "__" + file.name[1:-1] + "__")]
+
+def handler(event, context):
+    client.list_tables()
+    return {
+        "variables": sorted(name for name in os.environ if name != "PYTHONHASHSEED"),
+        "time zone": [os.environ["TZ"], time.tzname, time.timezone],
+        "folder": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"] == sys.path[0],
+        "path": sys.path[1:],
+        "arguments": [os.path.basename(word) for word in sys.argv],
+        "main": [os.path.basename(__main__.__file__), __main__.__name__, __main__ is sys.modules["__main__"]],
+        "streams": [stream(sys.stdout), stream(sys.stderr), sys.stdin.read(), sys.stdin.name],
+        "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))[:6],
+        "temporary folder": tempfile.gettempdir() == os.environ["TMPDIR"],
+        "signals": [str(signal.getsignal(getattr(signal, "SIG" + name))) for name in ("INT", "TERM", "CHLD", "PIPE")],
+        "wakeup": signal.set_wakeup_fd(-1),
+        "leads its session": os.getsid(0) == os.getpid() == os.getpgid(0),
+        "collector": gc.isenabled(),
+        "threads": [threading.current_thread() is threading.main_thread(), threading.active_count(),
+                    threading.main_thread().ident == threading.get_ident(), threading.get_native_id() == os.getpid()],
+        "flags": [getattr(sys.flags, name) for name in ("safe_path", "no_user_site", "utf8_mode")],
+        "locale": [locale.getpreferredencoding(), locale.setlocale(locale.LC_ALL), sys.getfilesystemencoding()],
+        "log": [logging.getLogger().level, [type(each).__name__ for each in logging.getLogger().handlers]],
+        "limit": sys.getrecursionlimit(),
+        "umask": os.umask(0o22),
+        "agent": [sorted(agent.replace(",", " ").replace(" m/", " ").split()) for agent in agents],  # its features are a set
+        "session": [boto3.DEFAULT_SESSION.region_name, boto3.DEFAULT_SESSION.profile_name],
+    }
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_users_run_it():
+    """With no variable that a user does not set."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WORKSHOP_WARM_PROCESSES", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def functions(own_aws, own_sandbox):
+    return Functions(own_aws, own_sandbox)
+
+
+@pytest.fixture(scope="module")
+def server(functions):
+    """The id of the fork server's process, which is ready."""
+    return until(lambda: server_of(functions))
+
+
+@pytest.fixture
+def lone(state):
+    """Functions of a sandbox of one test's own."""
+    return Functions(clients(state), state)
+
+
+def server_of(functions):
+    """The id of a sandbox's fork server, None while it has none that is ready."""
+    name = functions.create(WHOSE_CHILD)
+    whose = parent(functions, name)
+    functions.client.delete_function(FunctionName=name)
+    return whose if whose != functions.sandbox["pid"] else None
+
+
+def parent(functions, name):
+    return functions.result(name)[1]
+
+
+def test_a_fork_is_like_a_new_interpreter(functions, server):
+    fork = functions.result(functions.create(ITSELF, Timeout=30))
+    new = functions.result(functions.create(ITSELF, Timeout=30, **NEW))
+    assert fork == new
+    assert "exec-env/AWS_Lambda_python3.13" in str(fork["agent"])
+
+
+def test_forks_differ_from_each_other_where_processes_do(functions, server):
+    code = """
+import os, random, tempfile, uuid, time
+def handler(event, context):
+    time.sleep(0.5)
+    return [random.random(), str(uuid.uuid4()), os.environ["TMPDIR"], os.environ["AWS_ACCESS_KEY_ID"],
+            os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], os.getpid()]
+"""
+    name = functions.create(code)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = [each.result() for each in [pool.submit(functions.result, name) for _ in range(2)]]
+    assert all(mine != yours for mine, yours in zip(one, other, strict=True))
+
+
+BROUGHT = {
+    "boto3": {"boto3/__init__.py": "mine = 'boto3'", "index.py": "import boto3 as it"},
+    "a part of it": {"jmespath.py": "mine = 'jmespath'", "index.py": "import jmespath as it"},
+    "a module of Python that boto3 uses": {"html.py": "mine = 'html'", "index.py": "import html as it"},
+    "the SDK, far down": {
+        "vendored/deep/aws_durable_execution_sdk_python/__init__.py": "mine = 'SDK'",
+        "index.py": "import os, sys\nsys.path.insert(0, os.path.dirname(__file__) + '/vendored/deep')\n"
+                    "import aws_durable_execution_sdk_python as it",
+    },
+    "a module of Python that the server uses": {"select.py": "mine = 'select'", "index.py": "import select as it"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("files", BROUGHT.values(), ids=BROUGHT)
+def test_what_a_function_brings_wins(functions, server, files):
+    handler = "\nimport os\ndef handler(event, context): return it.mine, os.getppid()"
+    name = functions.create({**files, "index.py": files["index.py"] + handler})
+    mine, whose = functions.result(name)
+    assert (whose, mine in str(files)) == (functions.sandbox["pid"], True)
+    functions.client.update_function_configuration(FunctionName=name, Timeout=11)  # and with that another process
+    functions.result(name)
+    reasons = [
+        line
+        for line in Path(functions.sandbox["log"]).read_text().splitlines()
+        if f"{name} has new interpreters" in line
+    ]
+    assert len(reasons) == 1, reasons
+    assert "it brings" in reasons[0]
+
+
+def test_a_layer_s_boto3_wins(functions, server):
+    layer = functions.client.publish_layer_version(
+        LayerName="own", Content={"ZipFile": archive({"python/boto3/__init__.py": "mine = 'layer'"})}
+    )["LayerVersionArn"]
+    code = "import boto3, os\ndef handler(event, context): return boto3.mine, os.getppid()"
+    assert functions.result(functions.create(code, Layers=[layer])) == ["layer", functions.sandbox["pid"]]
+
+
+def test_an_archive_inside_of_which_nobody_knows_what_is_there(functions, server):
+    name = functions.create({"index.py": WHOSE_CHILD, "lib.zip": "?"})
+    assert parent(functions, name) == functions.sandbox["pid"]
+
+
+@pytest.mark.parametrize("variable", ["PYTHONOPTIMIZE", "LD_LIBRARY_PATH", "LC_ALL", "MALLOC_ARENA_MAX"])
+def test_variables_that_are_read_when_a_process_starts(functions, server, variable):
+    name = functions.create(WHOSE_CHILD, Environment={"Variables": {variable: "1"}})
+    assert parent(functions, name) == functions.sandbox["pid"]
+    assert f"its variable {variable} is read when Python starts" in Path(functions.sandbox["log"]).read_text()
+
+
+def test_other_variables_hold_in_a_fork(functions, server):
+    code = """
+import boto3, os, time
+def handler(event, context):
+    return [time.strftime("%Z", time.localtime(0)), boto3.client("sqs").meta.config.retries["total_max_attempts"],
+            boto3.client("dynamodb").meta.endpoint_url, os.getppid()]
+"""
+    variables = {"TZ": "Asia/Tokyo", "AWS_MAX_ATTEMPTS": "7", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}
+    name = functions.create(code, Environment={"Variables": variables})
+    assert functions.result(name) == ["JST", 7, "http://127.0.0.1:9", server]
+
+
+def test_a_durable_function_has_the_mended_sdk_and_another_one_has_it_as_it_is(functions, server):
+    """Neither fork takes anything of the other's with it."""
+    look = """
+from aws_durable_execution_sdk_python.state import ExecutionState
+print(ExecutionState.stop_checkpointing.__code__.co_filename)
+"""
+    durable = (
+        look
+        + """
+from aws_durable_execution_sdk_python import durable_execution
+@durable_execution
+def handler(event, context): return 1
+"""
+    )
+    name = functions.create(durable, DurableConfig={"ExecutionTimeout": 60})
+    functions.client.invoke(FunctionName=f"{name}:$LATEST")
+    other = functions.create(look + "def handler(event, context): return 1")
+    functions.result(other)
+    assert functions.wait_for_message(name, ".py")[0].endswith("sdk_mends.py\n")
+    assert functions.wait_for_message(other, ".py")[0].endswith("state.py\n")
+
+
+def test_the_server_holds_no_credentials_and_has_one_thread(functions, server):
+    pid = server
+    environment = Path(f"/proc/{pid}/environ").read_text()
+    assert "AWS_ENDPOINT_URL" in environment
+    assert "SECRET" not in environment
+    assert "TOKEN" not in environment
+    assert "ACCESS_KEY" not in environment
+    assert len(os.listdir(f"/proc/{pid}/task")) == 1
+
+
+def test_the_sandbox_keeps_no_descriptors(functions, server):
+    pid = server
+    failing = functions.create("raise ValueError")
+    functions.failure(failing)
+
+    def counts():
+        return [len(os.listdir(f"/proc/{each}/fd")) for each in (pid, functions.sandbox["pid"])]
+
+    functions.settings(idle_seconds=1)
+    until(lambda: functions.settings()["now"]["processes"] == 0)
+    before = counts()
+    for _ in range(20):
+        functions.failure(failing)
+    until(lambda: functions.settings()["now"]["processes"] == 0)
+    until(lambda: all(now <= then for now, then in zip(counts(), before, strict=True)))
+
+
+# -- its end -----------------------------------------------------------------------------------------------------------
+
+WORKING = """
+import os, time
+def handler(event, context):
+    print("begun", os.getpid())
+    time.sleep(event)
+    return os.getppid()
+"""
+
+
+def test_when_the_server_ends_its_forks_are_reported_as_killed_and_there_is_a_new_one(lone, state):
+    said, name = [], lone.create(WORKING, Timeout=60)
+    first = until(lambda: server_of(lone))
+    thread = threading.Thread(target=lambda: said.append(lone.failure(name, 60)))
+    thread.start()
+    fork = begun(lone, name)
+    os.kill(first, signal.SIGKILL)
+    thread.join(20)
+    assert said[0]["errorType"] == "Runtime.ExitError"
+    assert said[0]["errorMessage"].endswith("signal: killed")
+    assert not alive(fork)
+    assert lone.result(name, 0)  # at once, whether the new one is ready or not
+    for _ in range(3):
+        second = until(lambda known=first: (now := server_of(lone)) != known and now)
+        os.kill(second, signal.SIGKILL)
+        first = second
+    until(lambda: "the fork server has ended too often" in Path(state["log"]).read_text())
+    assert lone.result(lone.create(WORKING), 0) == state["pid"]
+
+
+HANGING = "import os, time\nprint('begun', os.getpid())\n{}\ndef handler(event, context): pass"
+
+
+@pytest.mark.parametrize("config", [{}, NEW], ids=["fork", "new interpreter"])
+@pytest.mark.parametrize(
+    "how", ["time.sleep(600)", "import re\nre.match('(a*)*b', 'a' * 40)"], ids=["sleeping", "holding Python's lock"]
+)
+def test_a_killed_sandbox_takes_processes_along_that_are_still_loading(lone, state, how, config):
+    own = until(lambda: server_of(lone))
+    name = lone.create(HANGING.format(how), Timeout=60, **config)
+    in_background(lambda: lone.result(name))
+    process = begun(lone, name)
+    os.kill(state["pid"], signal.SIGKILL)
+    until(lambda: not alive(process) and not alive(own))
+
+
+def test_a_stopped_sandbox_leaves_no_server(lone):
+    own = until(lambda: server_of(lone))
+    sandbox.stop()
+    assert not alive(own)
+
+
+def test_a_sandbox_that_is_stopped_at_once(state):
+    sandbox.stop()
+    until(lambda: not alive(state["pid"]))
+
+
+def test_an_emptied_account_keeps_its_server(lone, state):
+    own = until(lambda: server_of(lone))
+    reset(state)
+    assert until(lambda: server_of(lone)) == own
+
+
+# -- the setting -------------------------------------------------------------------------------------------------------
+
+
+def test_the_setting_chooses(lone, state):
+    own = until(lambda: server_of(lone))
+    assert lone.settings(warm_processes=False)["warm_processes"] is False
+    assert parent(lone, lone.create(WHOSE_CHILD)) == state["pid"]
+    lone.settings(warm_processes=True)
+    assert parent(lone, lone.create(WHOSE_CHILD)) == own
+    for wrong in (1, "yes", None):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            lone.settings(warm_processes=wrong)
+        assert json.load(refused.value)["message"] == "warm_processes must be true or false."
+
+
+@pytest.fixture
+def without_forks(monkeypatch):
+    monkeypatch.setenv("WORKSHOP_WARM_PROCESSES", "0")
+
+
+def test_a_sandbox_without_forks(without_forks, lone, state):
+    assert lone.settings()["warm_processes"] is False
+    assert parent(lone, lone.create(WHOSE_CHILD)) == state["pid"]
+    reset(state)
+    assert lone.settings()["warm_processes"] is False
+
+
+def test_many_at_once_while_the_server_is_not_yet_ready(lone):
+    """Some get new interpreters and some get forks; nobody waits for the other and nobody fails."""
+    names = [lone.create("import boto3, os\ndef handler(event, context): return event") for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda number: lone.result(names[number], number), range(8))) == list(range(8))
