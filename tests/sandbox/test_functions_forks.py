@@ -28,7 +28,7 @@ WHOSE_CHILD = "import os\ndef handler(event, context): return os.getpid(), os.ge
 
 # What a process knows of itself, as far as it does not differ between two environments of one function anyway.
 ITSELF = """
-import gc, io, locale, logging, os, signal, sys, tempfile, threading, time, warnings
+import gc, io, locale, logging, os, re, signal, sys, tempfile, threading, time, warnings
 import boto3
 import __main__
 client = boto3.client("dynamodb")
@@ -63,7 +63,7 @@ def handler(event, context):
         "log": [logging.getLogger().level, [type(each).__name__ for each in logging.getLogger().handlers]],
         "limit": sys.getrecursionlimit(),
         "umask": os.umask(0o22),
-        "agent": [sorted(agent.replace(",", " ").replace(" m/", " ").split()) for agent in agents],  # its features are a set
+        "agent": [sorted(re.split("[ ,]|m/", agent)) for agent in agents],  # its features are a set
         "session": [boto3.DEFAULT_SESSION.region_name, boto3.DEFAULT_SESSION.profile_name],
     }
 """
