@@ -7,9 +7,7 @@ that was not named.
 
 import dataclasses
 import os
-
-import boto3
-import botocore.exceptions
+import sys
 
 from workshop import sandbox
 
@@ -76,7 +74,9 @@ def use_sandbox(state):
     for variable in foreign_variables():
         os.environ.pop(variable, None)
     os.environ.update(environment(state))
-    boto3.DEFAULT_SESSION = None  # one that was used before would keep the credentials that it found then
+    if "boto3" in sys.modules:
+        # A default session that was used before would keep the credentials that it found then.
+        sys.modules["boto3"].DEFAULT_SESSION = None
     return Account("sandbox", state["account"], state["region"], state["endpoint"])
 
 
@@ -85,6 +85,9 @@ def use_aws():
 
     Raises AccountError, also where the AWS credentials do not work.
     """
+    import boto3  # only where it is used: it takes long to load
+    import botocore.exceptions
+
     global _on_aws
     named = os.environ.get("WORKSHOP_ACCOUNT", "")
     if not (named.isdigit() and len(named) == 12):

@@ -7,10 +7,9 @@ behind: run it again until it finds nothing.
 
 import re
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from workshop import account
+from workshop import account, clients
 from workshop.deploy import delete_table, patiently, wait_until
 from workshop.migrations import delete_task
 from workshop.names import TAG, WORKSHOP, learner
@@ -32,7 +31,7 @@ def find():
     """What the workshop made for this learner (WORKSHOP_LEARNER): a list of ARNs, in the order to delete them in."""
     wanted = {TAG: WORKSHOP, f"{TAG}:learner": learner()}
     filters = [{"Key": key, "Values": [value]} for key, value in wanted.items()]
-    pages = boto3.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
+    pages = clients.of("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
     arns = [resource["ResourceARN"] for page in pages for resource in page["ResourceTagMappingList"]]
     return sorted([*arns, *_roles(wanted)], key=lambda arn: (_place(arn), arn))
 
@@ -56,7 +55,7 @@ def delete(arn):
 
 def _roles(wanted):
     """The ARNs of the roles with these tags. Only names as the workshop gives them are looked at."""
-    iam = boto3.client("iam")
+    iam = clients.of("iam")
     for page in iam.get_paginator("list_roles").paginate():
         for role in page["Roles"]:
             if role["RoleName"].startswith(f"{learner()}-"):
@@ -66,7 +65,7 @@ def _roles(wanted):
 
 
 def _delete_rule(arn):
-    events = boto3.client("events")
+    events = clients.of("events")
     bus, _, rule = arn.partition(":rule/")[2].rpartition("/")  # the default bus is not named in a rule's ARN
     rule_of_bus = {"EventBusName": bus or "default"}
     targets = events.list_targets_by_rule(Rule=rule, **rule_of_bus)["Targets"]
@@ -76,7 +75,7 @@ def _delete_rule(arn):
 
 
 def _delete_bucket(arn):
-    s3 = boto3.client("s3")
+    s3 = clients.of("s3")
     bucket = _name(arn)
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for item in page.get("Contents", []):
@@ -85,7 +84,7 @@ def _delete_bucket(arn):
 
 
 def _delete_role(arn):
-    iam = boto3.client("iam")
+    iam = clients.of("iam")
     name = _name(arn)
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         iam.delete_role_policy(RoleName=name, PolicyName=policy)
@@ -95,18 +94,18 @@ def _delete_role(arn):
 
 
 def _delete_queue(arn):
-    sqs = boto3.client("sqs")
+    sqs = clients.of("sqs")
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=_name(arn))["QueueUrl"])
 
 
 def _delete_endpoint(arn):
-    dms = boto3.client("dms")
+    dms = clients.of("dms")
     patiently(dms.delete_endpoint, EndpointArn=arn)
     wait_until(dms, "endpoint_deleted", Filters=[{"Name": "endpoint-arn", "Values": [arn]}])
 
 
 def _delete_replication_instance(arn):
-    dms = boto3.client("dms")
+    dms = clients.of("dms")
     patiently(dms.delete_replication_instance, ReplicationInstanceArn=arn)
     wait_until(dms, "replication_instance_deleted", Filters=[{"Name": "replication-instance-arn", "Values": [arn]}])
 
@@ -119,16 +118,16 @@ def _name(arn):
 # How the ARNs of a kind of resource look, and how one is deleted. What uses others stands before what it uses.
 _KINDS = [
     (r":events:.*:rule/", _delete_rule),
-    (r":states:.*:stateMachine:", lambda arn: boto3.client("stepfunctions").delete_state_machine(stateMachineArn=arn)),
-    (r":apigateway:.*:/apis/", lambda arn: boto3.client("apigatewayv2").delete_api(ApiId=arn.split("/")[2])),
-    (r":apigateway:.*:/restapis/", lambda arn: boto3.client("apigateway").delete_rest_api(restApiId=arn.split("/")[2])),
-    (r":lambda:.*:function:", lambda arn: boto3.client("lambda").delete_function(FunctionName=arn)),
-    (r":logs:.*:log-group:", lambda arn: boto3.client("logs").delete_log_group(logGroupName=arn.split(":", 6)[6])),
+    (r":states:.*:stateMachine:", lambda arn: clients.of("stepfunctions").delete_state_machine(stateMachineArn=arn)),
+    (r":apigateway:.*:/apis/", lambda arn: clients.of("apigatewayv2").delete_api(ApiId=arn.split("/")[2])),
+    (r":apigateway:.*:/restapis/", lambda arn: clients.of("apigateway").delete_rest_api(restApiId=arn.split("/")[2])),
+    (r":lambda:.*:function:", lambda arn: clients.of("lambda").delete_function(FunctionName=arn)),
+    (r":logs:.*:log-group:", lambda arn: clients.of("logs").delete_log_group(logGroupName=arn.split(":", 6)[6])),
     (r":dms:.*:task:", delete_task),
     (r":dms:.*:endpoint:", _delete_endpoint),
     (r":dms:.*:rep:", _delete_replication_instance),
     (r":sqs:", _delete_queue),
-    (r":events:.*:event-bus/", lambda arn: boto3.client("events").delete_event_bus(Name=_name(arn))),
+    (r":events:.*:event-bus/", lambda arn: clients.of("events").delete_event_bus(Name=_name(arn))),
     (r":dynamodb:.*:table/", lambda arn: delete_table(_name(arn))),
     (r":s3:::", _delete_bucket),
     (r":iam:.*:role/", _delete_role),

@@ -16,10 +16,9 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import ClientError
 
-from workshop import account
+from workshop import account, clients
 from workshop.names import tags_of
 
 RUNTIME = "python3.13"
@@ -50,7 +49,7 @@ refused = {}
 def arn(service, resource):
     """The ARN of a resource of this account: arn("dynamodb", "table/you-01-airports")."""
     account.require()
-    sts = boto3.client("sts")
+    sts = clients.of("sts")
     return f"arn:aws:{service}:{sts.meta.region_name}:{sts.get_caller_identity()['Account']}:{resource}"
 
 
@@ -61,7 +60,7 @@ def role(name, service, permissions):
     On AWS it takes some seconds until a change of permissions is felt everywhere.
     """
     account.require()
-    iam = boto3.client("iam")
+    iam = clients.of("iam")
     trust = _policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
     try:
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tag_list(name))
@@ -105,7 +104,7 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
     Where a `...` still stands in the source, in a permission or for a variable, nothing is deployed, and None is given.
     Raises DeployError where a file is missing, has a syntax error, or the source has no lambda_handler.
     """
-    client = boto3.client("lambda")
+    client = clients.of("lambda")
     files = {"lambda_function.py": _checked_source(source)}
     files |= {Path(module).name: _read_source(module)[1] for module in modules}
     if _has_blank(permissions) or _has_blank(environment) or any(map(_has_blank_in_code, files.values())):
@@ -152,7 +151,7 @@ def state_machine(name, definition, *, permissions=None):
     after a replacement may still get the old one.
     Raises DeployError where the definition is no JSON object or Step Functions refuses it.
     """
-    client = boto3.client("stepfunctions")
+    client = clients.of("stepfunctions")
     machine = arn("states", f"stateMachine:{name}")
     if _has_blank(definition) or _has_blank(permissions):
         with suppress(client.exceptions.StateMachineDoesNotExist):
@@ -195,7 +194,7 @@ def table(name, key, *, ttl=None):
     A table of that name is deleted first, with its items.
     """
     account.require()
-    client = boto3.client("dynamodb")
+    client = clients.of("dynamodb")
     delete_table(name)
     client.create_table(
         TableName=name,
@@ -212,7 +211,7 @@ def table(name, key, *, ttl=None):
 
 def delete_table(name):
     """Delete a DynamoDB table, if there is one of that name, and wait until it is gone."""
-    client = boto3.client("dynamodb")
+    client = clients.of("dynamodb")
     with suppress(client.exceptions.ResourceNotFoundException):
         client.delete_table(TableName=name)
         wait_until(client, "table_not_exists", TableName=name)
@@ -257,7 +256,7 @@ def _policy(*statements):
 
 def _log_group(name):
     """The function's log group, made here so that it is tagged and its logs do not stay for ever; gives its ARN."""
-    logs = boto3.client("logs")
+    logs = clients.of("logs")
     group = f"/aws/lambda/{name}"
     with suppress(logs.exceptions.ResourceAlreadyExistsException):
         logs.create_log_group(logGroupName=group, tags=tags_of(name))

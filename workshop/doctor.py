@@ -4,7 +4,7 @@ import importlib.util
 import os
 import sys
 
-from workshop import account, environments, names, sandbox
+from workshop import account, clients, environments, names, sandbox
 
 NEEDED = ("jupyterlab", "boto3", "ipywidgets", "matplotlib", "nbclient", "pytest", "nbval")
 
@@ -60,9 +60,7 @@ def _account():
     except (account.AccountError, sandbox.SandboxError, OSError) as error:
         return str(error)
     try:
-        import boto3
-
-        seen = boto3.client("sts").get_caller_identity()["Account"]
+        seen = clients.of("sts").get_caller_identity()["Account"]
         if seen != connected.id:
             return (
                 f"The {target} says its account is {seen}, not {connected.id}. Run `workshop sandbox stop`, then again."

@@ -4,9 +4,7 @@ import json
 import os
 from contextlib import suppress
 
-import boto3
-
-from workshop import account, deploy, sandbox
+from workshop import account, clients, deploy, sandbox
 
 # The events that end a run of a replication task, as `detail.eventType` names them.
 ENDINGS = ("REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED")
@@ -23,7 +21,7 @@ def rule(name, function, *, pattern=None, schedule=None, input=None):
     A rule of that name is replaced, and enabled. On AWS it can take a minute until a new rule sees its first event.
     """
     account.require()
-    events = boto3.client("events")
+    events = clients.of("events")
     matches = {"EventPattern": pattern if isinstance(pattern, str) else json.dumps(pattern)} if pattern else {}
     when = {"ScheduleExpression": schedule} if schedule else {}
     arn = events.put_rule(Name=name, State="ENABLED", Tags=deploy.tag_list(name), **matches, **when)["RuleArn"]
@@ -39,7 +37,7 @@ def permit(function, service, source):
     function, source: ARNs. service: as in "events.amazonaws.com". The statement is named after the source: "from-ended"
     for the rule "ended".
     """
-    client = boto3.client("lambda")
+    client = clients.of("lambda")
     statement = f"from-{source.rpartition('/')[2]}"
     with suppress(client.exceptions.ResourceConflictException):  # it is there already
         client.add_permission(

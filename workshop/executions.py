@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import suppress
 
-import boto3
+from workshop import clients
 
 # What one state transition of a Standard workflow costs in us-east-1, in USD; other Regions may be dearer, and 4,000 a
 # month are free. https://aws.amazon.com/step-functions/pricing/
@@ -72,7 +72,7 @@ class _StateMachineExecution:
     """What wait() looks at. told: AWS's last answer; status, started, ended: out of it; ended is None until the end."""
 
     def __init__(self, arn):
-        self._client = boto3.client("stepfunctions")
+        self._client = clients.of("stepfunctions")
         self._arn = arn
 
     def look(self):
@@ -95,7 +95,7 @@ class _DurableExecution:
     """The same of a durable function's execution."""
 
     def __init__(self, arn):
-        self._client = boto3.client("lambda")
+        self._client = clients.of("lambda")
         self._arn = arn
 
     def look(self):
@@ -205,9 +205,7 @@ class History:
     @classmethod
     def of(cls, execution_arn):
         """Read the whole history of an execution, however long it is."""
-        pages = (
-            boto3.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-        )
+        pages = clients.of("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution_arn)
         # arn:aws:states:REGION:ACCOUNT:execution:STATE-MACHINE:EXECUTION
         return cls(execution_arn.split(":")[6], [event for page in pages for event in page["events"]])
 

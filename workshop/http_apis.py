@@ -2,9 +2,7 @@
 
 from contextlib import suppress
 
-import boto3
-
-from workshop import deploy
+from workshop import clients, deploy
 from workshop.names import tags_of
 
 
@@ -17,7 +15,7 @@ def http_api(name, routes):
     An API of that name keeps its URL, and gets these routes in place of those it had.
     Anyone on the internet can call it. Who may be believed is for the function to find out.
     """
-    client = boto3.client("apigatewayv2")
+    client = clients.of("apigatewayv2")
     api = _named(client, name) or _made(client, name)
     for page in client.get_paginator("get_routes").paginate(ApiId=api["ApiId"]):
         for route in page["Items"]:
@@ -48,7 +46,7 @@ def _lead(client, api_id, route, function):
         ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
     )["IntegrationId"]
     client.create_route(ApiId=api_id, RouteKey=route, Target=f"integrations/{integration}")
-    functions = boto3.client("lambda")
+    functions = clients.of("lambda")
     with suppress(functions.exceptions.ResourceConflictException):  # it was permitted before
         functions.add_permission(
             FunctionName=function,

@@ -2,7 +2,7 @@
 
 import re
 
-import boto3
+from workshop import clients
 
 # How Lambda's own lines begin: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
 _OWN = ("INIT_START ", "START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
@@ -30,7 +30,7 @@ def invocations(function):
 
 
 def _messages(function):
-    logs = boto3.client("logs")
+    logs = clients.of("logs")
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
     try:
         return [event["message"] for page in pages for event in page["events"]]

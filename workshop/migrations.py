@@ -13,9 +13,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-import boto3
-
-from workshop import account, deploy
+from workshop import account, clients, deploy
 from workshop.names import learner
 
 AIRPORTS = Path(__file__).parent / "data" / "airports.csv"
@@ -64,22 +62,22 @@ class Migration:
 
     def start(self, kind="start-replication"):
         """Start it: "start-replication" the first time, "reload-target" or "resume-processing" any later time."""
-        boto3.client("dms").start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=kind)
+        clients.of("dms").start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=kind)
 
     def stop(self):
         """Stop it while it runs, as a person would."""
-        boto3.client("dms").stop_replication_task(ReplicationTaskArn=self.arn)
+        clients.of("dms").stop_replication_task(ReplicationTaskArn=self.arn)
 
     def describe(self):
         """What DescribeReplicationTasks says of it now, without the (long) settings: a dict with Status and so on."""
-        return _tasks(boto3.client("dms"), "replication-task-arn", self.arn)[0]
+        return _tasks(clients.of("dms"), "replication-task-arn", self.arn)[0]
 
     def another(self, name, *, rows_per_second=300):
         """A further Migration that does the same, from and to the same; an older one of that name is deleted.
 
         It takes a tenth of the time of a new one.
         """
-        dms = boto3.client("dms")
+        dms = clients.of("dms")
         _delete_tasks_named(name)
         task = dms.describe_replication_tasks(Filters=[{"Name": "replication-task-arn", "Values": [self.arn]}])
         task = task["ReplicationTasks"][0]
@@ -92,7 +90,7 @@ class Migration:
 
     def rows_arrived(self):
         """How many items its table has now."""
-        pages = boto3.client("dynamodb").get_paginator("scan")
+        pages = clients.of("dynamodb").get_paginator("scan")
         return sum(page["Count"] for page in pages.paginate(TableName=self.table, Select="COUNT", ConsistentRead=True))
 
     def __repr__(self):
@@ -120,7 +118,7 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None
         raise ValueError(f"rows is {rows!r}, but it must be from 1 to {len(airports):,}, or None for all.")
     if fails not in FAILURES:
         raise ValueError(f"fails is {fails!r}; it may be {', '.join(map(repr, FAILURES))}.")
-    dms = boto3.client("dms")
+    dms = clients.of("dms")
     _delete_tasks_named(name)
     instance = _replication_instance(dms)
     bucket = _bucket_with(name, airports[:rows], fails)
@@ -157,7 +155,7 @@ def _create_task(dms, name, rows_per_second, **options):
 
 def delete_task(arn):
     """Stop a replication task if it runs, delete it, and wait until it is gone."""
-    dms = boto3.client("dms")
+    dms = clients.of("dms")
 
     def stop_and_delete():
         with suppress(dms.exceptions.InvalidResourceStateFault):  # it does not run, or not yet
@@ -175,7 +173,7 @@ def _tasks(dms, by, value):
 
 
 def _delete_tasks_named(name):
-    dms = boto3.client("dms")  # one client: in several threads, the exceptions of two need not be the same classes
+    dms = clients.of("dms")
     with suppress(dms.exceptions.ResourceNotFoundFault):
         for task in _tasks(dms, "replication-task-id", name):
             delete_task(task["ReplicationTaskArn"])
@@ -200,8 +198,8 @@ def _replication_instance(dms):
 
 def _bucket_with(name, lines, fails):
     """The name of a bucket with the file to migrate. Bucket names are unique in all of AWS, so the account is in it."""
-    s3 = boto3.client("s3")
-    bucket = f"{name}-{boto3.client('sts').get_caller_identity()['Account']}"
+    s3 = clients.of("s3")
+    bucket = f"{name}-{clients.of('sts').get_caller_identity()['Account']}"
     region = s3.meta.region_name
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):

@@ -5,9 +5,7 @@ import datetime
 import html
 import textwrap
 
-import boto3
-
-from workshop import pictures
+from workshop import clients, pictures
 
 # What durable functions cost in us-east-1, in USD: an operation, an invocation (each resume is one), a GB-second.
 # https://aws.amazon.com/lambda/pricing/
@@ -103,7 +101,7 @@ class Replay:
     @classmethod
     def of(cls, durable_execution_arn):
         """Read a durable execution and the whole of its history, however long it is."""
-        client = boto3.client("lambda")
+        client = clients.of("lambda")
         named = {"DurableExecutionArn": durable_execution_arn}
         pages = client.get_paginator("get_durable_execution_history").paginate(IncludeExecutionData=True, **named)
         execution = client.get_durable_execution(IncludeExecutionData=True, **named)

@@ -28,9 +28,7 @@ import threading
 import time
 import urllib.parse
 
-import boto3
-
-from workshop import deploy, logs
+from workshop import clients, deploy, logs
 from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task
 from workshop.checks.attacks import FORGED, GENUINE, JSON, REPORT, in_words, is_final, is_success, report, send
 from workshop.checks.callbacks import eventually, function, side_by_side
@@ -573,7 +571,7 @@ def _saves_first(run):
 
 def _keeps_the_check(lab, run):
     [check] = run.checks()
-    table = boto3.resource("dynamodb").Table(lab.name("waiting"))
+    table = clients.table(lab.name("waiting"))
     kept = {}
 
     def found():
@@ -773,8 +771,8 @@ def _own_fault(lab, messages, run):
 @contextlib.contextmanager
 def _denied(lab, action):
     """Deny the function `callback` some actions for a while."""
-    iam = boto3.client("iam")
-    arn = boto3.client("lambda").get_function_configuration(FunctionName=lab.name("callback"))["Role"]
+    iam = clients.of("iam")
+    arn = clients.of("lambda").get_function_configuration(FunctionName=lab.name("callback"))["Role"]
     policy = {"RoleName": arn.rpartition("/")[2], "PolicyName": "outage-for-a-check"}
     deny = {"Effect": "Deny", "Action": action, "Resource": "*"}
     iam.put_role_policy(**policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))

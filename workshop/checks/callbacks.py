@@ -11,10 +11,9 @@ import os
 import re
 import time
 
-import boto3
 from botocore.exceptions import ClientError
 
-from workshop import deploy
+from workshop import clients, deploy
 from workshop.checks import NotAttempted, NotYet
 from workshop.checks.watching import Run, migrations, until
 from workshop.events import fault
@@ -29,7 +28,7 @@ def function(lab, thing):
             f"The last source of {lab.name(thing)} was refused: {deploy.refused[lab.name(thing)]}",
             "A source that compiles, with a lambda_handler(event, context).",
         )
-    client = boto3.client("lambda")
+    client = clients.of("lambda")
     try:
         return client.get_function_configuration(FunctionName=lab.name(thing))["FunctionArn"]
     except client.exceptions.ResourceNotFoundException:
@@ -49,7 +48,7 @@ class Invoked:
 
 def invoke(function, event):
     """Invoke a function and wait for it."""
-    answer = boto3.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    answer = clients.of("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
     payload = json.loads(answer["Payload"].read() or b"null")
     if "FunctionError" not in answer:
         return Invoked(None, payload)
@@ -154,7 +153,7 @@ class Table:
 
     def __init__(self, lab, key="ReplicationTaskArn"):
         self.name, self._key = lab.name("waiting"), key
-        self._table = boto3.resource("dynamodb").Table(self.name)
+        self._table = clients.table(self.name)
 
     def find(self, key):
         """The item with that key; None where there is none. Raises NotAttempted where there is no table."""

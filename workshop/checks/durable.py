@@ -2,8 +2,7 @@
 
 import json
 
-import boto3
-
+from workshop import clients
 from workshop.checks import NotYet, shortened
 from workshop.checks.callbacks import function
 from workshop.checks.watching import until
@@ -14,7 +13,7 @@ ENDS = ("SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED")
 def durable_function(lab, thing):
     """The qualified name of the learner's durable function lab.name(thing). Raises NotAttempted where there is none."""
     arn = function(lab, thing)
-    if "DurableConfig" not in boto3.client("lambda").get_function_configuration(FunctionName=arn):
+    if "DurableConfig" not in clients.of("lambda").get_function_configuration(FunctionName=arn):
         raise NotYet(f"{lab.name(thing)} is not a durable function.", "A function that is deployed with durable=...")
     return f"{arn}:$LATEST"
 
@@ -26,7 +25,7 @@ class DurableRun:
     """
 
     def __init__(self, function, input):
-        self._client = boto3.client("lambda")
+        self._client = clients.of("lambda")
         started = self._client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(input))
         self.arn = started["DurableExecutionArn"]
         self.outcome = {"Status": "RUNNING"}

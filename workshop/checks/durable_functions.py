@@ -30,9 +30,7 @@ import json
 import time
 from datetime import datetime
 
-import boto3
-
-from workshop import deploy
+from workshop import clients, deploy
 from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task, shortened
 from workshop.checks.attacks import REPORT, is_final
 from workshop.checks.callbacks import (
@@ -360,7 +358,7 @@ class _Migrate:
         _succeed(self._waits(succeeds), result)
         message = "Last Error Table travel.airports, line 49. Stop Reason FATAL_ERROR"
         error = {"ErrorType": "MigrationFailed", "ErrorMessage": message}
-        boto3.client("lambda").send_durable_execution_callback_failure(CallbackId=self._waits(fails), Error=error)
+        clients.of("lambda").send_durable_execution_callback_failure(CallbackId=self._waits(fails), Error=error)
         self._judge_success(succeeds, result)
         run = self._runs[fails]
         eventually(run.look)
@@ -439,7 +437,7 @@ class _Migrate:
 
 
 def _succeed(callback_id, result):
-    boto3.client("lambda").send_durable_execution_callback_success(CallbackId=callback_id, Result=json.dumps(result))
+    clients.of("lambda").send_durable_execution_callback_success(CallbackId=callback_id, Result=json.dumps(result))
 
 
 # -- task 3 -----------------------------------------------------------------------------------------------------------
@@ -556,7 +554,7 @@ class _Tell:
         for run in (stopped, deleted):
             run.stop()
             until(run.look, LONG)
-        boto3.client("lambda").delete_durable_execution(DurableExecutionArn=deleted.arn)
+        clients.of("lambda").delete_durable_execution(DurableExecutionArn=deleted.arn)
         self._must("The execution had been stopped, success came", nothing, stopped, success={})
         error = self._tell(gone, success={})
         if error:
@@ -1011,7 +1009,7 @@ def _answer(table, key, run, answer):
             'save(event["Id"], callback_id, seconds)',
         )
     if "TaskToken" in item:
-        boto3.client("stepfunctions").send_task_success(taskToken=item["TaskToken"], output=json.dumps(answer))
+        clients.of("stepfunctions").send_task_success(taskToken=item["TaskToken"], output=json.dumps(answer))
     else:
         _succeed(item["CallbackId"], answer)
 

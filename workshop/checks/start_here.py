@@ -11,8 +11,7 @@ Its contract, for the lesson:
 
 import itertools
 
-import boto3
-
+from workshop import clients
 from workshop.checks import NotAttempted, NotYet, Task
 
 TASKS = {
@@ -29,7 +28,7 @@ TASKS = {
 
 def task_1(lab):
     table = lab.name("airports")
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = clients.of("dynamodb")
     try:
         pages = dynamodb.get_paginator("scan").paginate(TableName=table)
         items = list(itertools.islice((item for page in pages for item in page["Items"]), 100))

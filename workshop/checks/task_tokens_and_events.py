@@ -28,9 +28,7 @@ import json
 import math
 import time
 
-import boto3
-
-from workshop import deploy, logs
+from workshop import clients, deploy, logs
 from workshop.checks import NotAttempted, NotYet, Task, shortened
 from workshop.checks.callbacks import (
     LONG,
@@ -238,7 +236,7 @@ class _Start:
         self._must("The same token came a second time", "It changes nothing.", migration, self._first)
         if self._table.find(migration.arn) != before:
             raise NotYet("The same token came a second time, and the item was changed.", "It changes nothing.")
-        boto3.client("stepfunctions").send_task_failure(taskToken=self._first.token, error="Again")
+        clients.of("stepfunctions").send_task_failure(taskToken=self._first.token, error="Again")
         token = self._first.next_token(but=self._first.token)
         self._must(
             "A new token of the same execution came while its migration was under way",
@@ -346,7 +344,7 @@ def task_2(lab):
     timeouts = {"late": 2}
     print("Waiting for a timeout of two seconds ...")
     runs = {case: _run(machine, one, timeouts.get(case, TIMEOUT)) for case, one in made.items()}
-    stepfunctions = boto3.client("stepfunctions")
+    stepfunctions = clients.of("stepfunctions")
     try:
         tokens = {case: _token_of(runs[case], table, made[case]) for case in ("succeeds", "fails")}
         output = {"ReplicationTaskArn": made["succeeds"].arn, "Rows": 3000}
@@ -391,7 +389,7 @@ def _token_of(run, table, migration):
 
 
 def _answer(run, send, answer):
-    client = boto3.client("stepfunctions")
+    client = clients.of("stepfunctions")
     try:
         send(**answer)
     except client.exceptions.InvalidToken:
@@ -437,7 +435,7 @@ def _judge_late(run):
 
 
 def task_3(lab):
-    events, name = boto3.client("events"), lab.name("ended")
+    events, name = clients.of("events"), lab.name("ended")
     try:
         rule = events.describe_rule(Name=name)
     except events.exceptions.ResourceNotFoundException:
@@ -455,7 +453,7 @@ def _judge_delivery(lab, rule):
     name, resume = lab.name("resume"), function(lab, "resume")
     if rule["State"] == "DISABLED":
         raise NotYet("The rule is switched off.", "A rule that is enabled.")
-    targets = boto3.client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    targets = clients.of("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
     if not any(target["Arn"].startswith(resume) for target in targets):
         shown = ", ".join(target["Arn"] for target in targets) or "none"
         raise NotYet(f"The targets of the rule: {shown}.", f"The function {name} is a target.")
@@ -650,7 +648,7 @@ def _begin_with_faults(machine, made):
 def _judge_endings(lab, runs, made):
     until(lambda: all(ended(made[case]) for case in runs), LONG)
     if not eventually(lambda: all([run.look() for run in runs.values()])):
-        rule = boto3.client("events").describe_rule(Name=lab.name("ended"))
+        rule = clients.of("events").describe_rule(Name=lab.name("ended"))
         _judge_delivery(lab, rule)  # a function that hears nothing cannot answer
     for case, run in runs.items():
         observed = f"With {CASES[case]} the execution {run.in_words()}."
@@ -825,7 +823,7 @@ _MEASURED = [
 
 def _needs(lab, thing, number):
     """Raise NotAttempted where a part is missing that an earlier task makes."""
-    client = boto3.client("events")
+    client = clients.of("events")
     try:
         if thing == "ended":
             client.describe_rule(Name=lab.name(thing))

@@ -3,9 +3,7 @@
 import concurrent.futures
 import secrets
 
-import boto3
-
-from workshop import deploy, vendor
+from workshop import clients, deploy, vendor
 from workshop.checks import NotAttempted, NotYet
 from workshop.checks.attacks import in_words, is_final, is_success, report, send
 
@@ -32,13 +30,12 @@ def rehearse(lab, verirow, rehearsals):
         table = deploy.arn("dynamodb", f"table/{name}")
         if rows:
             deploy.table(name, key="iata")
-            with boto3.resource("dynamodb").Table(name).batch_writer() as batch:
+            with clients.table(name).batch_writer() as batch:
                 for row in rows:
                     batch.put_item(Item=row)
         verirow.rehearse(table, **{"progress": 0, "patience": 10, **how})
         return table
 
-    boto3.client("dynamodb")  # a boto3 session makes clients in several threads once it has made its first
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         return dict(zip(rehearsals, pool.map(prepare, rehearsals), strict=True))
 

@@ -8,9 +8,7 @@ import concurrent.futures
 import json
 import time
 
-import boto3
-
-from workshop import deploy
+from workshop import clients, deploy
 from workshop.checks import NotAttempted, NotYet
 from workshop.executions import History
 from workshop.migrations import migration
@@ -24,7 +22,7 @@ def state_machine(lab, thing):
             "A definition that Step Functions takes.",
         )
     arn = deploy.arn("states", f"stateMachine:{lab.name(thing)}")
-    stepfunctions = boto3.client("stepfunctions")
+    stepfunctions = clients.of("stepfunctions")
     try:
         stepfunctions.describe_state_machine(stateMachineArn=arn)
     except stepfunctions.exceptions.StateMachineDoesNotExist:
@@ -34,7 +32,7 @@ def state_machine(lab, thing):
 
 def definition(machine):
     """The definition of a state machine, as a dict."""
-    return json.loads(boto3.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"])
+    return json.loads(clients.of("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"])
 
 
 # A replication task tells all its settings whenever it is described or started. These make them about 15 KB, as they
@@ -53,7 +51,6 @@ def migrations(lab, cases):
 
     cases: {case: what `migration` takes beside its name}, as in {"fails": {"rows": 60, "fails": "bad row"}}.
     """
-    boto3.client("dms")  # a boto3 session makes clients in several threads once it has made its first
     with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
         made = {
             case: pool.submit(migration, lab.name(f"check-{case}"), settings=_LARGE_SETTINGS, **options)
@@ -69,7 +66,7 @@ class Run:
     """
 
     def __init__(self, machine, input):
-        self._client = boto3.client("stepfunctions")
+        self._client = clients.of("stepfunctions")
         started = self._client.start_execution(stateMachineArn=machine, input=json.dumps(input))
         self.arn = started["executionArn"]
         self.outcome = {"status": "RUNNING"}

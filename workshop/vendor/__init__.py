@@ -14,8 +14,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-import boto3
-
+from workshop import clients
 from workshop import deploy as deployed
 from workshop.http_apis import http_api
 from workshop.vendor.signing import as_sent, signed
@@ -102,7 +101,7 @@ class Vendor:
         return {"Content-Type": content_type, "User-Agent": "Verirow/1", **signed(body, self.secret, at)}
 
     def _records(self):
-        return boto3.resource("dynamodb").Table(f"{self.name}-records")
+        return clients.table(f"{self.name}-records")
 
     def _requests(self, table):
         """What the vendor has kept of the orders for checks of a table, since they were rehearsed."""
@@ -163,13 +162,13 @@ def deploy(name, *, reads=None, **usual):
 
 def find(name):
     """The vendor of that name as it was deployed, or None."""
-    functions = boto3.client("lambda")
+    functions = clients.of("lambda")
     with suppress(functions.exceptions.ResourceNotFoundException):
         key, secret = (
             functions.get_function_configuration(FunctionName=f"{name}-{part}")["Environment"]["Variables"][variable]
             for part, variable in (("api", "API_KEY"), ("worker", "SECRET"))
         )
-        pages = boto3.client("apigatewayv2").get_paginator("get_apis").paginate()
+        pages = clients.of("apigatewayv2").get_paginator("get_apis").paginate()
         for page in pages:
             for api in page["Items"]:
                 if api["Name"] == name:

@@ -1,0 +1,54 @@
+"""The boto3 clients of the workshop's own code: one a service, made when it is first needed and then shared.
+
+To make a client takes milliseconds and a connection, and a boto3 session makes only one at a time; what is made can be
+used by many threads (https://docs.aws.amazon.com/boto3/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients).
+boto3 itself is loaded with the first client, so that what needs none starts quickly.
+"""
+
+import functools
+import os
+import threading
+
+CONNECTIONS = 50  # that one client keeps: checks run many cases side by side
+
+_making = threading.Lock()
+
+
+def of(service):
+    """The client of a service ("stepfunctions") for the account that this process talks to now."""
+    with _making:
+        return _client(service, _account())
+
+
+def table(name):
+    """The DynamoDB table of that name, as boto3's resource."""
+    with _making:
+        return _dynamodb(_account()).Table(name)
+
+
+def _account():
+    """What decides which account a new client would talk to."""
+    return tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+
+
+@functools.lru_cache(1)
+def _session(account):
+    import boto3
+
+    return boto3.Session()
+
+
+@functools.lru_cache(32)
+def _client(service, account):
+    return _session(account).client(service, config=_config())
+
+
+@functools.lru_cache(1)
+def _dynamodb(account):
+    return _session(account).resource("dynamodb", config=_config())
+
+
+def _config():
+    from botocore.config import Config
+
+    return Config(max_pool_connections=CONNECTIONS)
