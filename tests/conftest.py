@@ -4,11 +4,11 @@ import os
 import shutil
 import tempfile
 
-# A test run has a sandbox, progress and measurements of its own: a learner's stay as they are.
-# Set before anything of the workshop is imported, and inherited by pytest's workers and every kernel.
-OWN_STATE = None if "WORKSHOP_STATE" in os.environ else tempfile.mkdtemp(prefix="workshop-tests-")
-if OWN_STATE:
-    os.environ["WORKSHOP_STATE"] = OWN_STATE
+# A test run has sandboxes, progress and measurements of its own, one of each for each of pytest's workers: a learner's
+# stay as they are. Set before anything of the workshop is imported, and inherited by every kernel.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+FOLDER = os.environ["WORKSHOP_STATE"] if WORKER else tempfile.mkdtemp(prefix="workshop-tests-")
+os.environ["WORKSHOP_STATE"] = os.path.join(FOLDER, WORKER) if WORKER else FOLDER
 os.environ["WORKSHOP_HEADLESS"] = "1"
 
 import boto3  # noqa: E402
@@ -25,10 +25,10 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_sessionfinish():
-    """The process that made the folder for the run takes it away, with the sandbox that lived in it."""
-    if OWN_STATE:
-        process.stop()
-        shutil.rmtree(OWN_STATE, ignore_errors=True)
+    """Nothing of the run is left: each process stops its own sandbox, and the first one takes the folder away."""
+    process.stop()
+    if not WORKER:
+        shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

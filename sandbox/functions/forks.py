@@ -195,4 +195,4 @@ class Keeper:
             server = self._server
         if server is not None:
             server.stop()
-            server.ended.wait(5)
+            self._thread.join(5)
