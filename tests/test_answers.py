@@ -3,14 +3,10 @@
 The answers are data: `answers/<topic>.py`. Each is given by a learner of its own, and checked as in a notebook. Where
 an answer takes more than a cell, its module says how: `give(lab, task, answer, scratch)`, with an empty folder as
 scratch; `prepare()`, what all of them share; and `take_back(lab)`, what would disturb others.
-
-An answer made of functions costs the machine seconds of starting processes. So of those tables three right and six
-wrong answers of each task are given, evenly chosen; with ALL_ANSWERS=1 in the environment all of them are.
 """
 
 import concurrent.futures
 import json
-import os
 
 import boto3
 import pytest
@@ -26,6 +22,7 @@ MODULES = {
     "03-callback-urls": callback_urls,
     "04-durable-functions": durable_functions,
 }
+TASKS = [(notebook, number) for notebook, module in MODULES.items() for number in module.ANSWERS]
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
 SIDE_BY_SIDE = 5  # checks at a time, where a module does not say: they mostly wait
 
@@ -44,53 +41,17 @@ class Learner(labs.Lab):
         return self._names
 
 
-def tasks(*notebooks):
-    return pytest.mark.parametrize(
-        "notebook, number", [(nb, number) for nb in notebooks for number in MODULES[nb].ANSWERS]
-    )
-
-
-class TestOfStateMachines:  # two classes, so that two of pytest's workers share the work
-    @tasks("00-start-here", "01-polling-loop", "02-task-tokens-and-events")
-    def test_answers(self, account, tmp_path, monkeypatch, notebook, number):
-        every_answer(tmp_path, monkeypatch, notebook, number)
-
-
-class TestOfVendorsAndDurableFunctions:
-    @tasks("03-callback-urls", "04-durable-functions")
-    def test_answers(self, account, tmp_path, monkeypatch, notebook, number):
-        every_answer(tmp_path, monkeypatch, notebook, number)
-
-
-def every_answer(tmp_path, monkeypatch, notebook, number):
+@pytest.mark.parametrize("notebook, number", TASKS)
+def test_answers(account, tmp_path, monkeypatch, notebook, number):
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
     boto3.client("sts")  # a boto3 session makes clients in several threads once it has made its first
     getattr(MODULES[notebook], "prepare", lambda: None)()
-    answers = chosen(MODULES[notebook], number)
+    answers = MODULES[notebook].ANSWERS[number]
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(answers)]
     with concurrent.futures.ThreadPoolExecutor(getattr(MODULES[notebook], "SIDE_BY_SIDE", SIDE_BY_SIDE)) as pool:
         said = pool.map(lambda learner, answer: check(notebook, number, learner, answer, tmp_path), learners, answers)
         wrong = [fault for answer, outcome in zip(answers, said, strict=True) for fault in faults(answer, *outcome)]
     assert not wrong, "\n".join(wrong)
-
-
-def chosen(module, number):
-    """The answers to a task that this run gives."""
-    answers = module.ANSWERS[number]
-    if not hasattr(module, "give") or os.environ.get("ALL_ANSWERS"):
-        return answers
-    kinds = {}
-    for answer in answers:
-        kinds.setdefault(answer.get("says", "done"), []).append(answer)
-    most = {"done": 3, "not yet": 6}
-    return [answer for kind, some in kinds.items() for answer in evenly(some, most.get(kind, 1))]
-
-
-def evenly(some, most):
-    """At most so many of them, the first and the last among them."""
-    if len(some) <= most:
-        return some
-    return [some[round(place * (len(some) - 1) / max(1, most - 1))] for place in range(most)]
 
 
 def check(notebook, number, learner, answer, folder):

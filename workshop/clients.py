@@ -26,6 +26,18 @@ def table(name):
         return _dynamodb(_account()).Table(name)
 
 
+def account_id():
+    """The twelve digits of that account."""
+    client = of("sts")
+    with _making:
+        return _account_id(client)
+
+
+def region():
+    """The Region that clients call, as "us-east-1"."""
+    return of("sts").meta.region_name
+
+
 def _account():
     """What decides which account a new client would talk to."""
     return tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
@@ -46,6 +58,11 @@ def _client(service, account):
 @functools.lru_cache(1)
 def _dynamodb(account):
     return _session(account).resource("dynamodb", config=_config())
+
+
+@functools.lru_cache(4)
+def _account_id(sts):
+    return sts.get_caller_identity()["Account"]
 
 
 def _config():

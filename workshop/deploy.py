@@ -49,8 +49,7 @@ refused = {}
 def arn(service, resource):
     """The ARN of a resource of this account: arn("dynamodb", "table/you-01-airports")."""
     account.require()
-    sts = clients.of("sts")
-    return f"arn:aws:{service}:{sts.meta.region_name}:{sts.get_caller_identity()['Account']}:{resource}"
+    return f"arn:aws:{service}:{clients.region()}:{clients.account_id()}:{resource}"
 
 
 def role(name, service, permissions):

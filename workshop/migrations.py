@@ -199,7 +199,7 @@ def _replication_instance(dms):
 def _bucket_with(name, lines, fails):
     """The name of a bucket with the file to migrate. Bucket names are unique in all of AWS, so the account is in it."""
     s3 = clients.of("s3")
-    bucket = f"{name}-{clients.of('sts').get_caller_identity()['Account']}"
+    bucket = f"{name}-{clients.account_id()}"
     region = s3.meta.region_name
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):

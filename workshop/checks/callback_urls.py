@@ -591,7 +591,7 @@ def _keeps_the_check(lab, run):
 
 def _went_on(run, status):
     """Whether a request that was answered with this status has ended an execution, which it may do a moment later."""
-    return run.look() or (is_success(status) and eventually(run.look, looks=20))
+    return run.look() or (is_success(status) and eventually(run.look, looks=25))
 
 
 def _must_be_refused(run, words, headers, body, method="POST"):

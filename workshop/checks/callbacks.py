@@ -6,6 +6,7 @@ The table of who waits is the one that such a lab makes: lab.name("waiting"), by
 import concurrent.futures
 import dataclasses
 import datetime
+import itertools
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from workshop import clients, deploy
 from workshop.checks import NotAttempted, NotYet
-from workshop.checks.watching import Run, migrations, until
+from workshop.checks.watching import Run, migrations, pauses, until
 from workshop.events import fault
 
 LONG = 30  # seconds, to wait for what comes whatever the answer is
@@ -65,15 +66,16 @@ def side_by_side(*cases):
         case.result()
 
 
-def eventually(condition, looks=80):
+def eventually(condition, looks=40):
     """Look so often whether something has come; says whether it has. For what comes only if the answer is right.
 
-    A number of looks and not of seconds, since on a machine that is busy all of it takes longer, the looking too.
+    A number of looks and not of seconds, since on a machine that is busy all of it takes longer, the looking too; 40
+    take eight seconds where it is not.
     """
-    for _ in range(looks):
+    for pause in itertools.islice(pauses(), looks):
         if condition():
             return True
-        time.sleep(0.1)
+        time.sleep(pause)
     return False
 
 

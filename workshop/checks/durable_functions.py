@@ -824,7 +824,7 @@ def _asks(runs, report):
     said = f"and never called; HeartbeatSeconds was {SILENCE}. The execution"
     for case in ("done", "failed", "endless"):
         run = runs[case]
-        if not eventually(run.look, looks=150):
+        if not eventually(run.look, looks=54):
             raise run.not_yet(f"The vendor took the order, {said} {run.in_words()}.", "It does not wait for ever.")
     done, failed, endless = runs["done"], runs["failed"], runs["endless"]
     if any(run.error == "VendorSilent" and not run.vendor_had_ended() for run in (done, failed)):

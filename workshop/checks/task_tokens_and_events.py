@@ -462,7 +462,7 @@ def _judge_delivery(lab, rule):
     before = logs.invocations(name)
     announced.start()
     until(lambda: ended(announced), LONG)
-    if not eventually(lambda: logs.invocations(name) > before, looks=40):
+    if not eventually(lambda: logs.invocations(name) > before, looks=32):
         raise NotYet(
             f"A migration ended, the rule matched, and {name} was not invoked.",
             "The function's policy lets this rule invoke it.",
@@ -539,7 +539,7 @@ class _Resume:
         invoked = invoke(self._function, event)
         if invoked.error:
             raise NotYet(f"The function raised {invoked.error}.", "It answers the execution that waits.")
-        if not eventually(waiter.look, looks=40):
+        if not eventually(waiter.look, looks=32):
             raise waiter.not_yet(
                 "The function ended without an error, and the execution that waited was not answered.",
                 "The token from the table is answered.",
@@ -721,7 +721,7 @@ def _reconcile(reconcile, seconds):
 
 
 def _judge_reconciled(runs, made, lost, error):
-    eventually(lambda: all([runs[case].look() for case in lost]), looks=40)
+    eventually(lambda: all([runs[case].look() for case in lost]), looks=32)
     raised = f" The function raised {error}." if error else ""
     waiting = [runs[case] for case in lost if runs[case].status == "RUNNING"]
     if waiting:

@@ -106,13 +106,26 @@ class Run:
 
 
 def until(condition, seconds):
-    """Wait for a condition, at most so long; gives whether it came."""
+    """Wait for a condition, at most so long; returns whether it came."""
     end = time.monotonic() + seconds
-    while not condition():
+    for pause in pauses():
+        if condition():
+            return True
         if time.monotonic() > end:
             return False
-        time.sleep(0.1)
-    return True
+        time.sleep(pause)
+
+
+def pauses():
+    """Seconds between looks, without end: short at first, then a tenth of what was waited, half a second at most.
+
+    So a wait takes a tenth longer than it must, and a long one does not keep the machine busy with looking.
+    """
+    waited = 0
+    while True:
+        pause = min(max(0.05, waited / 10), 0.5)
+        yield pause
+        waited += pause
 
 
 def until_ended(runs, seconds):
