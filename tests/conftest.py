@@ -19,9 +19,21 @@ from workshop import account as accounts  # noqa: E402
 from workshop import sandbox as process  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "takes(seconds): about how long it takes, if that is long: it begins early")
+    config.addinivalue_line("markers", "long: load, long life, and what takes minutes by nature: make test-all")
+
+
 def pytest_collection_modifyitems(items):
-    """Let what takes longest begin first, so that pytest's workers come to their end together."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/test_answers.py"))
+    """Tests that share a module's resources stay together; what takes longest begins first, so that all end together.
+
+    What has a module's fixture keeps to one of pytest's workers, and each other test goes to whichever is free.
+    """
+    for item in items:
+        fixtures = [each for found in item._fixtureinfo.name2fixturedefs.values() for each in found]
+        if any(fixture.scope == "module" for fixture in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("takes")), default=0))
 
 
 def pytest_sessionfinish():

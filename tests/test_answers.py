@@ -15,6 +15,8 @@ from answers import callback_urls, durable_functions, polling_loop, start_here, 
 from workshop import deploy, labs
 from workshop.migrations import migration
 
+pytestmark = pytest.mark.takes(60)
+
 MODULES = {
     "00-start-here": start_here,
     "01-polling-loop": polling_loop,

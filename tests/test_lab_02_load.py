@@ -9,12 +9,15 @@ import json
 import time
 
 import boto3
+import pytest
 from answers import task_tokens_and_events as lab_02
 
 from workshop import sandbox as process
 from workshop.events import ENDINGS
 from workshop.migrations import migration
 from workshop.names import name
+
+pytestmark = [pytest.mark.long, pytest.mark.takes(60)]
 
 MIGRATIONS = 200
 FAULTS = {0: {"fault": "drop"}, 1: {"fault": "duplicate"}, 2: {"fault": "early", "seconds": 0.1}}  # by the last digit

@@ -16,6 +16,8 @@ from workshop import account as accounts
 from workshop import deploy, labs, vendor
 from workshop.checks.watching import until
 
+pytestmark = [pytest.mark.long, pytest.mark.takes(60)]
+
 EXECUTIONS = 200
 AT_ONCE = 20
 LIMITS = {"HeartbeatSeconds": 8, "TimeoutSeconds": 300}

@@ -8,6 +8,7 @@ once.
 import json
 
 import boto3
+import pytest
 from answers import durable_functions as lab_04
 from test_lab_02_load import Starts
 
@@ -17,6 +18,8 @@ from workshop.checks.watching import until
 from workshop.events import ENDINGS
 from workshop.migrations import migration
 from workshop.names import name
+
+pytestmark = [pytest.mark.long, pytest.mark.takes(60)]
 
 MIGRATIONS = 100
 TIMEOUT = 20  # seconds after which an execution looks, where its event was lost

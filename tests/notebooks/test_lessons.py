@@ -3,6 +3,8 @@
 import pytest
 from nbval_run import LESSONS, nbval
 
+pytestmark = pytest.mark.takes(50)
+
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_runs(sandbox, path):

@@ -1,13 +1,39 @@
-"""A solution's stored outputs are what it gives."""
+"""A solution's stored outputs are what it gives, and each of its checks says that the task is done."""
 
+import nbformat
 import pytest
 from nbval_run import SOLUTIONS, nbval
 
 from workshop import authoring
+from workshop.checks import checks_of
+
+pytestmark = pytest.mark.takes(80)
+
+ALL = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
 
-@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_a_solution_gives_what_is_stored_twice_in_a_row(sandbox, path):
-    for _ in range(2):
-        run = nbval(path, "--nbval", f"--nbval-sanitize-with={authoring.SANITIZE}")
-        assert run.returncode == 0, run.stdout[-6000:]
+def strictly(path):
+    run = nbval(path, "--nbval", f"--nbval-sanitize-with={authoring.SANITIZE}")
+    assert run.returncode == 0, run.stdout[-6000:]
+
+
+@ALL
+def test_a_solution_gives_what_is_stored(sandbox, path):
+    strictly(path)
+
+
+@pytest.mark.long
+@ALL
+def test_it_does_so_twice_in_a_row(sandbox, path):
+    strictly(path)
+    strictly(path)
+
+
+@ALL
+def test_what_is_stored_says_that_each_task_is_done(path):
+    """As the outputs of checks are compared to the letter, a solution that gives what is stored is done."""
+    checks = [cell for cell in nbformat.read(path, as_version=4).cells if "check" in cell.metadata.get("tags", [])]
+    assert not any("nbval-ignore-output" in cell.metadata.tags for cell in checks)
+    said = "".join(output.text for cell in checks for output in cell.outputs)
+    for task in checks_of(path.stem).TASKS:
+        assert f"Task {task}: done. " in said

@@ -28,6 +28,8 @@ from dms_migrations import (
     until,
 )  # fmt: skip
 
+pytestmark = pytest.mark.takes(55)
+
 
 @pytest.fixture(scope="module")
 def migrations(aws):

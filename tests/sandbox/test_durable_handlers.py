@@ -9,6 +9,8 @@ import pytest
 from durable_functions import DurableFunctions
 from state_machines import until
 
+pytestmark = pytest.mark.takes(16)
+
 
 @pytest.fixture(scope="module")
 def durable(aws):

@@ -14,6 +14,8 @@ import pytest
 from durable_functions import ACCOUNT, DurableFunctions
 from state_machines import StateMachines, policy, unique, until
 
+pytestmark = pytest.mark.takes(14)
+
 ADDS = 'return context.step(lambda _: sum(event["numbers"]), name="add")'
 WAITS = 'return context.wait_for_callback(lambda *_: None, name="vendor")'
 

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from durable_functions import ACCOUNT, DurableFunctions, archive
 from state_machines import policy, unique
 
+pytestmark = pytest.mark.takes(15)
+
 MIB = 1024 * 1024
 
 # A handler that is its own SDK: it sends the checkpoints it is told to, and returns what came of each.

@@ -12,6 +12,8 @@ import pytest
 from handlers import Functions
 from state_machines import policy, unique, until
 
+pytestmark = pytest.mark.takes(12)
+
 FAILING = """
 def handler(event, context):
     print("try", context.aws_request_id)

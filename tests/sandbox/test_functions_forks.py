@@ -20,7 +20,10 @@ from test_life import alive
 
 from workshop import sandbox
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only"),
+    pytest.mark.takes(20),
+]
 
 NEW = {"Environment": {"Variables": {"PYTHONHASHSEED": "random"}}}
 

@@ -8,6 +8,8 @@ import pytest
 from handlers import Functions, archive
 from state_machines import StateMachines, role, until
 
+pytestmark = pytest.mark.takes(22)
+
 WAITING = """
 import os, time
 def handler(event, context):

@@ -17,6 +17,8 @@ from botocore.credentials import Credentials
 from handlers import Functions
 from state_machines import unique
 
+pytestmark = pytest.mark.takes(12)
+
 TARGETS = {
     "dynamodb": "DynamoDB_20120810.PutItem", "states": "AWSStepFunctions.StartExecution",
     "events": "AWSEvents.PutEvents", "logs": "Logs_20140328.PutLogEvents", "sqs": "AmazonSQS.SendMessage",

@@ -13,6 +13,8 @@ import pytest
 from handlers import Functions
 from state_machines import StateMachines, unique, until
 
+pytestmark = [pytest.mark.long, pytest.mark.takes(60)]
+
 MOST_MEMORY = 2000  # MB, the server and all of its handlers' processes
 
 STORE = """

@@ -12,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from state_machines import StateMachines, details, function, unique, until
 
+pytestmark = pytest.mark.takes(20)
+
 INVALID = "Invalid Token: 'Invalid token'"
 CLOSED = "Task Timed Out: 'Provided task does not exist anymore'"
 

@@ -11,6 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from state_machines import StateMachines, details, function, unique, until
 
+pytestmark = pytest.mark.takes(15)
+
 
 @pytest.fixture(scope="module")
 def machines(aws):
@@ -258,6 +260,7 @@ def test_status_changes_are_events(machines, aws):
     events.delete_rule(Name=rule)
 
 
+@pytest.mark.long
 def test_a_thousand_paused_executions(machines, aws):
     """All wait on a token at once, all are answered, none is lost."""
     url = aws("sqs").create_queue(QueueName=unique("thousand"))["QueueUrl"]
