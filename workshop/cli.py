@@ -147,10 +147,20 @@ def sandbox_env(arguments):
     print("unset", *account.foreign_variables())
 
 
+TEST_WORKERS = 5  # of pytest: more than there are cores, since tests mostly wait
+
+
 def test(arguments):
-    """Run every test; further words go to pytest."""
-    parallel = [] if any(word.startswith("-n") for word in arguments.pytest) else ["-n", "3"]
-    return subprocess.call([sys.executable, "-m", "pytest", *parallel, *arguments.pytest], cwd=CHECKOUT)
+    """Run the tests that a developer runs; with --long those that take too long for that. More words go to pytest."""
+    words = list(arguments.pytest)
+    if not any(word.startswith("-n") for word in words):
+        words += ["-n", str(TEST_WORKERS)]
+    if arguments.only:
+        # A file, a folder or one test of a file; anything else is a word that their names must have.
+        words += [arguments.only] if "/" in arguments.only else ["-k", arguments.only]
+    else:
+        words += ["-m", "long" if arguments.long else "not long"]
+    return subprocess.call([sys.executable, "-m", "pytest", *words], cwd=CHECKOUT)
 
 
 def lint(arguments):
@@ -216,7 +226,10 @@ def _parser():
     )
     command(group, sandbox_reset, "reset")
     command(group, sandbox_env, "env")
-    command(commands, test).add_argument("pytest", nargs="*", help="further words for pytest, after --")
+    test_parser = command(commands, test)
+    test_parser.add_argument("pytest", nargs="*", help="further words for pytest, after --")
+    test_parser.add_argument("--only", metavar="WHAT", help="a file, a folder, or a word in the names of tests")
+    test_parser.add_argument("--long", action="store_true", help="load, long life, and what takes minutes by nature")
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")
