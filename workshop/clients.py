@@ -52,7 +52,10 @@ def _session(account):
 
 @functools.lru_cache(32)
 def _client(service, account):
-    return _session(account).client(service, config=_config())
+    client = _session(account).client(service, config=_config())
+    # Made at its first use, which two threads may have at once: each would then catch other classes than are raised.
+    _ = client.exceptions
+    return client
 
 
 @functools.lru_cache(1)
