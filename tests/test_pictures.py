@@ -1,6 +1,7 @@
 """Pictures of state machines and executions: their mermaid, their words, and what is drawn."""
 
 import base64
+import dataclasses
 import io
 import re
 
@@ -231,8 +232,13 @@ def test_a_timeline(histories, monkeypatch):
     assert not second.lines
 
 
-def test_a_note_on_a_long_bar_leaves_the_names_of_the_rows_alone(histories):
-    figure = pictures.timeline(histories[1]).figure
+@pytest.mark.parametrize("began", [0, 0.3, 0.6, 0.9])  # of the time that the execution took
+def test_a_note_on_a_bar_leaves_the_names_of_the_rows_alone(histories, monkeypatch, began):
+    failing = histories[1]
+    [visit] = failing.states()
+    late = dataclasses.replace(visit, entered=began * failing.seconds, left=failing.seconds)
+    monkeypatch.setattr(type(failing), "states", lambda _: [late])
+    figure = pictures.timeline(failing).figure
     figure.draw_without_rendering()
     (axis,) = figure.axes
     [note] = [text for text in axis.texts if "✗" in text.get_text()]

@@ -353,9 +353,9 @@ def _draw_panel(axis, history, title, job_ended, span):
         )
         notes = [f"{visit.attempts} attempts"] if visit.attempts > 1 else []
         notes += [f"✗ {visit.error}"] if visit.error else []
-        # Behind the bar or before it, where there is room; else in it.
+        # Behind the bar or before it, where half of the picture is free; else in it.
         at = left if left < span / 2 else visit.entered
-        towards, align = (-5, "right") if at == visit.entered > span / 4 else (5, "left")
+        towards, align = (-5, "right") if at == visit.entered > span / 2 else (5, "left")
         _write(axis, ", ".join(notes), (at, rows[visit.name]), towards, ha=align, color=_COLOURS["Fail"][0])
     types = {visit.name: visit.type for visit in visits}
     for name, row in rows.items():

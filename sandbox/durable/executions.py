@@ -245,6 +245,8 @@ class Executions(Executor):
             self._fail_after_invalid_output(arn, self._invalid_output_error(message), began, ended, outcome.request_id)
             return
         self._finish_invocation(arn, response, began, ended, seen)
+        if not execution.is_complete and execution.may_not_have_gone_on(seen):
+            self._invoke_execution(arn)  # else nothing would, and it would wait for its timeout
 
     def _retry_invocation(self, execution, error, max_attempts=None):
         execution.consecutive_failed_invocation_attempts += 1

@@ -30,6 +30,8 @@ _ENDINGS = {
     OperationStatus.CANCELLED: "Cancelled",
 }
 
+_WAITED_FOR = (OperationType.CALLBACK, OperationType.CHAINED_INVOKE, OperationType.WAIT)
+
 
 class Execution(runner.Execution):
     """A durable execution: the runner's, with what AWS tells of it.
@@ -67,6 +69,32 @@ class Execution(runner.Execution):
         if error.get("StackTrace"):
             told["stackTrace"] = error["StackTrace"]
         return quotas.to_json(told), True
+
+    def may_not_have_gone_on(self, seen):
+        """Whether something that a handler waits for ended during its invocation, and the handler may not know it.
+
+        seen: the runner's count of changes (`seq_counter`) when the invocation began. A handler learns of such an end
+        with the answer to its next checkpoint, but of several branches one that waits already is not woken by it
+        (SDK 3.0.0). That it has gone on shows in its context: that has ended, or something began in it later.
+        """
+        changed = self.operation_last_touched_seq
+        contexts = {each.operation_id: each for each in self.operations if each.operation_type is OperationType.CONTEXT}
+
+        def has_gone_on(operation):
+            context = contexts.get(operation.parent_id)
+            return (context is not None and context.status is not OperationStatus.STARTED) or any(
+                each.parent_id == operation.parent_id
+                and changed.get(each.operation_id, 0) > changed[operation.operation_id]
+                for each in self.operations
+            )
+
+        return any(
+            operation.operation_type in _WAITED_FOR
+            and operation.status in _ENDINGS
+            and changed.get(operation.operation_id, 0) > seen
+            and not has_gone_on(operation)
+            for operation in self.operations
+        )
 
     # -- events -------------------------------------------------------------------------------------------------------
 

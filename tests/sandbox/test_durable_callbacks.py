@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
-from durable_functions import DurableFunctions, details
+from durable_functions import DurableFunctions, details, handler
+from state_machines import until
 
 # event: "limits" for the callback, in seconds.
 ASKS = """
@@ -179,3 +180,34 @@ def test_one_of_many_answers_wins_and_none_that_was_accepted_is_lost(durable, as
             assert result == str(number)
         else:
             assert result == ["CallbackExternalError", str(number)]
+
+
+def test_an_answer_that_comes_while_another_branch_still_works_is_not_lost(durable, tmp_path):
+    """The branch that waits is not woken inside the invocation; so the handler is invoked again when it has ended."""
+    body = """
+def work(_):
+    while not os.path.exists(event["flag"]):
+        time.sleep(0.01)
+def asks(branch):
+    answer = branch.wait_for_callback(lambda *_: None, name="vendor")
+    return branch.step(lambda _: answer, name="it went on")
+def works(branch):
+    branch.step(work, name="work")
+    branch.wait_for_callback(lambda *_: None, name="nobody")
+both = [ParallelBranch(asks, name="asks"), ParallelBranch(works, name="works")]
+context.parallel(both, name="both")
+"""
+    flag = tmp_path / "flag"
+    code = f"from aws_durable_execution_sdk_python import ParallelBranch\n{handler(body)}"
+    arn = durable.start(durable.create(None, code=code), {"flag": str(flag)})
+    callback = durable.callback(arn)
+    until(lambda: {("StepSucceeded", "vendor submitter"), ("StepStarted", "work")} <= named(durable, arn))
+    durable.succeed(callback)
+    durable.wait_for(arn, "CallbackSucceeded")
+    flag.touch()
+    until(lambda: ("StepSucceeded", "it went on") in named(durable, arn))
+    durable.client.stop_durable_execution(DurableExecutionArn=arn)
+
+
+def named(durable, arn):
+    return {(event["EventType"], event.get("Name")) for event in durable.history(arn)}
