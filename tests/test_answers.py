@@ -26,7 +26,7 @@ MODULES = {
 }
 TASKS = [(notebook, number) for notebook, module in MODULES.items() for number in module.ANSWERS]
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
-SIDE_BY_SIDE = 5  # checks at a time, where a module does not say: they mostly wait
+SIDE_BY_SIDE = 3  # checks at a time: they mostly wait
 
 
 class Learner(labs.Lab):
@@ -50,7 +50,7 @@ def test_answers(account, tmp_path, monkeypatch, notebook, number):
     getattr(MODULES[notebook], "prepare", lambda: None)()
     answers = MODULES[notebook].ANSWERS[number]
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(answers)]
-    with concurrent.futures.ThreadPoolExecutor(getattr(MODULES[notebook], "SIDE_BY_SIDE", SIDE_BY_SIDE)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         said = pool.map(lambda learner, answer: check(notebook, number, learner, answer, tmp_path), learners, answers)
         wrong = [fault for answer, outcome in zip(answers, said, strict=True) for fault in faults(answer, *outcome)]
     assert not wrong, "\n".join(wrong)

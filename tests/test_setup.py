@@ -222,6 +222,7 @@ def build_editable(folder, settings=None, metadata=None):
 """
 
 
+@pytest.mark.long
 def test_where_uv_cannot_be_had_pip_does_it(tiny, checkout, monkeypatch, capfd):
     (checkout / "backend.py").write_text(BACKEND)
     (checkout / "pyproject.toml").write_text(
@@ -237,6 +238,7 @@ def test_where_uv_cannot_be_had_pip_does_it(tiny, checkout, monkeypatch, capfd):
     subprocess.check_call([tiny.python, "-c", "import backend"], cwd=tiny.folder)
 
 
+@pytest.mark.long
 def test_a_file_with_another_hash_is_refused_by_both(tiny, capfd):
     tiny.lock.write_text(re.sub(r"sha256:.*", "sha256:" + "0" * 64, tiny.lock.read_text()))
     with pytest.raises(SetupError, match=r"^Set-up stopped in .*run the same command again\.$"):

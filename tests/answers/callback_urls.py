@@ -788,5 +788,4 @@ TASK_5 = [
     ),
 ]
 
-SIDE_BY_SIDE = 5
 ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3, 4: TASK_4, 5: TASK_5}

@@ -13,7 +13,6 @@ from workshop import deploy, http_api, rule, vendor
 from . import cells
 
 # A rule hears of the migrations of every learner, and functions need processes: not too many of them at a time.
-SIDE_BY_SIDE = 5
 CELLS = cells.of_solution("04-durable-functions")
 SOLVED = {number: CELLS[f"task-{number}-answer"] for number in range(1, 7)}
 # The cells that put things into the account, for each task.

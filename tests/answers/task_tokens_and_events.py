@@ -16,7 +16,6 @@ from workshop import deploy
 from . import cells
 
 # A rule hears of the migrations of every learner, and functions need processes: not too many of them at a time.
-SIDE_BY_SIDE = 5
 # What the solution writes with %%writefile: {name: text}.
 FILES = cells.written(cells.of_solution("02-task-tokens-and-events").values())
 
