@@ -1,7 +1,5 @@
 # Every target but setup makes the environments first (a second when there is nothing to do).
 PYTHON ?= python3
-# What must hold whether handlers' processes are forks or new interpreters.
-BOTH_WAYS := test_functions or test_durable or test_hostile
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
 .PHONY: lab test test-all check setup labs solutions locks lint benchmark
@@ -12,9 +10,8 @@ lab: setup        ## start the sandbox and open JupyterLab
 test: setup       ## run the tests (ONLY=tests/test_labs.py, or a word: only those)
 	@$(BIN)/workshop test $(if $(ONLY),--only "$(ONLY)")
 
-test-all: test    ## and then what takes too long for every day, and functions without forks
+test-all: test    ## and then what takes too long for every day: load, long life, functions without forks
 	@$(BIN)/workshop test --long
-	@WORKSHOP_WARM_PROCESSES=0 $(BIN)/workshop test --only "$(BOTH_WAYS)"
 
 check: setup      ## check your own lab: make check LAB=01
 	@$(BIN)/workshop check $(LAB)

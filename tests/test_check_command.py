@@ -85,7 +85,7 @@ def test_each_task_has_one_line_that_says_what_is_wrong(lab, capfd):
         "A call that ends without an error.",
         "",
         "1 of 5 tasks done.",
-        "Next: task 2, Task number 2. For a hint, run lab.hint(2) in the notebook.",
+        "Next: task 2, “Task number 2”. For a hint, run lab.hint(2) in the notebook.",
     ]
     progress = records.read("progress")["04-counting"]
     assert [progress[str(n)]["status"] for n in (1, 2, 3)] == ["done", "not yet", "not attempted"]
@@ -132,7 +132,7 @@ def test_cells_that_were_changed_or_lost_are_not_taken_for_done(lab, capfd):
         "`workshop reset 04` brings the lab back as it came, and keeps yours aside.",
         "",
         "3 of 5 tasks done.",
-        "Next: task 1, Task number 1. For a hint, run lab.hint(1) in the notebook.",
+        "Next: task 1, “Task number 1”. For a hint, run lab.hint(1) in the notebook.",
     ]
 
 

@@ -117,5 +117,5 @@ def connect():
         return use_aws(), None
     if target != "sandbox":
         raise AccountError(f"WORKSHOP_TARGET is {target!r}; it may be sandbox (the default) or aws.")
-    state = sandbox.start()
-    return use_sandbox(state), sandbox.Lease(state)
+    state, lease = sandbox.hold()
+    return use_sandbox(state), lease

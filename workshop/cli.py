@@ -16,8 +16,7 @@ from workshop.environments import CHECKOUT
 
 def lab(arguments):
     """Start the sandbox and JupyterLab; end both on Ctrl-C."""
-    state = sandbox.start()
-    lease = sandbox.Lease(state)
+    state, lease = sandbox.hold()
     print(f"The sandbox is at {state['endpoint']}. Ctrl-C here ends JupyterLab and the sandbox.", flush=True)
     jupyterlab = [
         sys.executable, "-m", "jupyterlab",
@@ -148,19 +147,27 @@ def sandbox_env(arguments):
 
 
 TEST_WORKERS = 5  # of pytest: more than there are cores, since tests mostly wait
+# What must hold as well where no process of a handler is a fork.
+BOTH_WAYS = "(test_functions or test_durable or test_hostile) and not test_functions_forks"
 
 
 def test(arguments):
-    """Run the tests that a developer runs; with --long those that take too long for that. More words go to pytest."""
-    words = list(arguments.pytest)
-    if not any(word.startswith("-n") for word in words):
-        words += ["-n", str(TEST_WORKERS)]
+    """Run the tests that a developer runs; with --long what takes too long for that. More words go to pytest."""
     if arguments.only:
         # A file, a folder or one test of a file; anything else is a word that their names must have.
-        words += [arguments.only] if "/" in arguments.only else ["-k", arguments.only]
-    else:
-        words += ["-m", "long" if arguments.long else "not long"]
-    return subprocess.call([sys.executable, "-m", "pytest", *words], cwd=CHECKOUT)
+        return _pytest([arguments.only] if "/" in arguments.only else ["-k", arguments.only], arguments.pytest)
+    if arguments.long:
+        statuses = [_pytest(["-m", "long"], arguments.pytest)]
+        print("The tests of functions once more, without forks:", flush=True)
+        statuses.append(_pytest(["-k", BOTH_WAYS], arguments.pytest, WORKSHOP_WARM_PROCESSES="0"))
+        return max(statuses)
+    return _pytest(["-m", "not long"], arguments.pytest)
+
+
+def _pytest(what, words, **variables):
+    workers = [] if any(word.startswith("-n") for word in words) else ["-n", str(TEST_WORKERS)]
+    command = [sys.executable, "-m", "pytest", *workers, *what, *words]
+    return subprocess.call(command, cwd=CHECKOUT, env={**os.environ, **variables})
 
 
 def lint(arguments):

@@ -53,13 +53,12 @@ class Watch:
 
     def _hold_a_new_one(self):
         try:
-            state = sandbox.start()
+            state, self.lease = sandbox.hold()
         except sandbox.SandboxError as error:
             raise CellNotRun(
                 f"The sandbox had stopped and does not start again, so this cell did not run. {error}"
             ) from None
         account.use_sandbox(state)
-        self.lease = sandbox.Lease(state)
 
 
 def load_ipython_extension(ipython):

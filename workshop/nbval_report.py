@@ -97,7 +97,8 @@ class SavedLab:
             yield "Next: `workshop doctor`, which says what is wrong here. It is not about your answers."
         else:
             task = left[0]
-            yield f"Next: task {task}, {self.tasks[task].title}. For a hint, run lab.hint({task}) in the notebook."
+            title = self.tasks[task].title
+            yield f"Next: task {task}, “{title}”. For a hint, run lab.hint({task}) in the notebook."
 
     def _next_topic(self):
         stretch = [str(task) for task in self.tasks if self.found[task] != "done"]

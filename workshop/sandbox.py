@@ -27,6 +27,7 @@ FOLDER = STATE / "sandbox"
 # Started by hand nobody holds it, so it gets longer.
 IDLE_SECONDS = 30
 IDLE_SECONDS_BY_HAND = 3600
+PATIENCE_SECONDS = 20  # with a sandbox that is about to end
 
 
 class SandboxError(Exception):
@@ -62,6 +63,22 @@ def start(idle_seconds=IDLE_SECONDS):
     FOLDER.mkdir(parents=True, exist_ok=True)
     with exclusive(FOLDER / "start.lock"):  # of two who start at once, the second finds the first one's
         return status() or _start(idle_seconds)
+
+
+def hold(idle_seconds=IDLE_SECONDS):
+    """Find this checkout's sandbox or start it, and keep it alive; returns (its status, a Lease). Raises SandboxError.
+
+    One that nobody held may end after it was found and before it is held; then there is another one.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        state = start(idle_seconds)
+        try:
+            return state, Lease(state)
+        except (OSError, ValueError, http.client.HTTPException):
+            if time.monotonic() > end:
+                raise SandboxError("It does not let itself be held. Run `workshop sandbox stop`, then again.") from None
+            time.sleep(0.05)
 
 
 def stop():

@@ -195,3 +195,26 @@ def test_reset_empties_the_account(own):
     assert client(state, "iam").list_roles()["Roles"] == []
     until(lambda: not alive(handler))
     assert lease.account_epoch != state["account_epoch"] and lease.alive
+
+
+@pytest.mark.parametrize("how", ["gone", "ending"])
+def test_one_that_ends_between_being_found_and_being_held(own, monkeypatch, how):
+    """As a notebook may find it whose first cell runs when the idle sandbox's time is up."""
+    found = sandbox.start()
+    looks = iter([found])
+    really = sandbox.status
+
+    def status():
+        seen = next(looks, None)
+        if seen is not None and how == "gone":
+            sandbox_pid = seen["pid"]
+            os.kill(sandbox_pid, signal.SIGKILL)
+            until(lambda: not alive(sandbox_pid))
+        elif seen is not None:
+            sandbox._ask(seen, "POST", "stop")
+        return seen or really()
+
+    monkeypatch.setattr(sandbox, "status", status)
+    state, lease = sandbox.hold()
+    assert (state["pid"] != found["pid"], lease.alive) == (True, True)
+    lease.release()
