@@ -144,10 +144,10 @@ def task_2(lab):
         _orders_once(runs["at once"])
         for case in ("400", "422"):
             _is_refused(runs[case], case)
-        _tries_again(runs["slow"], "The vendor took the order, and did not answer for four seconds", orders=2)
         for case in ("408 and 429", "500 and 503"):
             _tries_again(runs[case], f"The vendor answered {case}, and then took the order", orders=3)
         _tries_again(runs["lost"], "The vendor took the order, and its answer was lost (a 502)", orders=2)
+        _tries_again(runs["slow"], "The vendor took the order, and did not answer for four seconds", orders=2)
         _says_each_time(runs["down"])
         if not _saves_first(runs["quick"]):
             _saves_first(waits.begin({"quick again": OVERTAKEN}, wait=False)["quick again"])
