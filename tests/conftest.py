@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 
 # A test run has sandboxes, progress and measurements of its own, one of each for each of pytest's workers: a learner's
@@ -10,6 +11,9 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 FOLDER = os.environ["WORKSHOP_STATE"] if WORKER else tempfile.mkdtemp(prefix="workshop-tests-")
 os.environ["WORKSHOP_STATE"] = os.path.join(FOLDER, WORKER) if WORKER else FOLDER
 os.environ["WORKSHOP_HEADLESS"] = "1"
+
+# Where this is a job in the background, its shell has the system ignore interrupts: for all that tests start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import boto3  # noqa: E402
 import pytest  # noqa: E402

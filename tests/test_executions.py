@@ -2,8 +2,8 @@
 
 import _thread
 import json
-import threading
 import time
+import types
 
 import boto3
 import pytest
@@ -145,9 +145,19 @@ def test_while_it_runs(aws, capsys):
     aws("stepfunctions").stop_execution(executionArn=execution)
 
 
-def test_an_interrupt_stops_the_watching_only(aws):
-    execution = start("interrupted", flow(Long={"Type": "Wait", "Seconds": 30}))
-    threading.Timer(0.3, _thread.interrupt_main).start()
+@pytest.fixture
+def interrupt_between_looks(monkeypatch):
+    """The kernel is interrupted while wait() rests."""
+
+    def interrupted(seconds):
+        _thread.interrupt_main()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(executions, "time", types.SimpleNamespace(sleep=interrupted, monotonic=time.monotonic))
+
+
+def test_an_interrupt_stops_the_watching_only(aws, interrupt_between_looks):
+    execution = start("interrupted", flow(Long={"Type": "Wait", "Seconds": 300}))
     with pytest.raises(executions.StoppedWatching) as interrupt:
         executions.wait(execution)
     assert interrupt.value._render_traceback_() == ["You stopped watching; the execution goes on."]
@@ -233,9 +243,8 @@ def test_endings_of_durable_functions(aws, capsys):
     assert capsys.readouterr().out == "STOPPED: Lab: enough\n"
 
 
-def test_an_interrupt_stops_the_watching_of_a_durable_function_only(aws):
-    execution = start_durable(seconds=30)
-    threading.Timer(0.3, _thread.interrupt_main).start()
+def test_an_interrupt_stops_the_watching_of_a_durable_function_only(aws, interrupt_between_looks):
+    execution = start_durable(seconds=300)
     with pytest.raises(executions.StoppedWatching):
         executions.wait(execution)
     client = aws("lambda")
