@@ -214,6 +214,14 @@ def handler(event, context): return 1
     assert functions.wait_for_message(other, ".py")[0].endswith("state.py\n")
 
 
+def test_hashes_of_texts_are_the_same_in_forks_unless_asked_for(functions, server):
+    """So the order of a set is, too; a function that wants to see what AWS may do sets PYTHONHASHSEED=random."""
+    code = "def handler(event, context): return hash('iata')"
+    forks = {functions.result(functions.create(code)) for _ in range(3)}
+    new = {functions.result(functions.create(code, **NEW)) for _ in range(3)}
+    assert (len(forks), len(new)) == (1, 3)
+
+
 def test_the_server_holds_no_credentials_and_has_one_thread(functions, server):
     pid = server
     environment = Path(f"/proc/{pid}/environ").read_text()
