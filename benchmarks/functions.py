@@ -82,7 +82,8 @@ def _sandbox(forks):
     state = sandbox.start()
     use_sandbox(state)
     lease = sandbox.Lease(state)
-    time.sleep(2)  # until the warm process is ready; nobody asks for a function sooner
+    clients.account_id()
+    time.sleep(2)  # until the warm process is ready, which begins with the first call
     try:
         yield state
     finally:

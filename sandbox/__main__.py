@@ -117,7 +117,8 @@ async def _serve(listener, state, state_file, temporary, order):
         shutil.rmtree(temporary, ignore_errors=True)
 
     control = Control(state, order.get("idle_seconds", 60), engine.reset, clear_away)
-    application = Gateway(engine.load(), control, state)
+    functions.start_with(order.get("functions", {}))
+    application = Gateway(engine.load(), control, state, begin=functions.warm_up)
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGINT"):
         with contextlib.suppress(NotImplementedError, ValueError):
@@ -131,7 +132,6 @@ async def _serve(listener, state, state_file, temporary, order):
         os.replace(partial, state_file)
         print(json.dumps(state), flush=True)
         os.close(sys.stdout.fileno())
-        functions.warm_up(order.get("functions", {}))
 
     announcing = asyncio.create_task(announce())
     await serve(application, config, shutdown_trigger=control.stopped, mode="asgi")

@@ -28,11 +28,15 @@ _PUBLIC_PATHS = ("/_aws/execute-api/", "/_aws/lambda-url/")
 
 
 class Gateway:
-    """An ASGI application in front of MiniStack's. state: holds the secret key that /_sandbox/ answers to."""
+    """An ASGI application in front of MiniStack's.
 
-    def __init__(self, ministack, control, state):
+    state: holds the secret key that /_sandbox/ answers to. begin: called once, with the first request to a service.
+    """
+
+    def __init__(self, ministack, control, state, begin):
         self._ministack = ministack
         self._control = control
+        self._begin = begin
         self._bearer = f"Bearer {state['secret_access_key']}"
 
     async def __call__(self, scope, receive, send):
@@ -57,6 +61,9 @@ class Gateway:
                 await _refuse(send, headers, *refusal)
             else:
                 self._control.request_seen()
+                if self._begin:
+                    begin, self._begin = self._begin, None
+                    begin()
                 await self._ministack(scope, receive, send)
 
     def _not_to_be_served(self, scope, headers):

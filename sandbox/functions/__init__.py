@@ -112,14 +112,17 @@ def set_settings(wanted):
     settings.set_some(wanted)
 
 
-def warm_up(wanted):
-    """Begin, in the background, to make ready what processes of handlers are forked from.
-
-    wanted: settings that the sandbox is to have from its start on, a dict. Raises ValueError.
-    """
-    from . import processes, settings
+def start_with(wanted):
+    """Take the settings that the sandbox is to have from its start on, a dict. Raises ValueError."""
+    from . import settings
 
     settings.start_with(wanted)
+
+
+def warm_up():
+    """Begin, in the background, to make ready what processes of handlers are forked from."""
+    from . import processes, settings
+
     if settings.settings.warm_processes:
         processes.warm_up()
 

@@ -65,7 +65,10 @@ def start(setup, variables, own, function):
 
 def _fork(folders, own, function):
     """A fork for a function with these folders of modules and these variables; None where there is none."""
-    server = _server.ready if settings.warm_processes else None
+    if not settings.warm_processes:
+        return None
+    warm_up()  # it does not run yet where the setting was another one until now
+    server = _server.ready
     if server is None:
         return None
     reason = _against_a_fork(server, folders, own)

@@ -338,6 +338,8 @@ def test_a_sandbox_without_forks(without_forks, lone, state):
     assert parent(lone, lone.create(WHOSE_CHILD)) == state["pid"]
     reset(state)
     assert lone.settings()["warm_processes"] is False
+    lone.settings(warm_processes=True)
+    until(lambda: server_of(lone))
 
 
 def test_many_at_once_while_the_server_is_not_yet_ready(lone):
