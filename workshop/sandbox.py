@@ -170,8 +170,10 @@ def _start(idle_seconds):
         text=True,
         **_detached(),
     )
-    process.stdin.write(json.dumps(order) + "\n")
-    process.stdin.close()
+    with contextlib.suppress(BrokenPipeError):  # it has ended already, and its log says why
+        process.stdin.write(json.dumps(order) + "\n")
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
     answer = process.stdout.readline()
     process.stdout.close()
     if not answer:
