@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import threading
 import time
 import uuid
 import zipfile
@@ -79,18 +80,26 @@ def details(event):
     return next(value for key, value in event.items() if key.endswith("EventDetails"))
 
 
+_making_the_role = threading.Lock()
+
+
 def role(aws):
     """The ARN of a role that may do anything, made once."""
     iam = aws("iam")
-    try:
-        return iam.get_role(RoleName="workshop-tests")["Role"]["Arn"]
-    except iam.exceptions.NoSuchEntityException:
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
-                 "Principal": {"Service": ["states.amazonaws.com", "lambda.amazonaws.com"]}}  # fmt: skip
-        arn = iam.create_role(RoleName="workshop-tests", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
-        allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-        iam.put_role_policy(RoleName="workshop-tests", PolicyName="all", PolicyDocument=policy(allow))
-        return arn
+    with _making_the_role:
+        try:
+            return iam.get_role(RoleName="workshop-tests")["Role"]["Arn"]
+        except iam.exceptions.NoSuchEntityException:
+            return _make_role(iam)
+
+
+def _make_role(iam):
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
+             "Principal": {"Service": ["states.amazonaws.com", "lambda.amazonaws.com"]}}  # fmt: skip
+    arn = iam.create_role(RoleName="workshop-tests", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam.put_role_policy(RoleName="workshop-tests", PolicyName="all", PolicyDocument=policy(allow))
+    return arn
 
 
 def policy(*statements):

@@ -252,7 +252,8 @@ def test_an_execution_times_out(durable):
     shown = durable.get(arn)
     assert shown["Status"] == "TIMED_OUT"
     assert 1 <= (shown["EndTimestamp"] - shown["StartTimestamp"]).total_seconds() < 10
-    assert durable.history(arn)[-1]["EventType"] == "ExecutionTimedOut"
+    # Its only invocation may end later still, on a machine where a process takes longer than that to start.
+    assert [kind for kind in durable.kinds(arn) if kind != "InvocationCompleted"][-1] == "ExecutionTimedOut"
 
 
 def test_a_stopped_execution_is_over(durable, waiting):
