@@ -154,8 +154,10 @@ BOTH_WAYS = "(test_functions or test_durable or test_hostile) and not test_funct
 def test(arguments):
     """Run the tests that a developer runs; with --long what takes too long for that. More words go to pytest."""
     if arguments.only:
-        # A file, a folder or one test of a file; anything else is a word that their names must have.
-        return _pytest([arguments.only] if "/" in arguments.only else ["-k", arguments.only], arguments.pytest)
+        # A file, a folder or one test of a file; anything else is a word that their names must have. Workers take
+        # seconds to start, so only a folder gets them.
+        what = [arguments.only] if "/" in arguments.only else ["-k", arguments.only]
+        return _pytest(what if os.path.isdir(CHECKOUT / arguments.only) else ["-n", "0", *what], arguments.pytest)
     if arguments.long:
         statuses = [_pytest(["-m", "long"], arguments.pytest)]
         print("The tests of functions once more, without forks:", flush=True)
@@ -165,7 +167,7 @@ def test(arguments):
 
 
 def _pytest(what, words, **variables):
-    workers = [] if any(word.startswith("-n") for word in words) else ["-n", str(TEST_WORKERS)]
+    workers = [] if any(word.startswith("-n") for word in [*what, *words]) else ["-n", str(TEST_WORKERS)]
     command = [sys.executable, "-m", "pytest", *workers, *what, *words]
     return subprocess.call(command, cwd=CHECKOUT, env={**os.environ, **variables})
 
