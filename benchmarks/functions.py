@@ -37,10 +37,10 @@ HANDLERS = {
 
 def main():
     with_forks, without = [_measured(forks) for forks in ("1", "0")]
-    print(f"{'':52}{'forks':>10}{'new ones':>10}      forks / new interpreters")
+    print(f"{'':58}{'forks':>10}{'new ones':>10}      forks / new interpreters")
     for what, (unit, value) in with_forks.items():
         other = without[what][1]
-        print(f"{what:<52}{value:>10.1f}{other:>10.1f} {unit:<3}{value / other:8.2f}")
+        print(f"{what:<58}{value:>10.1f}{other:>10.1f} {unit:<3}{value / other:8.2f}")
 
 
 def _measured(forks):
