@@ -116,17 +116,20 @@ def test_a_fork_is_like_a_new_interpreter(functions, server):
     assert "exec-env/AWS_Lambda_python3.13" in str(fork["agent"])
 
 
-def test_forks_differ_from_each_other_where_processes_do(functions, server):
+def test_forks_differ_from_each_other_where_processes_do(functions, server, tmp_path):
     code = """
 import os, random, tempfile, uuid, time
 def handler(event, context):
-    time.sleep(0.5)
+    open(os.path.join(event, str(os.getpid())), "w").close()
+    while len(os.listdir(event)) < 2:  # until both are here
+        time.sleep(0.01)
     return [random.random(), str(uuid.uuid4()), os.environ["TMPDIR"], os.environ["AWS_ACCESS_KEY_ID"],
             os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], os.getpid()]
 """
-    name = functions.create(code)
+    name = functions.create(code, Timeout=60)
     with ThreadPoolExecutor(2) as pool:
-        one, other = [each.result() for each in [pool.submit(functions.result, name) for _ in range(2)]]
+        running = [pool.submit(functions.result, name, str(tmp_path)) for _ in range(2)]
+    one, other = [each.result() for each in running]
     assert all(mine != yours for mine, yours in zip(one, other, strict=True))
 
 
