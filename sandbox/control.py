@@ -4,7 +4,11 @@
     GET  /_sandbox/lease    held open for as long as the caller wants the sandbox to live
     POST /_sandbox/reset    empty the account
     POST /_sandbox/stop     end
-    GET, POST /_sandbox/faults     how DMS goes wrong on purpose (sandbox/dms); POST adds to what is in force
+    GET /_sandbox/faults           how calls and DMS's events go wrong on purpose (sandbox/faults/plan.py, sandbox/dms)
+    POST /_sandbox/faults          {"faults": [...]}: add to what is in force; the answer has their ids as "added"
+    DELETE /_sandbox/faults        {"ids": [...]} or {"label": ...}: end these; it answers how they were at last
+    GET /_sandbox/calls            the last calls of functions and state machines, in the order in which they came:
+                                   ?function=NAME and other questions (sandbox/faults/calls.py)
     GET, PUT /_sandbox/functions   pauses before retries, numbers of processes (sandbox/functions/settings.py)
 
 A lease is an open connection, so a caller that dies gives it up without having to say so. Each line that comes down
@@ -14,6 +18,7 @@ the connection names the `account_epoch`, a number that changes when the account
 import asyncio
 import json
 import time
+from urllib.parse import parse_qsl
 
 
 class Control:
@@ -78,14 +83,25 @@ class Control:
         elif what == ("POST", "stop"):
             await respond(send, 200, {})
             self.stop()
-        elif what in (("GET", "faults"), ("POST", "faults")):
-            from sandbox import dms
+        elif what[1] == "faults" and what[0] in ("GET", "POST", "DELETE"):
+            from sandbox import faults
 
-            await self._adjust(scope, receive, send, dms.get_faults, dms.add_faults)
+            work = {"GET": lambda _: faults.get(), "POST": faults.add, "DELETE": faults.end}[what[0]]
+            await _answer_with(send, work, await read(receive))
+        elif what == ("GET", "calls"):
+            from sandbox.faults import calls
+
+            asked = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+            await _answer_with(send, lambda _: calls.get(asked))
         elif what in (("GET", "functions"), ("PUT", "functions")):
             from sandbox import functions
 
-            await self._adjust(scope, receive, send, functions.get_settings, functions.set_settings)
+            def settings(wanted):
+                if what[0] == "PUT":
+                    functions.set_settings(wanted)
+                return functions.get_settings()
+
+            await _answer_with(send, settings, await read(receive))
         else:
             await respond(send, 404, {"message": f"The sandbox has no {what[0]} {scope['path']}."})
 
@@ -112,15 +128,16 @@ class Control:
             self._leases.discard(lease)
             self.request_seen()
 
-    async def _adjust(self, scope, receive, send, get, set):
-        """Show something that can be adjusted, after it was adjusted where the request says so."""
-        if scope["method"] != "GET":
-            try:
-                set(json.loads(await read(receive)))
-            except (ValueError, TypeError) as error:
-                await respond(send, 400, {"message": str(error)})
-                return
-        await respond(send, 200, get())
+
+async def _answer_with(send, work, body=b""):
+    """Answer with what `work` returns for a JSON document, or with the sentence of the ValueError that it raises."""
+    try:
+        document = json.loads(body) if body else None
+        answer = work(document)
+    except (ValueError, TypeError) as error:
+        await respond(send, 400, {"message": str(error)})
+        return
+    await respond(send, 200, answer)
 
 
 async def _disconnected(receive):

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 
 from sandbox import engine
 from sandbox.control import respond
+from sandbox.faults import door
 
 # Names of services as requests are signed for them -> MiniStack's name.
 SIGNED_AS = {name: name for name in (*engine.SERVICES, "dms")} | {"execute-api": "apigateway"}
@@ -56,7 +57,8 @@ class Gateway:
             else:
                 await respond(send, 403, {"message": "/_sandbox/ answers only to the sandbox's own secret key."})
         else:
-            refusal = self._not_to_be_served(scope, headers)
+            service = _signed_for(headers.get("authorization", ""), scope["query_string"].decode("latin-1"))
+            refusal = _not_to_be_served(service, scope["path"])
             if refusal:
                 await _refuse(send, headers, *refusal)
             else:
@@ -64,19 +66,19 @@ class Gateway:
                 if self._begin:
                     begin, self._begin = self._begin, None
                     begin()
-                await self._ministack(scope, receive, send)
+                await door.serve(self._ministack, scope, receive, send, headers, service)
 
-    def _not_to_be_served(self, scope, headers):
-        """(status, error code, message) for a request that must not pass, None for one that may."""
-        service = _signed_for(headers.get("authorization", ""), scope["query_string"].decode("latin-1"))
-        if service is None:
-            if scope["path"].startswith(_PUBLIC_PATHS):
-                return None
-            return 403, "MissingAuthenticationToken", "The request is not signed with the sandbox's key."
-        if service not in SIGNED_AS:
-            served = ", ".join(sorted(set(SIGNED_AS) - {"execute-api"}))
-            return 400, "ServiceNotInSandbox", f"The sandbox does not have the service '{service}'. It has {served}."
-        return None
+
+def _not_to_be_served(service, path):
+    """(status, error code, message) for a request that must not pass, None for one that may."""
+    if service is None:
+        if path.startswith(_PUBLIC_PATHS):
+            return None
+        return 403, "MissingAuthenticationToken", "The request is not signed with the sandbox's key."
+    if service not in SIGNED_AS:
+        served = ", ".join(sorted(set(SIGNED_AS) - {"execute-api"}))
+        return 400, "ServiceNotInSandbox", f"The sandbox does not have the service '{service}'. It has {served}."
+    return None
 
 
 def _signed_for(authorization, query):

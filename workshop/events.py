@@ -1,7 +1,6 @@
 """Events: a rule with its target in one call, and events that go wrong on purpose."""
 
 import json
-import os
 from contextlib import suppress
 
 from workshop import account, clients, deploy, sandbox
@@ -58,7 +57,7 @@ def fault(kind, migration, **options):
         that starts it does so, and ends with an error all the same.
     migration: a Migration. options: more of a fault, such as seconds=3 or count=2.
     """
-    if not os.environ.get("AWS_ENDPOINT_URL"):
+    if not sandbox.in_use():
         raise sandbox.SandboxError("On AWS events go wrong too, but not on request: this needs the sandbox.")
     which = {} if kind in ("throttle", "unanswered") else {"events": ENDINGS}
     sandbox.add_faults({"fault": kind, "task_arn": migration.arn, "count": 1, **which, **options})

@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from workshop import environments
@@ -103,11 +104,32 @@ def reset():
 
 
 def add_faults(*faults):
-    """Let DMS events go wrong on purpose in the sandbox, beside the faults that are in force already; gives them all.
+    """Let DMS events and calls go wrong on purpose in the sandbox, beside the faults that are in force already.
 
-    See sandbox/README.md for what a fault is. Raises SandboxError with the reason where one is not.
+    See sandbox/README.md for what a fault is. Returns {"faults": all in force, "added": ids of these}.
+    Raises SandboxError with the reason where one is none.
     """
     return _ask(_running(), "POST", "faults", {"faults": faults})
+
+
+def faults():
+    """The faults in force in the sandbox, a list of dicts."""
+    return _ask(_running(), "GET", "faults")["faults"]
+
+
+def end_faults(label):
+    """End the faults with this label; returns them as they were at last."""
+    return _ask(_running(), "DELETE", "faults", {"label": label})["faults"]
+
+
+def calls(which):
+    """The last calls of functions and state machines. which: a dict; see workshop/faults.py."""
+    return _ask(_running(), "GET", f"calls?{urllib.parse.urlencode(which)}")["calls"]
+
+
+def in_use():
+    """Whether this process talks to a sandbox, and not to a real account."""
+    return bool(os.environ.get("AWS_ENDPOINT_URL"))
 
 
 class Lease:

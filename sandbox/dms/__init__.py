@@ -84,14 +84,28 @@ def tags():
 
 
 def get_faults():
-    """How events and calls go wrong on purpose: see events.add_faults."""
+    """How events and calls go wrong on purpose, a list: see events.checked_fault."""
     from sandbox.dms import events
 
     return events.get_faults()
 
 
-def add_faults(plan):
-    """Let events and calls go wrong: see events.add_faults. Raises ValueError with one clear sentence."""
+def checked_fault(fault, where):
+    """A fault that can be added: see events.checked_fault. Raises ValueError with one clear sentence."""
     from sandbox.dms import events
 
-    events.add_faults(plan)
+    return events.checked_fault(fault, where)
+
+
+def add_fault(fault):
+    """Let events or calls go wrong; returns the fault's id."""
+    from sandbox.dms import events
+
+    return events.add_fault(fault)
+
+
+def end_faults(meant):
+    """End the faults of which `meant` is true; returns them."""
+    from sandbox.dms import events
+
+    return events.end_faults(meant)

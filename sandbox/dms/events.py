@@ -2,7 +2,7 @@
 two calls.
 
 AWS delivers these events best effort: a rule may see none, one or several of them, late and in any order. The sandbox
-delivers each once and in order, unless `add_faults` asks for something else.
+delivers each once and in order, unless a fault is in force (`checked_fault`).
 
 The shape is documented at https://docs.aws.amazon.com/dms/latest/userguide/CHAP_EventBridge.html: the task's ARN is in
 `resources[0]` alone, `resourceLink` ends in its name, and a failure has the category `Failure`. `detailMessage` of a
@@ -12,6 +12,7 @@ REPLICATION_TASK_MODIFIED, which is formed like the others and was not seen.
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import random
@@ -37,24 +38,41 @@ _LONGEST = 3600  # seconds
 _SECONDS = {"delay": 2.0, "duplicate": 0.0, "reorder": 5.0, "early": 0.5}
 
 _faults: list[dict] = []
+_numbers = itertools.count(1)
 _held: dict[str, list] = {}  # task ARN -> events that wait for the next one (reorder)
 _awaited: list[tuple] = []  # (task ARN, event types, future) of start calls that wait (early)
 
 
 class InvalidFaults(ValueError):
-    """A plan that cannot be followed; one sentence says why."""
+    """A fault that cannot be; one sentence says why."""
 
 
 def get_faults():
-    """The plan in force: {"faults": [fault, ...]}, each with what is left of its `count`."""
-    return {"faults": [dict(fault) for fault in _faults]}
+    """The faults in force, each with what is left of its `count`."""
+    return [dict(fault) for fault in _faults]
 
 
-def add_faults(plan):
-    """Add {"faults": [fault, ...]} to the plan in force. Raises InvalidFaults, and then adds none.
+def add_fault(fault):
+    """Add a checked fault to those in force; returns its id.
 
     They are added, so that those who use the sandbox side by side, each with faults for tasks of its own, do not take
-    each other's away. A fault ends with its `count`, and all do when the account is emptied.
+    each other's away. A fault ends with its `count` or by its id or label, and all do when the account is emptied.
+    """
+    fault = {"id": f"dms-{next(_numbers)}", **fault}
+    _faults.append(fault)
+    return fault["id"]
+
+
+def end_faults(meant):
+    """End the faults of which `meant` is true; returns them."""
+    ended = [fault for fault in _faults if meant(fault)]
+    for fault in ended:
+        _faults.remove(fault)
+    return ended
+
+
+def checked_fault(fault, where):
+    """The fault, if it can be added. Raises InvalidFaults. where: how the sentence is to name it, as "faults[0]".
 
     For every event the first fault that fits it is applied. A fault is an object with
 
@@ -74,18 +92,13 @@ def add_faults(plan):
       count         only the next so many events, or calls
       probability   0 to 1: how often it happens to an event that fits; always when left out
       seconds       see above, 0 to 3600
+      label         by which it can be ended
 
-    The last two go wrong with calls, and know no `events` and no `seconds`.
+    `throttle` and `unanswered` go wrong with calls, and know no `events` and no `seconds`.
     """
-    if not isinstance(plan, dict) or set(plan) != {"faults"} or not isinstance(plan["faults"], list):
-        raise InvalidFaults('The plan must be an object with one key: {"faults": [...]}.')
-    _faults.extend([_checked(fault, f"faults[{index}]") for index, fault in enumerate(plan["faults"])])
-
-
-def _checked(fault, where):
     if not isinstance(fault, dict) or fault.get("fault") not in FAULTS:
         raise InvalidFaults(f"{where}.fault must be one of {', '.join(FAULTS)}.")
-    unknown = set(fault) - {"fault", "events", "task_arn", "count", "probability", "seconds"}
+    unknown = set(fault) - {"fault", "events", "task_arn", "count", "probability", "seconds", "label"}
     if fault["fault"] in CALL_FAULTS:
         unknown |= set(fault) & {"events", "seconds"}
     if unknown:
@@ -95,6 +108,8 @@ def _checked(fault, where):
         raise InvalidFaults(f"{where}.events must list some of {', '.join(KINDS)}.")
     if not isinstance(fault.get("task_arn", ""), str):
         raise InvalidFaults(f"{where}.task_arn must be the ARN of a replication task.")
+    if not isinstance(fault.get("label", ""), str):
+        raise InvalidFaults(f"{where}.label must be a text.")
     count = fault.get("count", 1)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InvalidFaults(f"{where}.count must be a whole number of events, 1 or more.")

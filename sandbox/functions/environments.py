@@ -70,6 +70,7 @@ class Environment:
         self.config = config
         self.fresh = True  # nothing has run in it yet
         self.peak = 0  # the most memory it has held, in MB
+        self.request_id = None  # of the invocation that it works on
         self.depth = 1  # how many handlers have called each other to get to the one that runs here
         self.log = logs.Stream(config)
         # What the pool knows of it:
@@ -101,7 +102,7 @@ class Environment:
             setup, self._variables(code), self._own_variables(), self.config["FunctionName"]
         )
         if self._ended:  # meanwhile, by a reset
-            self._kill()
+            self.kill()
         context = contextvars.copy_context()  # with the account and region that the log belongs to
         threading.Thread(target=context.run, args=(self.log.read, self._process.stderr, mark), daemon=True).start()
         threading.Thread(target=self._read_answers, daemon=True).start()
@@ -116,6 +117,7 @@ class Environment:
 
         Raises Ended, TimedOut.
         """
+        self.request_id = request["request_id"]
         self._send(request)
         answer = self._await(time.monotonic() + self.config["Timeout"])
         self.log.wait_for_end()
@@ -134,7 +136,7 @@ class Environment:
             self._ended = True
         credentials.end(self._credentials)
         if self._process is not None:
-            self._kill()
+            self.kill()
             self._process.wait()
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -232,7 +234,8 @@ class Environment:
         self.end()
         self.log.wait_for_end()
 
-    def _kill(self):
+    def kill(self):
+        """Kill the process, as the system might. Whoever awaits its answer sees that it ended, and how."""
         if os.name == "nt":
             self._process.kill()
             return

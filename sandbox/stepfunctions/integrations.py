@@ -118,6 +118,34 @@ def _metadata():
     return {"SdkHttpMetadata": {**http, "HttpStatusCode": 200}, "SdkResponseMetadata": {"RequestId": request}}
 
 
+def failed(resource, code, message):
+    """The StateError of a call to which the service answers with this error."""
+    if code == "AccessDeniedException":
+        return _denied(resource, message)
+    return _as_aws(resource, engine._ExecutionError(f"{_prefix(resource)}.{code}", message))
+
+
+def unanswered(resource):
+    """The StateError of a call whose connection closed without an answer.
+
+    Documented for Lambda: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html; others are
+    formed like it.
+    """
+    cause = "Unable to execute HTTP request: The target server failed to respond"
+    return StateError(f"{_prefix(resource)}.SdkClientException", cause)
+
+
+def _prefix(resource):
+    """How the errors of the service begin that a task's resource stands for."""
+    kind = resource.removeprefix("arn:aws:states:::")
+    if not kind.startswith("aws-sdk:"):
+        return "Lambda" if kind == resource else _PREFIXES.get(kind.split(":")[0], kind.split(":")[0])
+    service = kind.split(":")[1].lower()
+    if service in sdk.SERVICES:
+        return sdk.SERVICES[service][1]
+    return engine._AWS_SDK_ERROR_PREFIX.get(service, service.capitalize())
+
+
 # How version 1 of AWS's SDK for Java names a service, and its exception for errors that it does not model.
 _SDK_V1 = {
     "Lambda": ("AWSLambda", "AWSLambdaException"),
@@ -135,13 +163,10 @@ _PREFIXES = {"lambda": "Lambda", "dynamodb": "DynamoDB", "sqs": "SQS", "sns": "S
 
 def _denied(resource, message):
     """The StateError of a permission that the execution role lacks."""
-    kind = resource.removeprefix("arn:aws:states:::")
-    if kind.startswith("aws-sdk:"):
-        service = kind.split(":")[1].lower()
-        prefix = engine._AWS_SDK_ERROR_PREFIX.get(service, service.capitalize())
+    prefix = _prefix(resource)
+    if resource.startswith("arn:aws:states:::aws-sdk:"):
         cause = f"{message} (Service: {prefix}, Status Code: 400, Request ID: {new_uuid()})"
         return StateError(f"{prefix}.{prefix}Exception", cause)
-    prefix = "Lambda" if kind == resource else _PREFIXES.get(kind.split(":")[0], kind.split(":")[0])
     service, exception = _SDK_V1.get(prefix, (prefix, f"{prefix}Exception"))
     status = 403 if prefix in ("Lambda", "SQS", "SNS") else 400
     details = f"Status Code: {status}; Error Code: AccessDeniedException; Request ID: {new_uuid()}; Proxy: null"

@@ -39,16 +39,23 @@ def require(role_arn, resource, arguments):
             raise Denied(denial)
 
 
-def _needed(resource, arguments, region, account):
-    """What a call needs: action and ARN, for each of its resources."""
+def called(resource):
+    """(service, operation) that a task's resource stands for, as IAM and the API name them: ("dynamodb", "PutItem")."""
     if not resource.startswith("arn:aws:states:::"):
-        return [("lambda:InvokeFunction", resource)]
+        return "lambda", "Invoke"
     service, _, operation = resource.removeprefix("arn:aws:states:::").removeprefix("aws-sdk:").partition(":")
     service = {"sfn": "states", "eventbridge": "events", "cloudwatchlogs": "logs", "databasemigration": "dms"}.get(
         service.lower(), service.lower()
     )
     operation = operation.split(".")[0]
-    operation = operation[:1].upper() + operation[1:]
+    return service, operation[:1].upper() + operation[1:]
+
+
+def _needed(resource, arguments, region, account):
+    """What a call needs: action and ARN, for each of its resources."""
+    if not resource.startswith("arn:aws:states:::"):
+        return [("lambda:InvokeFunction", resource)]
+    service, operation = called(resource)
     if service == "lambda" and operation == "Invoke":
         return [("lambda:InvokeFunction", _function_arn(arguments, region, account))]
     if service == "sqs" and "QueueUrl" in arguments:

@@ -18,6 +18,7 @@ from ministack.core.responses import get_region
 from ministack.services import stepfunctions as engine
 
 from sandbox import keys
+from sandbox.faults import door
 
 from .errors import RUNTIME, StateError
 
@@ -57,6 +58,7 @@ def _client(service, role_arn, region):
     from botocore.config import Config
 
     session = keys.session(role_arn, "".join(secrets.choice(string.ascii_letters) for _ in range(32)))
+    door.of_state_machines.add(session["AWS_ACCESS_KEY_ID"])
     config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=50)
     return botocore.session.get_session().create_client(
         service,
@@ -72,6 +74,7 @@ def _client(service, role_arn, region):
 def reset():
     """Forget the sessions: their roles are gone."""
     _client.cache_clear()
+    door.of_state_machines.clear()
 
 
 def _as_sent(value, shape, place):

@@ -9,7 +9,7 @@ import time
 
 from ministack.services import stepfunctions as engine
 
-from . import integrations
+from . import faults
 from .data import is_whole
 from .errors import HEARTBEAT_TIMEOUT, RUNTIME, TIMEOUT, Cancelled, StateError, read_json
 from .executions import running, to_json
@@ -168,14 +168,14 @@ class Attempt:
 
     def _call(self, arguments):
         """The integration's result. With a time limit it is called in a thread that a timeout leaves behind."""
-        resource, role = self.resource.removesuffix(CALLBACK), self.flow.execution.role_arn
-        if self._left()[0] is None and self.flow.execution.deadline is None:
-            return integrations.call(resource, arguments, role)
+        resource, execution = self.resource.removesuffix(CALLBACK), self.flow.execution
+        if self._left()[0] is None and execution.deadline is None:
+            return faults.call(execution, resource, arguments)
         outcome = []
 
         def call():
             try:
-                outcome.append((integrations.call(resource, arguments, role), None))
+                outcome.append((faults.call(execution, resource, arguments), None))
             except Exception as problem:
                 outcome.append((None, problem))
             self.flow.wake()

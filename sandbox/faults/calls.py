@@ -1,0 +1,131 @@
+"""The last calls that each function and each state machine made, as evidence: what was called, in which order, how.
+
+Requests are kept as they came and are read only when somebody asks.
+"""
+
+import collections
+import itertools
+import json
+import re
+import threading
+import time
+
+MOST = 200  # calls that are kept of one function or state machine
+OWNERS = 100  # functions and state machines of which they are kept
+
+_ATTEMPT = re.compile(r"attempt=(\d+)")
+
+_numbers = itertools.count(1)
+_lock = threading.Lock()
+_rings = collections.OrderedDict()  # ("function" or "state_machine", its name) -> its calls; who called last is last
+
+
+class Invalid(ValueError):
+    """A question that cannot be answered; one sentence says why."""
+
+
+class Record:
+    """One call. owner: its key in `_rings`. about: {"request_id"} of the invocation or {"execution"}: its ARN.
+
+    request: something with `operation` and `parameters()`. Its outcome is one of
+
+      under way  it has come and is not answered yet
+      held       it stands at a gate
+      ok         it was done and answered
+      error      it was answered with an error of the service
+      refused    a fault refused it, and nothing was done
+      lost       it was done, and its answer was lost
+      killed     its process was killed: `done` says whether it was done before
+    """
+
+    __slots__ = ("_passage", "about", "answered", "came", "done", "error", "moment", "outcome", "owner", "request")
+
+    def __init__(self, owner, about, request, passage):
+        self.owner, self.about, self.request = owner, about, request
+        self._passage = passage
+        self.came, self.moment = next(_numbers), time.time()
+        self.answered = self.error = None
+        self.outcome, self.done = "under way", False
+
+    def end(self, outcome, done, error=None):
+        """error: (status, body) of an answer that is one, or as it is shown."""
+        self.error, self.done, self.outcome = error, done, outcome
+        self.answered = next(_numbers)
+
+    def shown(self):
+        kind, name = self.owner
+        held = self._passage is not None and self._passage.held
+        shown = {
+            "came": self.came,
+            "answered": self.answered,
+            "time": self.moment,
+            kind: name,
+            **self.about,
+            "operation": self.request.operation,
+            "parameters": self.request.parameters(),
+            "outcome": "held" if held and self.outcome == "under way" else self.outcome,
+            "done": self.done,
+        }
+        attempt = _ATTEMPT.search(self.request.headers.get("amz-sdk-request", ""))
+        if attempt:
+            shown["attempt"] = int(attempt[1])
+        if self.error is not None:
+            shown["error"] = self.error if isinstance(self.error, dict) else _readable(*self.error)
+        if self._passage is not None and self._passage.met:
+            shown["faults"] = list(self._passage.met)
+        return shown
+
+
+def note(owner, about, request, passage):
+    """Begin the record of a call, which comes in now."""
+    record = Record(owner, about, request, passage)
+    with _lock:
+        if owner not in _rings:
+            _rings[owner] = collections.deque(maxlen=MOST)
+            if len(_rings) > OWNERS:
+                _rings.popitem(last=False)
+        _rings.move_to_end(owner)
+        _rings[owner].append(record)
+    return record
+
+
+def forget():
+    with _lock:
+        _rings.clear()
+
+
+def get(wanted):
+    """{"calls": [...]} in the order in which they came. wanted: some of function, state_machine, request_id, execution,
+    operation, each a text, and since: a number, for those only that came after it. Raises Invalid.
+    """
+    names = {"function", "state_machine", "request_id", "execution", "operation"}
+    unknown = set(wanted) - names - {"since"}
+    if unknown:
+        raise Invalid(
+            f"Calls cannot be asked for by {', '.join(sorted(unknown))}: there are {', '.join(names)}, since."
+        )
+    if not wanted.get("since", "0").isdigit():
+        raise Invalid("since must be the number of a call: those that came after it are wanted.")
+    with _lock:
+        owners = [owner for owner in _rings if all(wanted.get(kind, name) == name for kind, name in (owner,))]
+        owners = [owner for owner in owners if not ({"function", "state_machine"} - {owner[0]}) & set(wanted)]
+        records = [record for owner in owners for record in _rings[owner]]
+    since = int(wanted.get("since", 0))
+    records = sorted((record for record in records if record.came > since), key=lambda record: record.came)
+    exact = {name: value for name, value in wanted.items() if name in ("request_id", "execution")}
+    records = [record for record in records if all(record.about.get(name) == text for name, text in exact.items())]
+    if "operation" in wanted:
+        records = [record for record in records if record.request.operation == wanted["operation"]]
+    return {"calls": [record.shown() for record in records]}
+
+
+def _readable(status, body):
+    """An error as {"status", "code", "message"}, from JSON or XML."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    try:
+        told = json.loads(text)
+        code, message = told.get("__type", ""), told.get("message") or told.get("Message") or ""
+    except (ValueError, AttributeError):
+        found = [re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL) for tag in ("Code", "Message")]
+        code, message = (each[1] if each else "" for each in found)
+    return {"status": status, "code": code.rpartition("#")[2], "message": message[:500]}

@@ -1,0 +1,136 @@
+"""Calls that come in by the door: who makes them, the faults that they meet, the record of those of functions."""
+
+import asyncio
+import re
+
+from sandbox.functions import credentials
+
+from . import calls, force, operations
+
+_KEY = re.compile(r"Credential=([^/,\s]+)/")
+_ERROR = 4096  # bytes of an error's answer that are kept
+
+# Access keys of sessions in which state machines call: sandbox/stepfunctions/faults.py has seen to these calls.
+of_state_machines = set()
+
+
+async def serve(application, scope, receive, send, headers, service):
+    """Let a request pass to the application that serves it. headers: {name: value}; service: as it is signed for."""
+    key = _KEY.search(headers.get("authorization", ""))
+    process = credentials.environment_of(key[1]) if key else None
+    if process is None and (not force.faults or (key and key[1] in of_state_machines)):
+        await application(scope, receive, send)
+        return
+    messages, body = await _read(receive)
+    raw_path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    request = operations.Request(service, scope["method"], raw_path, query, headers, body)
+    name = process.config["FunctionName"] if process else None
+    passage = None
+    if force.faults:
+        sdk_call = headers.get("amz-sdk-invocation-id")
+        passage = force.Passage(force.Call(request.operation, request.text, name, sdk_call=sdk_call))
+    record = None
+    if process is not None:
+        record = calls.note(("function", name), {"request_id": process.request_id}, request.light(), passage)
+
+    async def receive_again():
+        return messages.pop(0) if messages else await receive()
+
+    answer = Answer(send, held_back=passage is not None and passage.needs_answer())
+    if passage is None:
+        await application(scope, receive_again, answer)
+        _end(record, answer)
+        return
+    ending, done = None, False
+    try:
+        ending = await _wait(passage.stage("before"))
+        if ending is None:
+            await application(scope, receive_again, answer)
+            done = answer.status is not None
+            ending = await _wait(passage.stage("after"))
+        if ending is None:
+            await answer.let_go()
+        elif ending.kind == "kill":
+            process.kill()
+            await _hang_up(send)
+        elif ending.kind == "lost" and ending.wanted["answer"] == "closed":
+            await _hang_up(send)
+        else:
+            await answer.replace(*operations.error(request, ending.wanted))
+    finally:
+        passage.over(done)
+        _end(record, answer, ending, done)
+
+
+class Answer:
+    """The way back to the caller. held_back: whether the answer waits until `let_go` or `replace`."""
+
+    def __init__(self, send, held_back):
+        self.status = None
+        self.body = b""  # of an error, its beginning
+        self._send = send
+        self._held = [] if held_back else None
+
+    async def __call__(self, message):
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif self.status is not None and self.status >= 400 and len(self.body) < _ERROR:
+            self.body += message.get("body", b"")
+        if self._held is None:
+            await self._send(message)
+        else:
+            self._held.append(message)
+
+    async def let_go(self):
+        held, self._held = self._held or [], None
+        for message in held:
+            await self._send(message)
+
+    async def replace(self, status, headers, body):
+        """Answer with this, whatever there was."""
+        self._held, self.status, self.body = None, None, b""
+        named = {**headers, "content-length": len(body)}
+        pairs = [(name.lower().encode(), str(value).encode()) for name, value in named.items()]
+        await self({"type": "http.response.start", "status": status, "headers": pairs})
+        await self({"type": "http.response.body", "body": body})
+
+
+def _end(record, answer, ending=None, done=True):
+    if record is None:
+        return
+    outcome = {"refuse": "refused", "kill": "killed", "lost": "lost"}.get(ending.kind) if ending else None
+    failed = answer.status is None or answer.status >= 400
+    error = (answer.status, answer.body) if failed and answer.status is not None else None
+    record.end(outcome or ("error" if failed else "ok"), done, error)
+
+
+async def _read(receive):
+    """The messages of a request, to be given out again, and its whole body."""
+    messages, body = [], b""
+    while True:
+        message = await receive()
+        messages.append(message)
+        body += message.get("body", b"")
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return messages, body
+
+
+async def _wait(steps):
+    """Go through a stage of a passage on the event loop; returns what it returns."""
+    try:
+        while True:
+            future, seconds = next(steps)
+            await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
+    except StopIteration as end:
+        return end.value
+
+
+async def _hang_up(send):
+    """Close the connection without an answer.
+
+    ASGI has no message for that; Hypercorn closes a connection whose request ends before its answer has begun.
+    """
+    from hypercorn.protocol.events import StreamClosed
+
+    stream = send.__self__
+    await stream.send(StreamClosed(stream_id=stream.stream_id))

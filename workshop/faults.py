@@ -1,0 +1,91 @@
+"""Calls that go wrong on purpose, for as long as a block runs: concurrency and failure that are made, not hoped for.
+
+    with faults.during({"fault": "hold", "operation": "dynamodb:GetItem", "where": "after", "together": 2}) as made:
+        ...                       # two callers look, and only then does either of them hear what it saw
+    assert made.met == [2]
+
+What a fault may say stands in sandbox/faults/plan.py. Only the sandbox can do this.
+"""
+
+import contextlib
+import secrets
+import time
+
+from workshop import sandbox
+from workshop.sandbox import SandboxError
+
+
+class Faults:
+    """The faults of one block.
+
+    records: how each stands, or stood when the block ended, in the order of the block: what it was made with, and "id",
+        "seen" (calls that fit), "met" (calls that it happened to), "left"; of a gate also "held" (calls that stand at
+        it) and "unmet" (calls that went on since the time was over).
+    """
+
+    def __init__(self, label, ids):
+        self.label = label
+        self.ids = ids
+        self._ended = None
+
+    @property
+    def records(self):
+        known = self._ended or sandbox.faults()
+        by_id = {fault["id"]: fault for fault in known}
+        return [by_id[each] for each in self.ids if each in by_id]
+
+    @property
+    def met(self):
+        """How many calls each of them happened to: [1, 0]."""
+        return [record.get("met") for record in self.records]
+
+    def wait_until_held(self, calls=1, seconds=10):
+        """Wait until so many calls stand at the gates of this block; returns whether they came."""
+        end = time.monotonic() + seconds
+        while sum(record.get("held", 0) for record in self.records) < calls:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def end(self):
+        """End them now, and let the calls go on that stand at their gates. May be called again."""
+        if self._ended is None:
+            self._ended = sandbox.end_faults(label=self.label)
+
+
+@contextlib.contextmanager
+def during(*faults, label="block"):
+    """Have these faults in force while the block runs, and end them however it ends; gives the block its Faults.
+
+    faults: dicts, as sandbox/faults/plan.py describes them. label: what they are for, such as "check-4"; no two blocks
+        share one, since something is added to it.
+    Raises SandboxError with one sentence where a fault is not as it must be, and on a real account.
+    """
+    _require_sandbox()
+    label = f"{label}-{secrets.token_hex(4)}"
+    added = sandbox.add_faults(*({**fault, "label": label} for fault in faults))["added"]
+    block = Faults(label, added)
+    try:
+        yield block
+    finally:
+        block.end()
+
+
+def calls(function=None, **which):
+    """The last calls that a function's processes made, in the order in which they came; a list of dicts.
+
+    function: its name. which: in its place or beside it state_machine, request_id (of the function's invocation),
+        execution (an ARN of a state machine's), operation; since=N: those only that came after the call numbered N.
+    Each call has "came" and "answered" (places in one order of all calls and answers), "time" (seconds since 1970),
+    "function" and "request_id", or "state_machine" and "execution", "operation", "parameters" (what is long or secret
+    is shortened), "outcome" (ok, error, refused, lost, killed, held, under way), "done", and where there are some
+    "error" ({"status", "code", "message"}) and "faults" (ids of those that happened to it).
+    """
+    _require_sandbox()
+    return sandbox.calls({**({"function": function} if function else {}), **which})
+
+
+def _require_sandbox():
+    if not sandbox.in_use():
+        raise SandboxError("AWS fails too, but not on request: this needs the sandbox.")
