@@ -29,7 +29,7 @@ import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
 from workshop import sandbox
-from workshop.checks import checks_of
+from workshop.checks import exercises_of
 from workshop.environments import CHECKOUT, STATE
 
 LESSONS = CHECKOUT / "notebooks"
@@ -106,7 +106,7 @@ def lab_bytes(solution, tasks=None):
     """
     path = Path(solution)
     notebook = _read(path)
-    _judge_tasks(path, notebook, checks_of(path.stem).TASKS if tasks is None else tasks)
+    _judge_tasks(path, notebook, exercises_of(path.stem) if tasks is None else tasks)
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "code":

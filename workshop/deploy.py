@@ -18,7 +18,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from workshop import account, clients
+from workshop import account, clients, records
 from workshop.names import tags_of
 
 RUNTIME = "python3.13"
@@ -39,11 +39,6 @@ class DeployError(Exception):
 
     def _render_traceback_(self):
         return [str(self)]
-
-
-# What was refused under a name, and why, until something is deployed there. For checks: what they find in the account
-# is then older than what stands in the notebook.
-refused = {}
 
 
 def arn(service, resource):
@@ -74,14 +69,22 @@ def role(name, service, permissions):
     return iam.get_role(RoleName=name)["Role"]["Arn"]
 
 
+def refusal(name):
+    """Why the last answer for that name was refused; None where it was not. The account has an older one, or none."""
+    return records.read("refused").get(name)
+
+
 def _remembers_refusals(deploy):
     @functools.wraps(deploy)
     def remembering(name, *arguments, **options):
-        refused.pop(name, None)
+        if refusal(name):
+            with records.change("refused") as refused:
+                refused.pop(name, None)
         try:
             return deploy(name, *arguments, **options)
         except DeployError as error:
-            refused[name] = str(error)
+            with records.change("refused") as refused:
+                refused[name] = str(error)
             raise
 
     return remembering

@@ -1,12 +1,13 @@
 """A lab as its notebook sees it: `lab = Lab("01-polling-loop")`, then `lab.check(1)`, `lab.hint(1)`, `lab` itself.
 
-What is asked of each task, its hints and how it is looked at, is in `workshop/checks/`.
+What is asked in each exercise, its hints and how its answer is looked at, is in `workshop/checks/`.
 """
 
 import contextlib
 import functools
 import html
 import re
+import secrets
 import sys
 import time
 import traceback
@@ -16,21 +17,13 @@ from botocore.exceptions import ConnectionError, HTTPClientError, NoCredentialsE
 
 from workshop import account, names, records
 from workshop.account import AccountError
-from workshop.checks import (
-    LabError,
-    NotAttempted,
-    NotYet,
-    Outcome,
-    SandboxProblem,
-    Task,
-    checks_of,
-    one_line,
-    shortened,
-)
+from workshop.checking.outcomes import NotAttempted, NotYet, Outcome, SandboxProblem, one_line, shortened
+from workshop.checking.waiting import CHECK_SECONDS, at_most
+from workshop.checks import LabError, exercises_of
 from workshop.environments import CHECKOUT, STATE
 from workshop.sandbox import SandboxError
 
-__all__ = ["Lab", "LabError", "NotAttempted", "NotYet", "SandboxProblem", "Task"]
+__all__ = ["Lab", "LabError", "NotAttempted", "NotYet", "SandboxProblem"]
 
 TRIES = 3  # checks of a task until its solution is offered
 
@@ -47,8 +40,7 @@ class Lab:
     def __init__(self, notebook, checkout=CHECKOUT):
         self.notebook = notebook
         self._checkout = Path(checkout)
-        self._checks = checks_of(notebook)
-        self.tasks = self._checks.TASKS
+        self.exercises = exercises_of(notebook)
 
     def __str__(self):
         return self.notebook
@@ -57,25 +49,29 @@ class Lab:
         """The name of a thing of this lab in the account: lab.name("start") is "you-01-start"."""
         return names.name(self.notebook, thing)
 
-    def check(self, number):
-        """Look whether a task is done: print one line if so, and raise an Outcome that says what is missing if not."""
-        self._task(number)
-        outcome = self._look(number)
+    def check(self, number, *, seed=None):
+        """Look whether an exercise is done: print one line if so; raise an Outcome that says what is missing if not.
+
+        seed: of what the check draws, as a refusal says it, to play the same again: that changes no progress.
+        """
+        exercise = self._exercise(number)
+        outcome = self._look(exercise, number, secrets.randbelow(10_000) if seed is None else seed)
         done = not isinstance(outcome, Outcome)
-        with self._entry(number) as entry:
-            # Done stays done: the sandbox forgets when it stops, a learner's progress does not.
-            if entry.get("status") != "done" and not isinstance(outcome, SandboxProblem):
-                status = "done" if done else outcome.status
-                # A blank is no try: Run All Cells would use them up.
-                entry.update(status=status, tries=entry.get("tries", 0) + (status == NotYet.status))
+        if seed is None:
+            with self._entry(number) as entry:
+                # Done stays done: the sandbox forgets when it stops, a learner's progress does not.
+                if entry.get("status") != "done" and not isinstance(outcome, SandboxProblem):
+                    status = "done" if done else outcome.status
+                    # A blank is no try: Run All Cells would use them up.
+                    entry.update(status=status, tries=entry.get("tries", 0) + (status == NotYet.status))
         if not done:
-            outcome.task, outcome.offers_solution = number, not self._tries_left(number)
+            outcome.number, outcome.offers_solution = number, not self._tries_left(number)
             raise outcome from None
         print(f"Task {number}: done. {outcome}")
 
     def hint(self, number):
         """Show the task's hints so far and one more."""
-        hints = self._task(number).hints
+        hints = self._exercise(number).hints
         with self._entry(number) as entry:
             entry["hints"] = min(entry.get("hints", 0) + 1, len(hints))
         for step, hint in enumerate(hints[: entry["hints"]], start=1):
@@ -87,7 +83,7 @@ class Lab:
 
     def solution(self, number):
         """Put the solution into a new cell below, once the task is done or was tried three times."""
-        self._task(number)
+        self._exercise(number)
         if self._tries_left(number):
             print(f"{self._way_to_solution(number)} For a hint, run lab.hint({number}).")
             return
@@ -102,7 +98,7 @@ class Lab:
 
         No other task is touched, and nothing is deleted.
         """
-        self._task(number)
+        self._exercise(number)
         with self._entry(number) as entry:
             entry.clear()
         _new_cell(self._answer(number, solved=False))
@@ -145,19 +141,19 @@ class Lab:
 
     def _rows(self):
         progress = records.read("progress").get(self.notebook, {})
-        for number, task in self.tasks.items():
+        for number, exercise in self.exercises.items():
             status = progress.get(str(number), {}).get("status", "not attempted")
-            yield number, status, task.title + " (stretch)" * task.stretch
+            yield number, status, exercise.title + " (stretch)" * exercise.stretch
 
     def _count(self):
-        needed = [status for number, status, _ in self._rows() if not self.tasks[number].stretch]
+        needed = [status for number, status, _ in self._rows() if not self.exercises[number].stretch]
         return needed.count("done"), len(needed)
 
-    def _task(self, number):
-        if number not in self.tasks:
-            there_are = ", ".join(map(str, self.tasks))
+    def _exercise(self, number):
+        if number not in self.exercises:
+            there_are = ", ".join(map(str, self.exercises))
             raise LabError(f"Lab {self.notebook} has no task {number!r}. Its tasks are {there_are}.")
-        return self.tasks[number]
+        return self.exercises[number]
 
     @contextlib.contextmanager
     def _entry(self, number):
@@ -187,11 +183,12 @@ class Lab:
                 return authoring.answer(path, number, solved)
         raise LabError(f"The solution of {self.notebook} is not here: solutions/{self.notebook}.ipynb is missing.")
 
-    def _look(self, number):
+    def _look(self, exercise, number, seed):
         """What the check says: its sentence, or an Outcome."""
         try:
             account.require()
-            return getattr(self._checks, f"task_{number}")(self)
+            with at_most(CHECK_SECONDS):
+                return exercise.check(self, seed)
         except Outcome as outcome:
             return outcome
         except (SandboxError, AccountError) as problem:

@@ -13,8 +13,9 @@ import pytest
 from nbval.plugin import IPyNbCell
 
 from workshop import checks
+from workshop.checking import outcomes
 
-_OUTCOMES = {kind.__name__: kind.status for kind in (checks.NotAttempted, checks.NotYet, checks.SandboxProblem)}
+_OUTCOMES = {kind.__name__: kind.status for kind in (outcomes.NotAttempted, outcomes.NotYet, outcomes.SandboxProblem)}
 
 
 class SavedLab:
@@ -22,7 +23,7 @@ class SavedLab:
 
     def __init__(self, path):
         self.path = path
-        self.tasks = checks.checks_of(path.stem).TASKS
+        self.tasks = checks.exercises_of(path.stem)
         self.found = {}  # task -> its status
         self.raised = {}  # task -> what a cell of it raised, before its check
 
@@ -65,7 +66,7 @@ class SavedLab:
         title = f"Task {task}{' (stretch)' * self.tasks[task].stretch}"
         said = "".join(output.get("text", "") for output in item.test_outputs or [])
         done = re.search(rf"^Task {task}: done\.(.*)", said, re.MULTILINE)
-        if name == checks.SandboxProblem.__name__:
+        if name == outcomes.SandboxProblem.__name__:
             pass  # whatever else went wrong, went wrong because of it
         elif task in self.raised:
             return "not yet", f"{title}: not yet. Its cell {self.raised[task]}."
@@ -93,7 +94,7 @@ class SavedLab:
         yield f"{len(needed) - len(left)} of {len(needed)} tasks done."
         if not left:
             yield self._next_topic()
-        elif self.found[left[0]] == checks.SandboxProblem.status:
+        elif self.found[left[0]] == outcomes.SandboxProblem.status:
             yield "Next: `workshop doctor`, which says what is wrong here. It is not about your answers."
         else:
             task = left[0]

@@ -9,7 +9,8 @@ from pathlib import Path
 import nbformat
 
 from workshop import authoring, records
-from workshop.checks import LabError, one_line
+from workshop.checking.outcomes import one_line
+from workshop.checks import LabError
 from workshop.environments import CHECKOUT
 
 CELL_SECONDS = 60  # what a cell may take

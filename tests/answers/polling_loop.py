@@ -145,7 +145,7 @@ TASK_1 = [
         name="waits for its end",
         machine=jsonata(Start=START, Wait={"Type": "Wait", "Seconds": 10}),
         says="not yet",
-        words="still running after five seconds",
+        words="It waited, in the state",
     ),
     dict(
         name="boto3's name of the action",
@@ -219,7 +219,7 @@ TASK_2 = [
         name="interval fixed in the definition",
         machine=poll_once(wait={"Type": "Wait", "Seconds": 1}),
         says="not yet",
-        words="With PollSeconds 3 in its input it waited",
+        words="With PollSeconds 2 in its input it waited 1.0 s",
     ),
     dict(
         name="asks before it waits",
@@ -472,7 +472,7 @@ TASK_3 = [
         name="cause without DMS's message",
         machine=loop(Failed={**FAIL, "Cause": "The migration failed."}),
         says="not yet",
-        words="A cause that contains DMS's LastFailureMessage",
+        words="the cause contains DMS's `LastFailureMessage`",
     ),
     dict(
         name="no error and no cause",
@@ -657,28 +657,28 @@ def predict(job_seconds, poll_seconds):
         machine=loop(),
         functions=counting("return len(events)") + PREDICT,
         says="not yet",
-        words="count_transitions gives 7 for one Task state",
+        words="count_transitions returns 7 for one Task state",
     ),
     dict(
         name="retries not counted",
         machine=loop(),
         functions=counting('return sum(kind.endswith("StateEntered") for kind in kinds)') + PREDICT,
         says="not yet",
-        words="gives 1 for a Task state that was retried twice, where AWS bills 3",
+        words="returns 1 for a Task state that was retried twice, where AWS bills 3",
     ),
     dict(
         name="a task's first attempt counted twice",
         machine=loop(),
         functions=counting('return sum(kind.endswith(("StateEntered", "Scheduled")) for kind in kinds)') + PREDICT,
         says="not yet",
-        words="gives 2 for one Task state",
+        words="returns 2 for one Task state",
     ),
     dict(
         name="only tasks are counted",
         machine=loop(),
         functions=counting('return sum(kind.endswith("Scheduled") for kind in kinds)') + PREDICT,
         says="not yet",
-        words="gives 1 for a Wait and a Task state",
+        words="returns 1 for a Wait and a Task state",
     ),
     dict(
         name="retries of Lambda functions not counted",
@@ -711,7 +711,7 @@ def predict(job_seconds, poll_seconds):
         )
         + PREDICT,
         says="not yet",
-        words="gives 3 for a Task state that failed and led to a Fail state",
+        words="returns 3 for a Task state that failed and led to a Fail state",
     ),
     dict(
         name="an error in the function",
@@ -725,7 +725,7 @@ def predict(job_seconds, poll_seconds):
         machine=loop(),
         functions=COUNT + predicting("print(3 * job_seconds // poll_seconds)"),
         says="not yet",
-        words="predict(3, 1) gives None",
+        words="predict(3, 1) returns None",
     ),
     dict(
         name="two numbers, no price",
@@ -746,7 +746,7 @@ def predict(job_seconds, poll_seconds):
         machine=loop(),
         functions=COUNT + PREDICT.replace("-(-job_seconds // poll_seconds)", "job_seconds"),
         says="not yet",
-        words="predict(600, 60) predicts 1,802 state transitions",
+        words="predict(3600, 7) predicts 10,802 state transitions",
     ),
     dict(
         name="always a pass a minute",
@@ -899,7 +899,7 @@ TASK_5 = [
         name="waits once, long enough, and asks no more",
         machine=backoff(Choose=choose(("$states.input.Status in ['stopped', 'running']", "Finished"))),
         says="not yet",
-        words="It waits for the end",
+        words="It goes on asking",
     ),
     dict(
         name="ends well when the migration failed",

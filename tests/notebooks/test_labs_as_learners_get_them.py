@@ -5,7 +5,7 @@ import pytest
 from nbval_run import LABS, SOLUTIONS, nbval
 
 from workshop import authoring, saved
-from workshop.checks import checks_of
+from workshop.checks import exercises_of
 
 pytestmark = pytest.mark.takes(40)
 
@@ -42,7 +42,7 @@ def test_untouched_it_fails_at_its_first_check(sandbox, path):
 def test_untouched_every_task_is_not_attempted(sandbox, path, capfd):
     assert saved.check(path.stem, cell_seconds=30) == 1
     said = capfd.readouterr().out
-    assert said.count("not attempted") >= len(checks_of(path.stem).TASKS), said
+    assert said.count("not attempted") >= len(exercises_of(path.stem)), said
     assert "could not be checked" not in said, said
 
 
@@ -51,4 +51,4 @@ def test_untouched_every_task_is_not_attempted(sandbox, path, capfd):
 def test_solved_every_task_is_done(sandbox, path, capfd):
     assert saved.check(path.stem, folder=path.parent) == 0
     said = capfd.readouterr().out
-    assert said.count("done") >= len(checks_of(path.stem).TASKS), said
+    assert said.count("done") >= len(exercises_of(path.stem)), said

@@ -5,7 +5,7 @@ import pytest
 from nbval_run import SOLUTIONS, nbval
 
 from workshop import authoring
-from workshop.checks import checks_of
+from workshop.checks import exercises_of
 
 pytestmark = pytest.mark.takes(80)
 
@@ -35,5 +35,5 @@ def test_what_is_stored_says_that_each_task_is_done(path):
     checks = [cell for cell in nbformat.read(path, as_version=4).cells if "check" in cell.metadata.get("tags", [])]
     assert not any("nbval-ignore-output" in cell.metadata.tags for cell in checks)
     said = "".join(output.text for cell in checks for output in cell.outputs)
-    for task in checks_of(path.stem).TASKS:
+    for task in exercises_of(path.stem):
         assert f"Task {task}: done. " in said

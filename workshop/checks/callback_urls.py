@@ -29,11 +29,11 @@ import time
 import urllib.parse
 
 from workshop import clients, deploy, logs
+from workshop.checking.attacks import FORGED, GENUINE, JSON, REPORT, in_words, is_final, is_success, report, send
+from workshop.checking.guessing import computed, pieces, random_bits
+from workshop.checking.vendors import Messages, must_succeed, rehearse, signed_up
 from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task
-from workshop.checks.attacks import FORGED, GENUINE, JSON, REPORT, in_words, is_final, is_success, report, send
 from workshop.checks.callbacks import eventually, function, side_by_side
-from workshop.checks.guessing import computed, pieces, random_bits
-from workshop.checks.vendors import Messages, must_succeed, rehearse, signed_up
 from workshop.checks.watching import Run, state_machine, until
 
 TASKS = {

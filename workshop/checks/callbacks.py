@@ -24,9 +24,9 @@ LONG = 30  # seconds, to wait for what comes whatever the answer is
 
 def function(lab, thing):
     """The ARN of the learner's function lab.name(thing). Raises NotAttempted where there is none."""
-    if lab.name(thing) in deploy.refused:
+    if deploy.refusal(lab.name(thing)):
         raise NotYet(
-            f"The last source of {lab.name(thing)} was refused: {deploy.refused[lab.name(thing)]}",
+            f"The last source of {lab.name(thing)} was refused: {deploy.refusal(lab.name(thing))}",
             "A source that compiles, with a lambda_handler(event, context).",
         )
     client = clients.of("lambda")

@@ -31,8 +31,10 @@ import time
 from datetime import datetime
 
 from workshop import clients, deploy
+from workshop.checking.attacks import REPORT, is_final
+from workshop.checking.guessing import computed, pieces, random_bits
+from workshop.checking.vendors import Messages, must_succeed, rehearse, signed_up
 from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task, shortened
-from workshop.checks.attacks import REPORT, is_final
 from workshop.checks.callbacks import (
     KINDS,
     LONG,
@@ -50,8 +52,6 @@ from workshop.checks.callbacks import (
     stop,
 )
 from workshop.checks.durable import DurableRun, durable_function, until_ended
-from workshop.checks.guessing import computed, pieces, random_bits
-from workshop.checks.vendors import Messages, must_succeed, rehearse, signed_up
 from workshop.checks.watching import Run, state_machine, until
 from workshop.events import fault
 from workshop.migrations import delete_task

@@ -29,6 +29,7 @@ import math
 import time
 
 from workshop import clients, deploy, logs
+from workshop.checking.dms_events import MAY_MATCH, MUST_MATCH, MUST_NOT_MATCH, failed, stopped
 from workshop.checks import NotAttempted, NotYet, Task, shortened
 from workshop.checks.callbacks import (
     LONG,
@@ -46,7 +47,6 @@ from workshop.checks.callbacks import (
     started,
     stop,
 )
-from workshop.checks.dms_events import MAY_MATCH, MUST_MATCH, MUST_NOT_MATCH, failed, stopped
 from workshop.checks.watching import Run, state_machine, until
 from workshop.events import fault
 from workshop.executions import PRICE_PER_TRANSITION, History

@@ -16,9 +16,9 @@ from workshop.migrations import migration
 
 def state_machine(lab, thing):
     """The ARN of the learner's state machine lab.name(thing). Raises NotAttempted where there is none."""
-    if lab.name(thing) in deploy.refused:
+    if deploy.refusal(lab.name(thing)):
         raise NotYet(
-            f"The last definition of {lab.name(thing)} was refused: {deploy.refused[lab.name(thing)]}",
+            f"The last definition of {lab.name(thing)} was refused: {deploy.refusal(lab.name(thing))}",
             "A definition that Step Functions takes.",
         )
     arn = deploy.arn("states", f"stateMachine:{lab.name(thing)}")

@@ -4,8 +4,8 @@ import concurrent.futures
 import secrets
 
 from workshop import clients, deploy, vendor
-from workshop.checks import NotAttempted, NotYet
-from workshop.checks.attacks import in_words, is_final, is_success, report, send
+from workshop.checking.attacks import in_words, is_final, is_success, report, send
+from workshop.checking.outcomes import NotAttempted, NotYet
 
 
 def signed_up(lab):

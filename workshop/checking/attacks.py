@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
-from workshop.checks import NotYet
+from workshop.checking.outcomes import NotYet
 
 JSON = {"Content-Type": "application/json", "User-Agent": "curl/8"}
 TIMESTAMP, SIGNATURE = "X-Verirow-Timestamp", "X-Verirow-Signature"

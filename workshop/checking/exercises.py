@@ -1,0 +1,199 @@
+"""An exercise of a lab: its words, its contract and its cases, in one place.
+
+A check *observes* first: it plays the exercise's cases with the learner's answer and gathers plain data, a record for
+each case. Then it *judges*: it goes through the contract, sentence by sentence, and looks at the records of the cases
+that tell each sentence from its opposite.
+
+    class Start(Exercise):
+        title = "Start the migration from a state machine"
+        hints = ("Look at ...", "The action is ...")
+        done = "The state machine started the replication task."
+        cases = {"new": Case("a migration that had never run"), "other": Case(..., input={"PollSeconds": one_of(1, 2)})}
+
+        def observe(self, lab, draw, cases):
+            return {"new": ..., "other": ...}
+
+        @contract("It starts the replication task that its input names.", cases="new, other")
+        def starts(self, seen):
+            if seen.migration["Status"] == "ready":
+                return "The execution succeeded, and the replication task was not started."
+
+A sentence stands in the lab's notebook in the same words. The function below it gets the record of one case and returns
+what is wrong: a text, or a Fault where more is to be said; nothing where the sentence is kept. It may rely on all that
+the sentences before it have said of that case. It does not look at anything but the record, so it can be tested without
+an account.
+"""
+
+import dataclasses
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from workshop.checking.outcomes import NotYet
+
+LOOKS = 3  # how often a check looks, where a busy machine can make an answer look wrong
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """A value that is drawn anew for each check."""
+
+    values: Sequence
+
+
+def one_of(*values) -> OneOf:
+    """In a case: one of these values, another one from check to check, so that no answer can rely on it."""
+    return OneOf(values)
+
+
+class Draw:
+    """What chance decides in a check. The same seed decides the same, whatever else is drawn.
+
+    used: whether anything was drawn.
+    """
+
+    def __init__(self, seed: int):
+        self.seed, self.used = seed, False
+
+    def random(self, about: str) -> random.Random:
+        """Chance for one thing, which is named, so that another thing drawn does not change it."""
+        self.used = True
+        return random.Random(f"{self.seed} {about}")
+
+    def values(self, case: str, parameters: Mapping) -> dict:
+        """The parameters of a case, with a value in place of each `one_of`."""
+        return {
+            name: self.random(f"{case} {name}").choice(value.values) if isinstance(value, OneOf) else value
+            for name, value in parameters.items()
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One situation in which the learner's answer is seen.
+
+    about: what is special about it, as in "a migration that failed"; it goes into messages.
+    input: what the execution gets beside what all get; each value may be `one_of`.
+    migration: the kind of its migration, one of workshop.checking.migrations.KINDS.
+    play: what happens meanwhile; the exercise's `observe` says how it is called.
+    faults: what goes wrong on purpose with the migration, {kind: options}, as workshop.events.fault takes them.
+    needs_sandbox: whether it can be made in the sandbox only, since AWS does not go wrong on request.
+    """
+
+    about: str
+    input: Mapping = dataclasses.field(default_factory=dict)
+    migration: str = "finishes"
+    play: Callable | None = None
+    faults: Mapping = dataclasses.field(default_factory=dict)
+    needs_sandbox: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What is wrong.
+
+    observed: a sentence. missing: finer words than the contract's. events: what shows it.
+    slow: whether a busy machine can make it look so; it counts when it is seen again and again.
+    """
+
+    observed: str
+    missing: str | None = None
+    events: Sequence | None = None
+    slow: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """A sentence of a contract, with the names of the cases that tell it from its opposite."""
+
+    text: str
+    cases: tuple[str, ...]
+    judge: Callable[[Any, Any], str | Fault | None]
+
+
+def contract(text: str, *, cases: str):
+    """The function below judges this sentence of the contract by these cases, names with commas between them."""
+
+    def mark(judge):
+        judge.sentence = Sentence(text, tuple(name.strip() for name in cases.split(",")), judge)
+        return judge
+
+    return mark
+
+
+class Exercise:
+    """See the module's docstring. contract: the sentences, in the order in which they are judged.
+
+    stretch: whether the lab is done without it. done: what the check says of a right answer, the same in every run.
+    after: the numbers of exercises of the lab on whose answers this one stands.
+    """
+
+    title: str
+    hints: Sequence[str] = ()
+    stretch = False
+    done: str
+    cases: Mapping[str, Case] = {}
+    contract: Sequence[Sentence] = ()
+
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        found: dict[str, Sentence] = {}
+        for kind in reversed(cls.__mro__):
+            for name, value in vars(kind).items():
+                if isinstance(getattr(value, "sentence", None), Sentence):
+                    found[name] = value.sentence
+        cls.contract = tuple(found.values())
+        for sentence in cls.contract:
+            unknown = set(sentence.cases) - set(cls.cases)
+            if cls.cases and unknown:
+                raise TypeError(f"{cls.__name__} has no case {', '.join(sorted(unknown))}: see {sentence.text!r}.")
+
+    def check(self, lab, seed: int) -> str:
+        """Look whether the exercise is done; returns the sentence that says so, and raises an Outcome otherwise."""
+        draw, cases, seen = Draw(seed), self.playable(), {}
+        for _ in range(LOOKS):
+            seen |= self.observe(lab, draw, cases)
+            fault, sentence = self._first_fault(seen)
+            if fault is None:
+                return self.done
+            if sentence is None:
+                break
+            cases = {name: case for name, case in cases.items() if name in sentence.cases}
+        fault.seed = seed if draw.used else None
+        raise fault
+
+    def observe(self, lab, draw: Draw, cases: Mapping[str, Case]) -> Mapping[str, Any]:
+        """Play these cases with the learner's answer; returns a record of each, which is plain data.
+
+        Raises NotAttempted where there is no answer.
+        """
+        raise NotImplementedError
+
+    def judge(self, seen: Mapping[str, Any]) -> NotYet | None:
+        """What the records say: the first sentence of the contract that one of them does not keep, None for none."""
+        return self._first_fault(seen)[0]
+
+    def _first_fault(self, seen):
+        """(a NotYet or None, the sentence whose cases are to be played again, since a busy machine can look so)."""
+        for sentence in self.contract:
+            for case in sentence.cases:
+                if case not in seen:  # it cannot be made in this account
+                    continue
+                fault = sentence.judge(self, seen[case])
+                if fault:
+                    fault = fault if isinstance(fault, Fault) else Fault(fault)
+                    events = getattr(seen[case], "evidence", ()) if fault.events is None else fault.events
+                    missing = fault.missing or sentence.text
+                    outcome = NotYet(fault.observed, missing, events, contract=sentence.text)
+                    return outcome, sentence if fault.slow else None
+        return None, None
+
+    def playable(self) -> dict[str, Case]:
+        """The cases that can be played in this account."""
+        return {name: case for name, case in self.cases.items() if on_sandbox() or not case.needs_sandbox}
+
+
+def on_sandbox() -> bool:
+    """Whether things can be made to go wrong on purpose."""
+    return bool(os.environ.get("AWS_ENDPOINT_URL"))

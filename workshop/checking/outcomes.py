@@ -1,0 +1,97 @@
+"""What a check says of an exercise that is not done, and why."""
+
+_EVENTS_SHOWN = 6
+
+
+class Outcome(Exception):
+    """An exercise that is not done. As a text it is one line; a notebook shows the few lines of `lines()`."""
+
+    status = ""
+    number = None  # of the exercise; set by Lab.check
+    offers_solution = False  # set by Lab.check
+    seed = None  # of what was drawn; set by the exercise that drew something
+
+    def details(self) -> list[str]:
+        """What there is to say, as a list of lines."""
+        return list(self.args)
+
+    def help(self) -> str:
+        """What to do next, as one line."""
+        number = self.number
+        return f"Stuck? Run lab.hint({number})" + (f" or lab.solution({number})." * self.offers_solution or ".")
+
+    def lines(self) -> list[str]:
+        lines = [f"Task {self.number}: {self.status}", *(f"  {line}" for line in [*self.details(), self.help()])]
+        if self.seed is not None:
+            again = f"lab.check({self.number}, seed={self.seed})"
+            lines.append(f"  To play the same again, which counts as no try: {again}")
+        return lines
+
+    def __str__(self):
+        return " ".join([f"Task {self.number}: {self.status}.", *(str(argument) for argument in self.args)])
+
+    def _render_traceback_(self):  # IPython asks for this instead of showing our stack
+        return self.lines()
+
+
+class NotAttempted(Outcome):
+    """The answer is still blank. NotAttempted("There is no state machine named you-01-start.")"""
+
+    status = "not attempted"
+
+    def help(self):
+        return f"Fill in the answer, run its cell, then this one. For a start: lab.hint({self.number})"
+
+
+class NotYet(Outcome):
+    """There is an answer, and it is not right yet.
+
+    observed, missing: a sentence each: what the check saw, and what of the contract that does not meet.
+    events: what shows it: lines of text, or events as GetExecutionHistory returns them.
+    contract: the contract's sentence, where `missing` is a finer one.
+    """
+
+    status = "not yet"
+
+    def __init__(self, observed, missing, events=(), contract=None):
+        super().__init__(observed, missing)
+        self.events = [_line_of(event) for event in events or ()][-_EVENTS_SHOWN:]
+        self.contract = contract
+
+    def details(self):
+        observed, missing = self.args
+        contract = [f"Contract: {self.contract}"] if self.contract and self.contract != missing else []
+        return [*contract, f"Observed: {observed}", *(f"    {event}" for event in self.events), f"Missing: {missing}"]
+
+
+class SandboxProblem(Outcome):
+    """The check could not look, through no fault of the learner; one sentence says why."""
+
+    status = "could not be checked"
+
+    def help(self):
+        return "This is not about your answer. `workshop doctor` in a terminal says what is wrong."
+
+
+def _line_of(event):
+    if isinstance(event, str):
+        return event
+    about = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
+    told = [str(about[key]) for key in ("name", "resource", "error", "cause") if about.get(key)]
+    return f"{event['id']:>3}  " + "  ".join([event["type"], *told])[:150]
+
+
+def one_line(error: BaseException) -> str:
+    """An exception on one line, as a message may quote it."""
+    return shortened(" ".join(f"{type(error).__name__}: {error}".split())).rstrip(".")
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """The text, cut where it is longer than a message should quote."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def listed(values, nothing="none") -> str:
+    """Values as a message lists them: "1, 2 and 4"."""
+    *first, last = map(str, values) if values else [nothing]
+    return f"{', '.join(first)} and {last}" if first else last

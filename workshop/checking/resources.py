@@ -1,0 +1,113 @@
+"""What a learner has put into the account, as checks find it and call it."""
+
+import dataclasses
+import json
+import re
+
+from workshop import clients, deploy
+from workshop.checking.outcomes import NotAttempted, NotYet
+
+
+def state_machine(lab, thing: str) -> str:
+    """The ARN of the learner's state machine lab.name(thing).
+
+    Raises NotAttempted where there is none, and NotYet where the last definition was refused.
+    """
+    name, client = lab.name(thing), clients.of("stepfunctions")
+    arn = deploy.arn("states", f"stateMachine:{name}")
+    _judge_refused(name, "The last definition", "A definition that Step Functions takes.")
+    try:
+        client.describe_state_machine(stateMachineArn=arn)
+    except client.exceptions.StateMachineDoesNotExist:
+        raise NotAttempted(f"There is no state machine named {name}.") from None
+    return arn
+
+
+def definition(machine: str) -> dict:
+    """The definition of a state machine."""
+    return json.loads(clients.of("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"])
+
+
+def function(lab, thing: str) -> str:
+    """The ARN of the learner's function lab.name(thing).
+
+    Raises NotAttempted where there is none, and NotYet where the last source was refused.
+    """
+    return _function(lab, thing)["FunctionArn"]
+
+
+def durable_function(lab, thing: str) -> str:
+    """The qualified name of the learner's durable function lab.name(thing). Raises as `function` does."""
+    found = _function(lab, thing)
+    if "DurableConfig" not in found:
+        raise NotYet(f"{lab.name(thing)} is not a durable function.", "A function that is deployed with durable=...")
+    return f"{found['FunctionArn']}:$LATEST"
+
+
+def _function(lab, thing):
+    name, client = lab.name(thing), clients.of("lambda")
+    _judge_refused(name, "The last source", "A source that compiles, with a lambda_handler(event, context).")
+    try:
+        return client.get_function_configuration(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        raise NotAttempted(f"There is no function named {name}.") from None
+
+
+def _judge_refused(name, what, missing):
+    if why := deploy.refusal(name):
+        raise NotYet(f"{what} of {name} was refused: {why}", missing)
+
+
+@dataclasses.dataclass(frozen=True)
+class Invoked:
+    """How an invocation ended.
+
+    error: as in "InvalidToken: An error occurred ...", None where there was none. result: what it returned then.
+    """
+
+    error: str | None
+    result: object = None
+
+
+def invoke(function: str, event: dict) -> Invoked:
+    """Invoke a function and wait for it."""
+    answer = clients.of("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    payload = json.loads(answer["Payload"].read() or b"null")
+    if "FunctionError" not in answer:
+        return Invoked(None, payload)
+    said = f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"
+    # botocore's own words about a refused call say twice what the code says once.
+    return Invoked(re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300])
+
+
+class Table:
+    """The table of who waits, lab.name("waiting"). key: the name of its key."""
+
+    def __init__(self, lab, key="ReplicationTaskArn"):
+        self.name, self._key = lab.name("waiting"), key
+        self._table = clients.table(self.name)
+
+    def find(self, key: str) -> dict | None:
+        """The item with that key; None where there is none. Raises NotAttempted where there is no table."""
+        try:
+            return self._table.get_item(Key={self._key: key}, ConsistentRead=True).get("Item")
+        except self._table.meta.client.exceptions.ResourceNotFoundException:
+            raise NotAttempted(f"There is no table named {self.name}: run the cell that makes it.") from None
+
+    def put(self, **item):
+        self._table.put_item(Item=item)
+
+    def change(self, key: str, name: str, value):
+        """Set one attribute of an item that is there."""
+        self._table.update_item(
+            Key={self._key: key},
+            UpdateExpression="SET #name = :value",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": value},
+        )
+
+    def delete(self, *keys: str):
+        """Delete these items, if they are there. Raises NotAttempted where there is no table."""
+        self.find("nobody")
+        for key in keys:
+            self._table.delete_item(Key={self._key: key})

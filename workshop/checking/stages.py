@@ -1,0 +1,104 @@
+"""Where the cases of waiting play: for each a migration, and an execution of the learner's that waits for it."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+
+from workshop.checking import migrations
+from workshop.checking.executions import Execution, Run
+from workshop.checking.exercises import Case, Draw
+from workshop.checking.waiting import side_by_side, until
+from workshop.events import fault
+
+ENOUGH = 12  # seconds of patience with an execution that ends only if the answer is right
+
+
+class Scene:
+    """One case while it plays: its execution and its migration. Its `play` gets it."""
+
+    def __init__(self, run: Run, migration):
+        self.run, self.migration = run, migration
+
+    def polls(self) -> int:
+        """How often it was asked about the migration so far."""
+        return len(self.run.asked()[1])
+
+
+def play(
+    lab,
+    cases: Mapping[str, Case],
+    begin: Callable[[dict], Run],
+    draw: Draw,
+    common: Mapping,
+    by_default: Callable[[Scene], object],
+    *,
+    started=False,
+) -> dict[str, Execution]:
+    """Play these cases side by side; returns what was seen of each.
+
+    begin: starts an execution with an input.
+    common: the input of all cases, beside the ARN of the migration; what a case says comes over it.
+    by_default: what happens in a case that does not say so: it returns when enough was seen.
+    started: whether a migration is started before the execution.
+    """
+    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
+    seen = side_by_side(
+        *(
+            lambda name=name, case=case: _play(
+                case, made[name], begin, {**common, **draw.values(name, case.input)}, by_default, started
+            )
+            for name, case in cases.items()
+        )
+    )
+    return dict(zip(cases, seen, strict=True))
+
+
+def _play(case, migration, begin, input, by_default, started):
+    for kind, options in case.faults.items():
+        fault(kind, migration, **options)
+    if started:
+        migration.start()
+    run = begin({"ReplicationTaskArn": migration.arn, **input})
+    scene = Scene(run, migration)
+    try:
+        (case.play or by_default)(scene)
+        return run.seen(case.about, migration=migration.describe())
+    finally:
+        run.stop()
+        migrations.stop(migration)
+
+
+# -- plays ------------------------------------------------------------------------------------------------------------
+
+
+def ends_within(patience: float) -> Callable[[Scene], None]:
+    """Until the execution has ended, or the patience has."""
+
+    def play(scene):
+        until(scene.run.look, patience, "an execution to end")
+
+    return play
+
+
+to_its_end = ends_within(ENOUGH)
+
+
+def until_polled(times: int) -> Callable[[Scene], None]:
+    """Until it has asked so often, or has ended."""
+
+    def play(scene):
+        until(lambda: scene.run.look() or scene.polls() >= times, ENOUGH, "an execution to ask DMS")
+
+    return play
+
+
+def stopped_by_hand(scene: Scene):
+    """Somebody stops the migration as soon as it runs."""
+
+    def is_running():
+        return scene.migration.describe()["Status"] == "running"
+
+    until(lambda: is_running() or scene.run.look(), ENOUGH, "a migration to run")
+    if is_running():
+        with contextlib.suppress(Exception):
+            scene.migration.stop()
+    to_its_end(scene)

@@ -1,0 +1,59 @@
+"""Executions that wait for an answer, as they stand in the table of who waits: for checks of what answers them."""
+
+import time
+
+from workshop import deploy
+from workshop.checking.executions import StateMachineRun
+from workshop.checking.migrations import LONG
+from workshop.checking.resources import Table
+from workshop.checking.waiting import until
+
+
+class Waiters:
+    """Executions that wait for an answer, each with its token in the table: Waiters(lab).begin(arn)."""
+
+    def __init__(self, lab):
+        self._table = Table(lab)
+        table = deploy.arn("dynamodb", f"table/{self._table.name}")
+        item = (
+            "$merge([$states.input.Item, {'TaskToken': {'S': $states.context.Task.Token},"
+            " 'Execution': {'S': $states.context.Execution.Id}}])"
+        )
+        # No function: a DynamoDB call that saves its own token. Retried on the error "Again", once.
+        state = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
+            "Arguments": {"TableName": self._table.name, "Item": f"{{% {item} %}}"},
+            "TimeoutSeconds": 600,  # more than any check takes
+            "Retry": [{"ErrorEquals": ["Again"], "IntervalSeconds": 1, "MaxAttempts": 1}],
+            "End": True,
+        }
+        definition = {"QueryLanguage": "JSONata", "StartAt": "Wait", "States": {"Wait": state}}
+        self._machine = deploy.state_machine(
+            lab.name("check-waits"), definition, permissions={"dynamodb:PutItem": table}
+        )
+
+    def begin(self, arn: str, *, started_before="", created_at=None) -> "Waiter":
+        """An execution that waits for this replication task; its item says what the arguments say."""
+        created_at = int(time.time()) if created_at is None else created_at
+        numbers = {"CreatedAt": {"N": str(created_at)}, "ExpiresAt": {"N": str(created_at + 3600)}}
+        item = {"ReplicationTaskArn": {"S": arn}, "StartedBefore": {"S": started_before}, **numbers}
+        return Waiter(self._machine, {"Item": item}, self._table, arn)
+
+
+class Waiter(StateMachineRun):
+    """One of them. token: the one that it waits with; see `next_token` for the one after a retry."""
+
+    def __init__(self, machine, input, table, arn):
+        super().__init__(machine, input)
+        self._table, self._waits_for = table, arn
+        self.token = self.next_token(but=None)
+
+    def next_token(self, but: str | None) -> str:
+        """The token that it waits with now, which is not `but`."""
+        until(lambda: self._saved() not in (None, but), LONG, "an execution to save its token")
+        return self._saved()
+
+    def _saved(self):
+        item = self._table.find(self._waits_for)
+        return item["TaskToken"] if item and item.get("Execution") == self.arn else None

@@ -1,0 +1,70 @@
+"""How checks wait: for a condition, with patience and within the time that a check may take; and side by side."""
+
+import concurrent.futures
+import contextlib
+import contextvars
+import time
+from collections.abc import Callable, Iterator
+
+from workshop.checking.outcomes import SandboxProblem
+
+CHECK_SECONDS = 50  # that a check may take: `make check` stops a cell after 60
+
+_deadline: contextvars.ContextVar = contextvars.ContextVar("deadline", default=None)  # of time.monotonic()
+
+
+@contextlib.contextmanager
+def at_most(seconds: float):
+    """`until` does not wait in this block for longer than so many seconds: a SandboxProblem says for what it waited."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def until(condition: Callable[[], object], patience: float, what: str = "something to happen") -> bool:
+    """Wait for a condition; returns whether it came.
+
+    patience: seconds of pauses between looks. The looks themselves do not count: on a machine that is busy all of it
+        takes longer, and the answer of a learner does not get wrong by that.
+    what: what is waited for, after "waited for".
+    Raises SandboxProblem where the time of the whole check is over.
+    """
+    deadline = _deadline.get()
+    paused = 0.0
+    for pause in pauses():
+        if condition():
+            return True
+        if paused >= patience:
+            return False
+        if deadline is not None and time.monotonic() > deadline:
+            raise SandboxProblem(
+                f"The check took longer than it may, and ended itself while it waited for {what}. "
+                "Is this machine busy? Try again later."
+            )
+        time.sleep(pause)
+        paused += pause
+    raise AssertionError("pauses() never ends")
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between looks, without end: short at first, then a tenth of what was waited, half a second at most.
+
+    So a wait takes a tenth longer than it must, and a long one does not keep the machine busy with looking.
+    """
+    waited = 0.0
+    while True:
+        pause = min(max(0.05, waited / 10), 0.5)
+        yield pause
+        waited += pause
+
+
+def side_by_side(*calls: Callable[[], object]) -> list:
+    """Make these calls at the same time; returns what they return, in order. Raises what the first of them raised."""
+    if not calls:
+        return []
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        # Each in a copy of this context, so that the time of the check holds there too.
+        running = [pool.submit(contextvars.copy_context().run, call) for call in calls]
+    return [each.result() for each in running]
