@@ -32,7 +32,7 @@ ENDINGS = ("REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED")
 
 # -- faults ------------------------------------------------------------------------------------------------------------
 
-CALL_FAULTS = ("throttle", "unanswered")
+CALL_FAULTS = ("throttle", "unanswered", "stale")
 FAULTS = ("drop", "duplicate", "delay", "reorder", "early", *CALL_FAULTS)
 _LONGEST = 3600  # seconds
 _SECONDS = {"delay": 2.0, "duplicate": 0.0, "reorder": 5.0, "early": 0.5}
@@ -86,6 +86,9 @@ def checked_fault(fault, where):
                                   knows that the task runs. Meant for short tasks: the call waits 30 seconds at most.
                       throttle    DescribeReplicationTasks, where it would tell of the task, is refused as too frequent
                       unanswered  StartReplicationTask starts the task, and its caller gets a server's error
+                      stale       DescribeReplicationTasks tells of the task as it was before its latest run began, or
+                                  where that has ended, before it ended: reported on AWS just after a start
+                                  (https://github.com/boto/boto3/issues/1926)
       events        the event types it is for, such as ["REPLICATION_TASK_STOPPED"]; all when left out, and for
                     `early` the two that end a run
       task_arn      only this task's events
@@ -94,7 +97,7 @@ def checked_fault(fault, where):
       seconds       see above, 0 to 3600
       label         by which it can be ended
 
-    `throttle` and `unanswered` go wrong with calls, and know no `events` and no `seconds`.
+    `throttle`, `unanswered` and `stale` go wrong with calls, and know no `events` and no `seconds`.
     """
     if not isinstance(fault, dict) or fault.get("fault") not in FAULTS:
         raise InvalidFaults(f"{where}.fault must be one of {', '.join(FAULTS)}.")

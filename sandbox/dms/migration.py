@@ -81,6 +81,7 @@ class Task:
     clock: float | None = None  # monotonic time of the run's begin
     elapsed: float = 0.0  # seconds of a run that ended
     stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
+    earlier: dict | None = None  # what `now` said before its latest run began, or ended
 
     @property
     def name(self):
@@ -89,6 +90,17 @@ class Task:
     @property
     def active(self):
         return self.status in ("starting", "running", "stopping")
+
+    def now(self):
+        """What DescribeReplicationTasks tells of its runs, as of now."""
+        told = {
+            "Status": self.status,
+            "ReplicationTaskStartDate": self.requested,
+            "StopReason": self.stop_reason,
+            "LastFailureMessage": self.failure,
+            "ReplicationTaskStats": self.stats(),
+        }
+        return {name: value for name, value in told.items() if value is not None}
 
     def stats(self):
         """ReplicationTaskStats, as of now."""
@@ -159,6 +171,7 @@ class Run:
 
     def _end(self, status, reason):
         task = self._task
+        task.earlier = task.now()
         task.elapsed, task.clock = time.monotonic() - task.clock, None
         task.stopped, task.stop_reason, task.status = time.time(), reason, status
 

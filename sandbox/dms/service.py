@@ -143,24 +143,21 @@ def _unused_task(name, but=None):
         raise Fault("ResourceAlreadyExistsFault", f"A task with this name already exists: {name}")
 
 
-def _described(task, with_settings=True, brief=False):
-    """A task as AWS describes it. brief: as in the answer of the call that changes it, which has no figures."""
+def _described(task, with_settings=True, brief=False, stale=False):
+    """A task as AWS describes it.
+
+    brief: as in the answer of the call that changes it, which has no figures. stale: as it was before the latest change.
+    """
     described = {
         **task.definition,
-        "Status": task.status,
         "ReplicationTaskCreationDate": task.created,
         "ReplicationTaskArn": task.arn,
+        **(task.earlier if stale and task.earlier else task.now()),
     }
     if with_settings:
         described["ReplicationTaskSettings"] = json.dumps(task.settings, separators=(",", ":"))
-    if task.requested is not None:
-        described["ReplicationTaskStartDate"] = task.requested
-    if task.stop_reason is not None:
-        described["StopReason"] = task.stop_reason
-    if task.failure is not None:
-        described["LastFailureMessage"] = task.failure
-    if not brief:
-        described["ReplicationTaskStats"] = task.stats()
+    if brief:
+        del described["ReplicationTaskStats"]
     return described
 
 
@@ -181,7 +178,8 @@ def describe_tasks(parameters):
     if any(events.call_fault("throttle", task.arn) for task in some):
         raise throttled()
     with_settings = not parameters.get("WithoutSettings", False)
-    return {"ReplicationTasks": [_described(task, with_settings) for task in some], **marker}
+    described = [_described(task, with_settings, stale=events.call_fault("stale", task.arn)) for task in some]
+    return {"ReplicationTasks": described, **marker}
 
 
 def modify_task(parameters):
@@ -247,6 +245,7 @@ async def start_task(parameters):
                 "should be successful for starting the replication task"
             )
     task.rows_per_second = rate(account.tags.get(task.arn, {}))
+    task.earlier = task.now()
     task.status, task.requested, task.failure = "starting", time.time(), None
     task.stop_reason = task.stopped = None
     task.stop_requested.clear()

@@ -1354,6 +1354,23 @@ def test_a_start_whose_answer_is_lost(migrations, events, faults):
     assert events.wait_for(migration, 3) == ["CREATED", "STARTED", "STOPPED"]  # these go right
 
 
+def test_an_answer_that_is_out_of_date(migrations, events, faults):
+    migration = migrations.new()
+    faults.add({"fault": "stale", "task_arn": migration.arn, "count": 1})
+    assert migration.describe()["Status"] == "ready"  # nothing happened yet, so there is nothing earlier to tell
+    faults.add({"fault": "stale", "task_arn": migration.arn, "count": 1})
+    migration.start()
+    begun = migration.describe()
+    assert (begun["Status"], begun["ReplicationTaskStats"].get("StartDate")) == ("ready", None)
+    events.wait_for(migration, 3)
+    faults.add({"fault": "stale", "task_arn": migration.arn, "count": 2})
+    for _ in range(2):
+        over = migration.describe()
+        assert (over["Status"], over.get("StopReason")) == ("running", None)
+    assert migration.describe()["Status"] == "stopped"
+    assert faults.of(migration) == []
+
+
 # -- the end of all of it ----------------------------------------------------------------------------------------------
 
 

@@ -142,6 +142,13 @@ class Loop(Machine):
     )
     cases = {
         "under way": Case("a migration that still ran", migration="is slow", play=until_polled(3)),
+        "not begun": Case(
+            "a migration of which DMS said `ready` at first, as it may just after a start",
+            migration="is slow",
+            play=until_polled(2),
+            faults={"stale": {}},
+            needs_sandbox=True,
+        ),
         "finished": Case("a migration that finished", {"PollSeconds": 2}, "takes a second"),
         "failed": Case("a migration that failed", migration="fails"),
         "no file": Case("a migration that had no file to read", {"PollSeconds": one_of(1, 2)}, "has no file"),
@@ -152,7 +159,7 @@ class Loop(Machine):
     }
     done = "It tells a finished migration from every other end, goes on while it runs, and has a bound."
 
-    @contract("It goes on asking while the migration is under way.", cases="under way")
+    @contract("It goes on asking while the migration is under way.", cases="under way, not begun")
     def goes_on(self, seen: Execution):
         if seen.ended:
             return f"While the migration still ran, the execution {seen.in_words()}."
@@ -346,19 +353,14 @@ class Backoff(Loop):
         "compares.",
     )
     common = {"PollSeconds": 1, "MaxPollSeconds": 2, "MaxPolls": 50}
-    cases = {
+    cases = Loop.cases | {
         "under way": Case("a migration that still ran", {"MaxPollSeconds": 3}, "is slow", until_polled(4)),
         "another pace": Case(
             "a migration that ran on", {"PollSeconds": 2, "MaxPollSeconds": 3}, "is slow", until_polled(3)
         ),
         "finished": Case("a migration that finished", migration="takes a second"),
         "failed": Case("a migration that failed", {"PollSeconds": 3, "MaxPollSeconds": 6}, "fails"),
-        "no file": Case("a migration that had no file to read", migration="has no file"),
-        "stopped": Case("a migration that somebody stopped", migration="is slow", play=stopped_by_hand),
-        "set aside": Case("a migration that finished without one of its tables", migration="sets a table aside"),
-        "two polls": Case(
-            "a migration that outlived MaxPolls 2", {"MaxPolls": 2, "MaxPollSeconds": 1}, "is slow", until_polled(3)
-        ),
+        "two polls": Case("a migration that outlived MaxPolls 2", {"MaxPolls": 2}, "is slow", until_polled(3)),
         "four polls": Case(
             "a migration that outlived MaxPolls 4", {"MaxPolls": 4, "MaxPollSeconds": 1}, "is slow", until_polled(5)
         ),

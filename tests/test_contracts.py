@@ -1,0 +1,48 @@
+"""What holds of every exercise: each sentence of its contract is in the notebook, and has cases that differ."""
+
+import re
+
+import nbformat
+import pytest
+
+from workshop.checking.exercises import Draw, Exercise
+from workshop.checks import exercises_of
+from workshop.environments import CHECKOUT
+
+LABS = sorted(path.stem for path in (CHECKOUT / "solutions").glob("*.ipynb"))
+EXERCISES = [
+    pytest.param(notebook, number, exercise, id=f"{notebook[:2]}-{number}")
+    for notebook in LABS
+    for number, exercise in exercises_of(notebook).items()
+    if isinstance(exercise, Exercise)
+]
+
+
+def words(text):
+    """A text as it is compared: on one line, without the signs of a list or of emphasis."""
+    return " ".join(re.sub(r"^\s*[-*>|]\s+|\*\*", "", text, flags=re.MULTILINE).split()).lower().rstrip(".,;")
+
+
+@pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
+def test_each_sentence_of_the_contract_stands_in_the_notebook(notebook, number, exercise):
+    """In the same words: a refusal quotes it."""
+    cells = nbformat.read(CHECKOUT / "solutions" / f"{notebook}.ipynb", as_version=4).cells
+    told = words("\n".join(cell.source for cell in cells if cell.cell_type == "markdown"))
+    missing = [sentence.text for sentence in exercise.contract if words(sentence.text) not in told]
+    assert not missing
+
+
+@pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
+def test_each_sentence_has_cases_and_each_case_a_sentence(notebook, number, exercise):
+    assert exercise.contract and all(sentence.cases for sentence in exercise.contract)
+    assert {case for sentence in exercise.contract for case in sentence.cases} == set(exercise.cases)
+
+
+@pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
+def test_no_parameter_is_tried_with_one_value_only(notebook, number, exercise):
+    common = getattr(exercise, "common", {})
+    for seed in range(20):
+        draw = Draw(seed)
+        inputs = [{**common, **draw.values(name, case.input)} for name, case in exercise.cases.items()]
+        for parameter in {name for each in inputs for name in each}:
+            assert len({repr(each[parameter]) for each in inputs if parameter in each}) > 1, parameter
