@@ -146,7 +146,7 @@ def _unused_task(name, but=None):
 def _described(task, with_settings=True, brief=False, stale=False):
     """A task as AWS describes it.
 
-    brief: as in the answer of the call that changes it, which has no figures. stale: as it was before the latest change.
+    brief: as in the answer of the call that changes it, which has no figures. stale: as it was before that.
     """
     described = {
         **task.definition,

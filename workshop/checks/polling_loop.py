@@ -84,6 +84,7 @@ class Poll(Machine):
         "for: WithoutSettings leaves them out. The answer to the start has them too; an Output of that state can "
         "leave them behind.",
     )
+    common = {}
     by_default = staticmethod(until_polled(2))
     cases = {
         "over": Case("a migration that had ended when it was asked about", {"PollSeconds": 1}),
@@ -252,7 +253,7 @@ class Cost(Exercise):
     cases = {
         "known": Case("histories whose price is known"),
         "drawn": Case("histories that chance has made"),
-        "yours": Case("an execution of your loop", {"PollSeconds": 1}, "takes a second"),
+        "yours": Case("an execution of your loop", migration="takes a second"),
         "predicted": Case("jobs of up to a day"),
     }
     done = "Counted from the history, and predicted for jobs up to a day."
