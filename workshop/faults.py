@@ -76,7 +76,8 @@ def calls(function=None, **which):
     """The last calls that a function's processes made, in the order in which they came; a list of dicts.
 
     function: its name. which: in its place or beside it state_machine, request_id (of the function's invocation),
-        execution (an ARN of a state machine's), operation; since=N: those only that came after the call numbered N.
+        execution (an ARN of a state machine's), operation, resource (a text in its parameters); since=N: those only
+        that came after the call numbered N.
     Each call has "came" and "answered" (places in one order of all calls and answers), "time" (seconds since 1970),
     "function" and "request_id", or "state_machine" and "execution", "operation", "parameters" (what is long or secret
     is shortened), "outcome" (ok, error, refused, lost, killed, held, under way), "done", and where there are some

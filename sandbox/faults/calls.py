@@ -96,9 +96,10 @@ def forget():
 
 def get(wanted):
     """{"calls": [...]} in the order in which they came. wanted: some of function, state_machine, request_id, execution,
-    operation, each a text, and since: a number, for those only that came after it. Raises Invalid.
+    operation, resource (which stands in the parameters), each a text, and since: a number, for those only that came
+    after it. Raises Invalid.
     """
-    names = {"function", "state_machine", "request_id", "execution", "operation"}
+    names = {"function", "state_machine", "request_id", "execution", "operation", "resource"}
     unknown = set(wanted) - names - {"since"}
     if unknown:
         raise Invalid(
@@ -116,7 +117,10 @@ def get(wanted):
     records = [record for record in records if all(record.about.get(name) == text for name, text in exact.items())]
     if "operation" in wanted:
         records = [record for record in records if record.request.operation == wanted["operation"]]
-    return {"calls": [record.shown() for record in records]}
+    shown = [record.shown() for record in records]
+    if "resource" in wanted:
+        shown = [call for call in shown if wanted["resource"] in json.dumps(call["parameters"])]
+    return {"calls": shown}
 
 
 def _readable(status, body):

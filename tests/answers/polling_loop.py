@@ -3,7 +3,8 @@
 An answer is a dict: `name`, which says what is different about it; `machine`, the definition that it deploys under the
 task's name; `permissions`, where they are not the usual ones; `functions`, the Python text of task 4. A wrong one has
 `says`, the check's outcome, and `words`, which stand in what the check says. AIRPORTS stands for the ARN of another
-replication task, as the learner has one in the notebook.
+replication task, as the learner has one in the notebook, and HELPER for that of what the answer brings as `helper`: a
+function, as its source, or another state machine.
 """
 
 from flows import DONE, flow
@@ -13,6 +14,7 @@ MAY_ASK = {"dms:DescribeReplicationTasks": "*"}
 PERMISSIONS = {**MAY_START, **MAY_ASK}
 DMS = "arn:aws:states:::aws-sdk:databasemigration:"
 AIRPORTS = "AIRPORTS"
+HELPER = "HELPER"
 
 
 def jsonata(**states):
@@ -60,7 +62,96 @@ PATH_POLL = task(
 
 BLANK = dict(name="blank", machine={"StartAt": "Start", "States": ...}, says="not attempted", words="no state machine")
 
+# A function that calls DMS in the place of the state machine, and states that use it, or another state machine.
+ASKS = """
+import boto3
+
+dms = boto3.client("dms")
+
+def lambda_handler(event, context):
+    arn = event["ReplicationTaskArn"]
+    if event["Do"] == "start":
+        dms.start_replication_task(ReplicationTaskArn=arn, StartReplicationTaskType="start-replication")
+        return {}
+    task = dms.describe_replication_tasks(Filters=[{"Name": "replication-task-arn", "Values": [arn]}])
+    task = task["ReplicationTasks"][0]
+    kept = {key: task[key] for key in ("Status", "StopReason") if key in task}
+    kept |= {"Failure": task["LastFailureMessage"]} if "LastFailureMessage" in task else {}
+    return {**kept, "TablesErrored": task["ReplicationTaskStats"]["TablesErrored"]}
+"""
+MAY_USE = {**PERMISSIONS, "lambda:InvokeFunction": "*", "states:StartExecution": "*"}
+
+
+def by_function(do):
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": HELPER, "Payload": {"Do": do, "ReplicationTaskArn": ARN}},
+        "Output": "{% $states.result.Payload %}",
+    }
+
+
+BY_MACHINE = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::states:startExecution",
+    "Arguments": {"StateMachineArn": HELPER, "Input": {"ReplicationTaskArn": ARN}},
+    "Output": {},
+}
+
 TASK_1 = [
+    dict(name="a function starts it", machine=jsonata(Start=by_function("start")), helper=ASKS, permissions=MAY_USE),
+    dict(
+        name="another state machine starts it",
+        machine=jsonata(Start=BY_MACHINE),
+        helper=jsonata(Start=START),
+        permissions=MAY_USE,
+    ),
+    dict(
+        name="starts it twice",
+        machine=jsonata(Start=START, Again=START),
+        says="not yet",
+        words="cannot be started, invalid state",
+    ),
+    dict(
+        name="starts only what has run before",
+        machine=jsonata(Start={**START, "Arguments": {**STARTED, "StartReplicationTaskType": "reload-target"}}),
+        says="not yet",
+        words="was not started",
+    ),
+    dict(
+        name="ends FAILED once it has started it",
+        machine=jsonata(Start=START, Over={"Type": "Fail", "Error": "Over"}),
+        says="not yet",
+        words="ended FAILED (Over)",
+    ),
+    dict(
+        name="starts the first task that there is",
+        machine=jsonata(
+            Look=task("describeReplicationTasks", Arguments={"WithoutSettings": True}),
+            Start={
+                **START,
+                "Arguments": {
+                    **STARTED,
+                    "ReplicationTaskArn": "{% $states.input.ReplicationTasks[0].ReplicationTaskArn %}",
+                },
+            },
+        ),
+        says="not yet",
+        words="that its input named was not started",
+    ),
+    dict(
+        name="an error caught in silence",
+        machine=jsonata(
+            Start={
+                **START,
+                "Arguments": {**STARTED, "StartReplicationTaskType": "resume-processing"},
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Done"}],
+            },
+            Done=DONE,
+        ),
+        says="not yet",
+        words="that its input named was not started",
+    ),
     dict(name="JSONata", machine=jsonata(Start=START)),
     dict(name="JSONPath, the whole answer kept", machine=flow(Begin=without(PATH_START, "ResultPath"))),
     dict(
@@ -169,6 +260,57 @@ def poll_once(start=START, wait=WAIT, poll=POLL):
 ALL_KEPT = "{% $states.result.ReplicationTasks[0] %}"
 
 TASK_2 = [
+    dict(name="a function asks", machine=poll_once(poll=by_function("ask")), helper=ASKS, permissions=MAY_USE),
+    dict(
+        name="a function starts and asks",
+        machine=poll_once(start=by_function("start"), poll=by_function("ask")),
+        helper=ASKS,
+        permissions=MAY_USE,
+    ),
+    dict(
+        name="the status is always stopped",
+        machine=poll_once(poll={**POLL, "Output": {"Status": "stopped"}}),
+        says="not yet",
+        words="The output says Status 'stopped' of a migration that was failed",
+    ),
+    dict(
+        name="waits twice as long",
+        machine=poll_once(wait={"Type": "Wait", "Seconds": "{% 2 * $states.context.Execution.Input.PollSeconds %}"}),
+        says="not yet",
+        words="With PollSeconds 1 in its input it waited 2.0 s",
+    ),
+    dict(
+        name="waits a second more",
+        machine=poll_once(wait={"Type": "Wait", "Seconds": "{% 1 + $states.context.Execution.Input.PollSeconds %}"}),
+        says="not yet",
+        words="With PollSeconds 1 in its input it waited 2.0 s",
+    ),
+    dict(
+        name="waits two seconds at most",
+        machine=poll_once(
+            wait={"Type": "Wait", "Seconds": "{% $min([2, $states.context.Execution.Input.PollSeconds]) %}"}
+        ),
+        says="not yet",
+        words="With PollSeconds 3 in its input it waited 2.0 s",
+    ),
+    dict(
+        name="asks at once and again after the wait",
+        machine=jsonata(Start=START, First=POLL, Wait=WAIT, Poll=POLL),
+        says="not yet",
+        words="It asked 2 times",
+    ),
+    dict(
+        name="a large output only where it failed",
+        machine=poll_once(
+            poll={
+                **POLL,
+                "Arguments": {"Filters": FILTER},
+                "Output": "{% $states.result.ReplicationTasks[0].(Status = 'failed' ? $ : {'Status': Status}) %}",
+            }
+        ),
+        says="not yet",
+        words="The state 'Poll' gave out",
+    ),
     dict(name="JSONata", machine=poll_once()),
     dict(
         name="JSONata, all but the settings kept, variables, a Pass at the end",
@@ -310,7 +452,8 @@ TASK_2 = [
 
 
 FINISHED = "$states.input.StopReason = 'Stop Reason FULL_LOAD_ONLY_FINISHED' and $states.input.TablesErrored = 0"
-UNDER_WAY = "$states.input.Status in ['starting', 'running', 'stopping']"
+BEGUN = "$states.input.Status in ['starting', 'running', 'stopping']"
+UNDER_WAY = "$states.input.Status in ['ready', 'starting', 'running', 'stopping']"
 WITHIN_BOUND = "$polls < $states.context.Execution.Input.MaxPolls"
 CAUSE = "{% $exists($states.input.Failure) ? $states.input.Failure : 'DMS: ' & $string($states.input) %}"
 FAIL = {"Type": "Fail", "Error": "NotMigrated", "Cause": CAUSE}
@@ -420,6 +563,68 @@ MAPPED = jsonata(
 )
 
 TASK_3 = [
+    dict(
+        name="a function starts and asks",
+        machine=loop(
+            Start={**by_function("start"), "Assign": {"polls": 0}},
+            Poll={**by_function("ask"), "Assign": {"polls": "{% $polls + 1 %}"}},
+        ),
+        helper=ASKS,
+        permissions=MAY_USE,
+    ),
+    dict(
+        name="`ready` is an end",
+        machine=loop(Choose=choose((FINISHED, "Finished"), (f"{BEGUN} and {WITHIN_BOUND}", "Wait"))),
+        says="not yet",
+        words="While the migration still ran, the execution ended FAILED",
+    ),
+    dict(
+        name="the interval fixed in the definition",
+        machine=loop(Wait={"Type": "Wait", "Seconds": 1}),
+        says="not yet",
+        words="With PollSeconds 2 in its input it waited 1.0 s",
+    ),
+    dict(
+        name="waits only before the first poll",
+        machine=loop(
+            Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Poll")),
+        ),
+        says="not yet",
+        words="it waited 0.0 s before it asked",
+    ),
+    dict(
+        name="the cause is the same for all failures",
+        machine=loop(Failed={**FAIL, "Cause": "Last Error Table 'travel'.'airports'"}),
+        says="not yet",
+        words="the cause contains DMS's `LastFailureMessage`",
+    ),
+    dict(
+        name="a bound of two polls, whatever MaxPolls says",
+        machine=loop(Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and $polls < 2", "Wait"))),
+        says="not yet",
+        words="While the migration still ran, the execution ended FAILED",
+    ),
+    dict(
+        name="a bound of two polls where MaxPolls is small",
+        machine=loop(
+            Choose=choose(
+                (FINISHED, "Finished"),
+                (f"{UNDER_WAY} and ($polls < 2 or $states.context.Execution.Input.MaxPolls > 10)", "Wait"),
+            )
+        ),
+        says="not yet",
+        words="With MaxPolls 4 in its input it asked 2 times",
+    ),
+    dict(
+        name="finished is what has loaded some table",
+        machine=loop(
+            Choose=choose(
+                ("$exists($states.input.StopReason)", "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait")
+            )
+        ),
+        says="not yet",
+        words="'stopped' alone is not success",
+    ),
     dict(name="JSONata, counted with Assign", machine=loop()),
     dict(name="JSONata, asks first, waits then, with a Retry", machine=POLL_FIRST),
     dict(name="JSONPath, with a TimeoutSeconds", machine=PATH_TIMED),

@@ -82,6 +82,16 @@ def ends_within(patience: float) -> Callable[[Scene], None]:
 to_its_end = ends_within(ENOUGH)
 
 
+def starts_within(patience: float) -> Callable[[Scene], None]:
+    """Until the execution has ended and its migration was started, by whomever, or the patience is over."""
+
+    def play(scene):
+        until(scene.run.look, patience, "an execution to end")
+        until(lambda: scene.migration.describe()["Status"] != "ready", 1, "a migration to start")
+
+    return play
+
+
 def until_polled(times: int) -> Callable[[Scene], None]:
     """Until it has asked so often, or has ended."""
 

@@ -10,7 +10,7 @@ from workshop.checking.executions import Execution, StateMachineRun
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.outcomes import NotAttempted, shortened
 from workshop.checking.resources import definition, state_machine
-from workshop.checking.stages import ends_within, play, stopped_by_hand, to_its_end, until_polled
+from workshop.checking.stages import play, starts_within, stopped_by_hand, to_its_end, until_polled
 from workshop.executions import PRICE_PER_TRANSITION
 
 MOST_BYTES = 8192
@@ -37,7 +37,7 @@ class Machine(Exercise):
 
 class Start(Machine):
     thing = "start"
-    by_default = staticmethod(ends_within(5))
+    by_default = staticmethod(starts_within(5))
     title = "Start the migration from a state machine"
     hints = (
         "A Task state that calls an AWS API directly has a Resource of the form "
@@ -137,7 +137,7 @@ class Loop(Machine):
         "stopped? Status is the same.",
         "StopReason tells them apart, and ReplicationTaskStats.TablesErrored says whether every table got through. "
         "Keep both from the poll. A Fail state can take its Cause from its input.",
-        "Name the states in which it is still under way (starting, running, ...) and go on only for those; "
+        "Name the states in which it is still under way (ready, starting, running, ...) and go on only for those; "
         "everything else that is not a finished load is a failure. For the bound, count the polls (in JSONata with "
         "Assign), or give the state machine a TimeoutSeconds.",
     )
