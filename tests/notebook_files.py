@@ -32,3 +32,15 @@ def write(path, *cells):
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=list(cells)), path)
     return path
+
+
+class Toy:
+    """An exercise whose check does what the test says: does(lab) returns a sentence or raises an Outcome."""
+
+    def __init__(self, title, hints, stretch=False, does=None):
+        self.title, self.hints, self.stretch, self.does = title, hints, stretch, does
+        self.seeds = []  # with which it was checked
+
+    def check(self, lab, seed):
+        self.seeds.append(seed)
+        return self.does(lab)

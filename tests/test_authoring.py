@@ -8,12 +8,11 @@ import sys
 
 import nbformat
 import pytest
-from notebook_files import code, markdown, task, write
+from notebook_files import Toy, code, markdown, task, write
 
 from workshop import authoring, measurements, saved
-from workshop.checks import Task
 
-TASKS = {1: Task("Price it", hints=("Multiply.",)), 2: Task("Await it", hints=("Await.",))}
+TASKS = {1: Toy("Price it", hints=("Multiply.",)), 2: Toy("Await it", hints=("Await.",))}
 
 PRICED = """def price(transitions):
     # in USD
@@ -46,8 +45,8 @@ def solution(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def checks_of_these_labs(monkeypatch):
-    monkeypatch.setattr(authoring, "checks_of", lambda notebook: type("module", (), {"TASKS": TASKS}))
+def exercises_of_these_labs(monkeypatch):
+    monkeypatch.setattr(authoring, "exercises_of", lambda notebook: TASKS)
 
 
 def test_a_lab_is_its_solution_without_the_answers(solution):
@@ -130,7 +129,7 @@ def test_a_solution_that_would_make_a_bad_lab_is_refused(solution, replaced, sai
 @pytest.mark.parametrize("hints", [(), ("",), ("Look.", " ")])
 def test_a_task_without_hints_is_refused(solution, hints):
     with pytest.raises(authoring.AuthoringError, match="task 1 has no hint, or an empty one"):
-        authoring.lab_bytes(solution(*cells()), {**TASKS, 1: Task("Price it", hints=hints)})
+        authoring.lab_bytes(solution(*cells()), {**TASKS, 1: Toy("Price it", hints=hints)})
 
 
 def test_cells_need_ids_of_their_own(solution):

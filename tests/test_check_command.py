@@ -9,9 +9,8 @@ from notebook_files import code, task, write
 from workshop import authoring, labs, records, saved
 
 CHECKS = """
-from workshop.checks import NotYet, Task
-
-TASKS = {n: Task(f"Task number {n}", hints=("Try.",), stretch=n == 6) for n in range(1, 7)}
+from notebook_files import Toy
+from workshop.checking.outcomes import NotYet
 
 
 def _check(n):
@@ -24,8 +23,7 @@ def _check(n):
     return check
 
 
-for n in TASKS:
-    globals()[f"task_{n}"] = _check(n)
+EXERCISES = {n: Toy(f"Task number {n}", ("Try.",), stretch=n == 6, does=_check(n)) for n in range(1, 7)}
 """
 
 
@@ -35,7 +33,7 @@ def lab(tmp_path, monkeypatch):
     (tmp_path / "toychecks").mkdir()
     (tmp_path / "toychecks" / "counting.py").write_text(CHECKS)
     monkeypatch.setenv("WORKSHOP_CHECKS", "toychecks")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.path.dirname(__file__)}")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # these checks ask nothing of AWS
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path / "records"))
 
@@ -104,12 +102,12 @@ def test_all_but_the_stretch_task_done_is_status_0(lab, capfd):
 def test_a_cell_that_does_not_end_or_ends_its_kernel_is_named(lab, capfd):
     endless = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"
     folder = lab(right(_2=endless, _4="import os\nos._exit(1)"))
-    assert saved.check("04", folder, cell_seconds=6) == 1
+    assert saved.check("04", folder, cell_seconds=12) == 1
     assert lines(capfd)[1:7] == [
         "Task 1: done. It is 1.",
-        "Task 2: not yet. Its cell did not end within 6 seconds and was stopped.",
+        "Task 2: not yet. Its cell did not end within 12 seconds and was stopped.",
         "Task 3: done. It is 3.",
-        "Task 4: not yet. Its cell did not end within 6 seconds and took the kernel with it.",
+        "Task 4: not yet. Its cell did not end within 12 seconds and took the kernel with it.",
         "Task 5: not yet. Its cell was not run: the kernel was gone.",
         "Task 6 (stretch): not yet. Its cell was not run: the kernel was gone.",
     ]

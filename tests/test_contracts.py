@@ -9,10 +9,10 @@ from workshop.checking.exercises import Draw, Exercise
 from workshop.checks import exercises_of
 from workshop.environments import CHECKOUT
 
-LABS = sorted(path.stem for path in (CHECKOUT / "solutions").glob("*.ipynb"))
+NOTEBOOKS = {path.stem: path for folder in ("notebooks", "solutions") for path in (CHECKOUT / folder).glob("*.ipynb")}
 EXERCISES = [
     pytest.param(notebook, number, exercise, id=f"{notebook[:2]}-{number}")
-    for notebook in LABS
+    for notebook in sorted(NOTEBOOKS)
     for number, exercise in exercises_of(notebook).items()
     if isinstance(exercise, Exercise)
 ]
@@ -26,7 +26,7 @@ def words(text):
 @pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
 def test_each_sentence_of_the_contract_stands_in_the_notebook(notebook, number, exercise):
     """In the same words: a refusal quotes it."""
-    cells = nbformat.read(CHECKOUT / "solutions" / f"{notebook}.ipynb", as_version=4).cells
+    cells = nbformat.read(NOTEBOOKS[notebook], as_version=4).cells
     told = words("\n".join(cell.source for cell in cells if cell.cell_type == "markdown"))
     missing = [sentence.text for sentence in exercise.contract if words(sentence.text) not in told]
     assert not missing

@@ -8,10 +8,10 @@ import boto3
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from notebook_files import code, task, write
+from notebook_files import Toy, code, task, write
 
 from workshop import deploy, labs, measurements, records
-from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task
+from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem
 from workshop.labs import Lab
 from workshop.sandbox import SandboxError
 
@@ -26,19 +26,13 @@ def own_records(tmp_path, monkeypatch):
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    """A lab of two tasks and a stretch task; what their checks do stands in `lab.does[number]`."""
-    does = {}
-    checks = types.SimpleNamespace(
-        TASKS={1: Task("Start <it>", HINTS), 2: Task("Wait", HINTS), 3: Task("Back off", HINTS, stretch=True)},
-        **{f"task_{number}": lambda lab, number=number: does[number](lab) for number in (1, 2, 3)},
-    )
-    monkeypatch.setattr(labs, "checks_of", lambda notebook: checks)
+    """A lab of two exercises and a stretch exercise; what their checks do stands in `lab.exercises[number].does`."""
+    toys = {1: Toy("Start <it>", HINTS), 2: Toy("Wait", HINTS), 3: Toy("Back off", HINTS, stretch=True)}
+    monkeypatch.setattr(labs, "exercises_of", lambda notebook: toys)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     answer = "x = [\n    ### BEGIN SOLUTION\n    1,\n    #: ...,\n    ### END SOLUTION\n]"
     write(tmp_path / "solutions" / "04-toy.ipynb", *task(1, answer), *task(2, answer), *task(3, answer))
-    lab = Lab("04-toy", tmp_path)
-    lab.does = does
-    return lab
+    return Lab("04-toy", tmp_path)
 
 
 def raising(error):
@@ -49,14 +43,14 @@ def raising(error):
 
 
 def outcome(lab, number, does):
-    lab.does[number] = does if callable(does) else raising(does)
+    lab.exercises[number].does = does if callable(does) else raising(does)
     with pytest.raises(labs.Outcome) as raised:
         lab.check(number)
     return raised.value
 
 
 def test_done_is_one_line(lab, capsys):
-    lab.does[1] = lambda lab: "It started."
+    lab.exercises[1].does = lambda lab: "It started."
     lab.check(1)
     assert capsys.readouterr().out == "Task 1: done. It started.\n"
 
@@ -187,7 +181,7 @@ def test_the_solution_comes_after_three_tries_and_reset_takes_it_back(lab, capsy
     lab.solution(1)
     said = capsys.readouterr().out
     assert said.startswith("x = [\n    1,\n]\n") and "is a solution of task 1" in said and "BEGIN" not in said
-    lab.does[2] = lambda lab: "Yes."
+    lab.exercises[2].does = lambda lab: "Yes."
     lab.check(2)
     lab.reset(1)
     assert capsys.readouterr().out.startswith("Task 2: done. Yes.\nx = [\n    ...,\n]\n")
@@ -198,14 +192,14 @@ def test_the_solution_comes_after_three_tries_and_reset_takes_it_back(lab, capsy
 
 
 def test_done_stays_done_when_the_sandbox_has_forgotten(lab):
-    lab.does[1] = lambda lab: "Yes."
+    lab.exercises[1].does = lambda lab: "Yes."
     lab.check(1)
     outcome(lab, 1, NotAttempted("It is gone."))
     assert repr(lab).startswith("Lab 04-toy: 1 of 2 tasks done")
 
 
 def test_the_progress_reads_as_text_and_shows_as_a_bar(lab):
-    lab.does[1] = lambda lab: "Yes."
+    lab.exercises[1].does = lambda lab: "Yes."
     lab.check(1)
     outcome(lab, 2, NotYet("a", "b"))
     assert repr(lab).splitlines() == [
@@ -280,11 +274,13 @@ def test_in_a_notebook_a_check_shows_its_lines_and_new_cells_go_below(tmp_path):
     )
     dead = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1",
             "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "WORKSHOP_CHECKS": "fakechecks",
-            "PYTHONPATH": str(tmp_path), "TOY_CHECKOUT": str(tmp_path)}  # fmt: skip
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), os.path.dirname(__file__)]),
+            "TOY_CHECKOUT": str(tmp_path)}  # fmt: skip
     (tmp_path / "fakechecks").mkdir()
     (tmp_path / "fakechecks" / "start_here.py").write_text(
-        "from workshop.checks import NotYet, Task\nTASKS = {1: Task('Put it', ('Put.',))}\n"
-        "def task_1(lab):\n    raise NotYet('It is empty.', 'An item.')\n"
+        "from notebook_files import Toy\nfrom workshop.checking.outcomes import NotYet\n"
+        "def does(lab):\n    raise NotYet('It is empty.', 'An item.')\n"
+        "EXERCISES = {1: Toy('Put it', ('Put.',), does=does)}\n"
     )
     client.execute(env={**os.environ, **dead})
     assert "text/html" in notebook.cells[0].outputs[0].data

@@ -156,7 +156,7 @@ class Exercise:
             seen |= self.observe(lab, draw, cases)
             fault, sentence = self._first_fault(seen)
             if fault is None:
-                return self.done
+                return self.says_done(seen)
             if sentence is None:
                 break
             cases = {name: case for name, case in cases.items() if name in sentence.cases}
@@ -188,6 +188,10 @@ class Exercise:
                     outcome = NotYet(fault.observed, missing, events, contract=sentence.text)
                     return outcome, sentence if fault.slow else None
         return None, None
+
+    def says_done(self, seen: Mapping[str, Any]) -> str:
+        """What the check says of a right answer."""
+        return self.done
 
     def playable(self) -> dict[str, Case]:
         """The cases that can be played in this account."""

@@ -1,0 +1,203 @@
+"""What the checks of lab 01 say of records, without an account: each sentence is told from its opposite."""
+
+import dataclasses
+import datetime
+
+import pytest
+
+from workshop.checking.counting import Shape, made_up
+from workshop.checking.executions import Execution
+from workshop.checks.polling_loop import Answered, Backoff, Cost, Loop, Poll, Start
+
+NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+TASK = ("TaskScheduled", "TaskStarted", "TaskSucceeded")
+ENDED = {"Status": "stopped", "StopReason": "Stop Reason FULL_LOAD_ONLY_FINISHED"}
+MESSAGE = "Last Error Table 'travel'.'airports': line 49."
+
+
+def described(status="running", stopped=None, **more):
+    stats = {"TablesErrored": 0, **({"StopDate": NOON + datetime.timedelta(seconds=stopped)} if stopped else {})}
+    return {"Status": status, "ReplicationTaskStats": stats, **more}
+
+
+def seen(exercise, case, *, visits=(("Task", "Start", *TASK),), **fields):
+    """A record of that case as a right answer leaves it, but for these fields."""
+    about = exercise.cases[case]
+    usual = {
+        "input": {**exercise.common, **about.input},
+        "status": "SUCCEEDED",
+        "events": made_up(*visits),
+        "starts": [4],
+        "migration": described(),
+    }
+    return Execution(about.about, **{**usual, **fields})
+
+
+def refusal(exercise, case, record):
+    """What the check says of one record, as a text; None where nothing is wrong with it."""
+    outcome = exercise.judge({case: record})
+    return outcome and " ".join(outcome.args)
+
+
+# -- start -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({}, None),
+        ({"migration": described("ready")}, "was not started"),
+        ({"status": "FAILED", "error": "States.Runtime"}, "ended FAILED (States.Runtime)"),
+        ({"status": "RUNNING"}, "was still running"),
+        ({"visits": (("Task", "Start", *TASK), ("Wait", "Nap"))}, "It waited, in the state 'Nap'"),
+        ({"starts": [-9]}, "after the start"),
+    ],
+)
+def test_start(fields, words):
+    said = refusal(Start(), "takes long", seen(Start(), "takes long", **fields))
+    assert said is None if words is None else words in said
+
+
+# -- poll --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "case, fields, words",
+    [
+        ("under way", {}, None),
+        ("over", {"pauses": [1], "migration": described("stopped", 1), "output": {"Status": "stopped"}}, None),
+        ("under way", {"starts": [], "migration": described("ready")}, "never called startReplicationTask"),
+        ("under way", {"polls": [], "pauses": []}, "never called describeReplicationTasks"),
+        ("under way", {"polls": [4, 5], "pauses": [3, 1]}, "It asked 2 times"),
+        ("under way", {"pauses": [1]}, "With PollSeconds 3 in its input it waited 1.0 s"),
+        ("over", {"pauses": [3]}, "With PollSeconds 1 in its input it waited 3.0 s"),
+        ("under way", {"output": {"status": "running"}}, "An output with the key Status"),
+        ("under way", {"output": "running"}, "An output with the key Status"),
+        ("under way", {"output": {"Status": "stopped"}}, "of a migration that was starting or running"),
+        ("under way", {"status": "RUNNING"}, "was still running"),
+        ("under way", {"status": "FAILED", "error": "X"}, "ended FAILED (X)"),
+    ],
+)
+def test_poll(case, fields, words):
+    usual = {"polls": [4], "pauses": [3], "output": {"Status": "running"}}
+    said = refusal(Poll(), case, seen(Poll(), case, **{**usual, **fields}))
+    assert said is None if words is None else words in said
+
+
+def test_a_large_output_is_told():
+    record = seen(Poll(), "under way", polls=[4], pauses=[3], output={"Status": "running"})
+    [left] = [event for event in record.events if event["type"] == "TaskStateExited"]
+    left["stateExitedEventDetails"]["output"] = "x" * 9000
+    assert "gave out 9,000 bytes" in refusal(Poll(), "under way", record)
+
+
+# -- loop --------------------------------------------------------------------------------------------------------------
+
+BOUND = {"facts": {"TimeoutSeconds": float("inf")}}
+RUNS_ON = {"status": "RUNNING", "polls": [2, 3, 4], "pauses": [1, 1, 1], **BOUND}
+FINISHED = {"polls": [3], "pauses": [2], "migration": described(stopped=0.5, **ENDED), **BOUND}
+FAILED = {
+    "status": "FAILED",
+    "error": "NotMigrated",
+    "cause": MESSAGE,
+    "polls": [2],
+    "pauses": [1],
+    "migration": described("failed", 1, LastFailureMessage=MESSAGE),
+    **BOUND,
+}
+GAVE_UP = {"status": "FAILED", "error": "GaveUp", "cause": "Enough.", "polls": [2, 3], "pauses": [1, 1], **BOUND}
+
+
+@pytest.mark.parametrize(
+    "case, usual, fields, words",
+    [
+        ("under way", RUNS_ON, {}, None),
+        ("under way", RUNS_ON, {"status": "FAILED"}, "While the migration still ran"),
+        ("not begun", RUNS_ON, {"status": "FAILED", "polls": [2]}, "While the migration still ran"),
+        ("under way", RUNS_ON, {"polls": [2], "pauses": [1]}, "did not ask a second time"),
+        ("under way", RUNS_ON, {"pauses": [1, 3, 3]}, "it waited 3.0 s before it asked"),
+        ("under way", RUNS_ON, {"pauses": [0, 1, 1]}, None),  # it may ask before it waits
+        ("finished", FINISHED, {}, None),
+        ("finished", FINISHED, {"status": "FAILED", "error": "NotMigrated"}, "when the load finished"),
+        ("finished", FINISHED, {"migration": described(stopped=60, **ENDED)}, "while the migration still ran"),
+        ("failed", FAILED, {}, None),
+        ("failed", FAILED, {"status": "RUNNING"}, "ends FAILED soon after"),
+        ("failed", FAILED, {"status": "SUCCEEDED"}, "'stopped' alone is not success"),
+        ("failed", FAILED, {"cause": ""}, "An error and a cause"),
+        ("failed", FAILED, {"error": "States.Runtime"}, "a decision of yours"),
+        ("failed", FAILED, {"cause": "It failed."}, "LastFailureMessage"),
+        ("two polls", GAVE_UP, {}, None),
+        ("two polls", GAVE_UP, {"facts": {"TimeoutSeconds": 60}, "status": "RUNNING"}, None),
+        ("two polls", GAVE_UP, {"facts": {"TimeoutSeconds": 31536000}, "status": "RUNNING"}, "was still running"),
+        ("two polls", GAVE_UP, {"status": "SUCCEEDED"}, "of a migration that still ran it ended SUCCEEDED"),
+        ("two polls", GAVE_UP, {"polls": [2, 3, 4], "pauses": [1, 1, 1]}, "it asked 3 times"),
+        ("four polls", GAVE_UP, {}, "it asked 2 times"),
+    ],
+)
+def test_loop(case, usual, fields, words):
+    said = refusal(Loop(), case, seen(Loop(), case, **{**usual, **fields}))
+    assert said is None if words is None else words in said
+
+
+@pytest.mark.parametrize(
+    "case, pauses, words",
+    [
+        ("under way", [1, 2, 3, 3], None),
+        ("under way", [0, 1, 2, 3], None),
+        ("under way", [2, 3, 3, 3], "The first wait is PollSeconds"),
+        ("under way", [1, 2, 4, 4], "No wait is longer"),
+        ("under way", [1, 1, 1, 1], "Waits that grow"),
+        ("under way", [1, 2, 2, 2], "Waits that grow"),
+        ("another pace", [2, 3, 3], None),
+        ("another pace", [1, 2, 3], "The first wait is PollSeconds"),
+    ],
+)
+def test_backoff(case, pauses, words):
+    record = seen(Backoff(), case, **{**RUNS_ON, "pauses": pauses})
+    said = refusal(Backoff(), case, record)
+    assert said is None if words is None else words in said
+
+
+def test_what_a_busy_machine_can_make_look_wrong_is_looked_at_again():
+    class Looks(Backoff):
+        cases = Backoff.cases
+        looks = 0
+
+        def observe(self, lab, draw, cases):
+            self.looks += 1
+            pauses = [1, 2, 4.5] if self.looks == 1 else [1, 2, 3]
+            return {"under way": seen(self, "under way", **{**RUNS_ON, "pauses": pauses})}
+
+    exercise = Looks()
+    assert exercise.check(lab=None, seed=1) == Backoff.done
+    assert exercise.looks == 2
+
+
+# -- cost --------------------------------------------------------------------------------------------------------------
+
+
+def test_counts():
+    right = Answered("a history", 3, 3)
+    assert Cost().judge({"known": [right]}) is None
+    wrong = dataclasses.replace(right, said=2)
+    assert "returns 2 for a history, where AWS bills 3" in refusal(Cost(), "drawn", [right, wrong])
+
+
+SHAPE = Shape(once=(2, 9), each=(3, 9), asks_first=False)
+
+
+@pytest.mark.parametrize(
+    "said, words",
+    [
+        ((302, 909, 302 * 0.000025), None),
+        ((305, 918, 305 * 0.000025), None),  # within one pass
+        ((306, 909, 306 * 0.000025), "306 state transitions"),
+        ((302, 919, 302 * 0.000025), "919 history events"),
+        ((302, 909, 302 * 0.025), "USD"),
+        (None, "Three numbers"),
+        ((302, 909), "Three numbers"),
+    ],
+)
+def test_predicts(said, words):
+    outcome = refusal(Cost(), "predicted", [Answered("predict(6000, 60)", said, (SHAPE, 6000, 60))])
+    assert outcome is None if words is None else words in outcome
