@@ -166,13 +166,47 @@ def test_a_blank_is_not_deployed_and_nothing_old_is_left(aws, capsys, blank):
     assert deploy.state_machine(name("01", "blank"), **blank) is None  # and again
 
 
+LEGAL = """
+from typing import Protocol, overload
+
+class Refused(Exception): ...
+
+class Store(Protocol):
+    def find(self, key: str) -> tuple[str, ...]: ...
+
+@overload
+def shown(value: int) -> str: ...
+
+def shown(value):
+    return str(value)
+
+EVERYTHING = ...  # a slice
+
+def lambda_handler(event, context):
+    ...  # nothing to prepare
+    try:
+        raise Refused
+    except Refused: ...
+    return shown(event["n"])
+"""
+
+
+def test_any_other_ellipsis_is_python(aws):
+    deploy.function(name("01", "legal"), LEGAL)
+    answer = aws("lambda").invoke(FunctionName=name("01", "legal"), Payload=b'{"n": 7}')
+    assert answer["Payload"].read() == b'"7"'
+
+
 @pytest.mark.parametrize(
     "blank",
     [
         {"permissions": {"states:SendTaskSuccess": ...}},
         {"environment": {"TABLE": ...}},
         {"source": "def lambda_handler(event, context):\n    ...\n"},
-        {"source": "TABLE = ...\n\ndef lambda_handler(event, context):\n    return TABLE\n"},
+        {"source": "TABLE = ...  # your answer\n\ndef lambda_handler(event, context):\n    return TABLE\n"},
+        {"source": "def lambda_handler(event, context):\n    def ask():\n        return ...\n    return ask()\n"},
+        {"source": "@wrapped\ndef lambda_handler(event, context):\n    item = event['Item']\n    ...\n"},
+        {"source": "def lambda_handler(event, context):\n    return f(..., 1)  # your answer: one of two\n"},
     ],
 )
 def test_a_function_with_a_blank_is_not_deployed(aws, capsys, blank):

@@ -9,7 +9,8 @@ it one tagged `check` and `task-N`. What the learner is to write stands in the a
     ### END SOLUTION
 
 In the lab, the region is replaced by its lines that begin with `#: `, without that sign, or by `...` where there are
-none. A reader of the solution sees three quiet comments, which also say what was left to the learner.
+none. In a cell that writes a file, each line with a `...` gets the sign by which `deploy` knows a blank (`deploy.BLANK`).
+A reader of the solution sees three quiet comments, which also say what was left to the learner.
 The outputs of a cell tagged `spoiler` are not stored: the answer to a question that a lesson has just asked.
 A cell tagged `solution-only` is not in the lab. One tagged `lab-only` is in both files, since there is only one source;
 it is left out when the solution is judged as prose.
@@ -28,7 +29,7 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
-from workshop import sandbox
+from workshop import deploy, sandbox
 from workshop.checks import exercises_of
 from workshop.environments import CHECKOUT, STATE
 
@@ -211,7 +212,9 @@ def _blanked(path, cell):
             if region is None:
                 raise _fault(path, cell, f"a {END} without its {BEGIN}.")
             prompt = [indent + text.strip()[len(PROMPT) :].removeprefix(" ") for text in region if _is_prompt(text)]
-            lines += [text.rstrip() for text in prompt] or [f"{indent}..."]
+            prompt = [text.rstrip() for text in prompt] or [f"{indent}..."]
+            is_file = cell.source.startswith("%%writefile")
+            lines += [f"{text}  {deploy.BLANK}" if is_file and _is_blank(text) else text for text in prompt]
             written += sum(1 for text in region if text.strip() and not _is_prompt(text))
             region = None
         elif marker.startswith("###"):
@@ -231,6 +234,10 @@ def _blanked(path, cell):
     if written > ANSWER_LINES:
         raise _fault(path, cell, f"the learner would write {written} lines, and {ANSWER_LINES} is the most.")
     return "\n".join(lines)
+
+
+def _is_blank(line):
+    return "..." in line and not line.strip().startswith("#")
 
 
 def _solved(source):

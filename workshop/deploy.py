@@ -12,6 +12,7 @@ import io
 import json
 import os
 import time
+import tokenize
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,10 @@ _NOT_YET = (
     "StateMachineDeleting",
     "InvalidResourceStateFault",
 )
+
+
+# How a line of a file begins its comment where a lab has left something to write.
+BLANK = "# your answer"
 
 
 class DeployError(Exception):
@@ -103,7 +108,8 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
     durable: makes it a durable function, and says how many seconds one of its executions may take in all, at most
         31,622,400; the two permissions that such a function needs are added.
 
-    Where a `...` still stands in the source, in a permission or for a variable, nothing is deployed, and None is given.
+    Where a blank of a lab still stands in the source, or a `...` in a permission or for a variable, nothing is
+    deployed, and None is returned.
     Raises DeployError where a file is missing, has a syntax error, or the source has no lambda_handler.
     """
     client = clients.of("lambda")
@@ -339,7 +345,25 @@ def _has_blank(value):
 
 
 def _has_blank_in_code(text):
-    return any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(ast.parse(text)))
+    """Whether there is still a blank of a lab in a source: a line with a `...` and the lab's sign.
+
+    Any other `...` is Python, as in `class Refused(Exception): ...`.
+    """
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    signed = {token.start[0] for token in tokens if token.type == tokenize.COMMENT and token.string.startswith(BLANK)}
+    return any(token.string == "..." and token.start[0] in signed for token in tokens) or _has_blank_of_before(text)
+
+
+def _has_blank_of_before(text):
+    """The same of labs that were saved before there was a sign: a function returns `...`, or ends with it."""
+    nodes = list(ast.walk(ast.parse(text)))
+    methods = {id(each) for node in nodes if isinstance(node, ast.ClassDef) for each in node.body}
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef) and id(node) not in methods]
+    last = [node.body[-1] for node in functions if "overload" not in map(ast.unparse, node.decorator_list)]
+    ends = [node for node in nodes if isinstance(node, ast.Return)] + [
+        node for node in last if isinstance(node, ast.Expr)
+    ]
+    return any(isinstance(node.value, ast.Constant) and node.value.value is ... for node in ends)
 
 
 def _still_blank():
