@@ -19,8 +19,8 @@ SERVICES = (
 
 # What is ours, installed in this order.
 MENDED = (
-    "sandbox.keys", "sandbox.bodies", "sandbox.permissions", "sandbox.logs", "sandbox.functions", "sandbox.events",
-    "sandbox.dms", "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging", "sandbox.faults",
+    "sandbox.faults", "sandbox.keys", "sandbox.bodies", "sandbox.permissions", "sandbox.logs", "sandbox.functions",
+    "sandbox.events", "sandbox.dms", "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
 )  # fmt: skip
 
 

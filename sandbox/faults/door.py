@@ -1,6 +1,7 @@
 """Calls that come in by the door: who makes them, the faults that they meet, the record of those of functions."""
 
 import asyncio
+import contextlib
 import re
 
 from sandbox.functions import credentials
@@ -36,72 +37,79 @@ async def serve(application, scope, receive, send, headers, service):
     async def receive_again():
         return messages.pop(0) if messages else await receive()
 
-    answer = Answer(send, held_back=passage is not None and passage.needs_answer())
+    answer = Answer(send, record, held_back=passage is not None and passage.needs_answer())
     if passage is None:
         await application(scope, receive_again, answer)
-        _end(record, answer)
         return
-    ending, done = None, False
+    done = False
     try:
-        ending = await _wait(passage.stage("before"))
-        if ending is None:
-            await application(scope, receive_again, answer)
-            done = answer.status is not None
-            ending = await _wait(passage.stage("after"))
+        with credentials.kept(key[1]) if process else contextlib.nullcontext():
+            ending = await _wait(passage.stage("before"))
+            if ending is None:
+                await application(scope, receive_again, answer)
+                done = answer.status is not None
+                ending = await _wait(passage.stage("after"))
         if ending is None:
             await answer.let_go()
         elif ending.kind == "kill":
+            answer.end("killed", done)
             process.kill()
             await _hang_up(send)
         elif ending.kind == "lost" and ending.wanted["answer"] == "closed":
+            answer.end("lost", done)
             await _hang_up(send)
         else:
-            await answer.replace(*operations.error(request, ending.wanted))
+            await answer.replace(ending.outcome, done, *operations.error(request, ending.wanted))
     finally:
         passage.over(done)
-        _end(record, answer, ending, done)
 
 
 class Answer:
-    """The way back to the caller. held_back: whether the answer waits until `let_go` or `replace`."""
+    """The way back to the caller. record: of the call, or None. held_back: whether it waits for `let_go` or `replace`.
 
-    def __init__(self, send, held_back):
+    The record ends before the caller hears of the answer: what it calls next comes later in the order of all calls.
+    """
+
+    def __init__(self, send, record, held_back):
         self.status = None
-        self.body = b""  # of an error, its beginning
+        self._body = b""  # of an error, its beginning
         self._send = send
+        self._record = record
         self._held = [] if held_back else None
 
     async def __call__(self, message):
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        elif self.status is not None and self.status >= 400 and len(self.body) < _ERROR:
-            self.body += message.get("body", b"")
-        if self._held is None:
-            await self._send(message)
-        else:
+        elif self.status >= 400 and len(self._body) < _ERROR:
+            self._body += message.get("body", b"")
+        if self._held is not None:
             self._held.append(message)
+            return
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.end("ok" if self.status < 400 else "error", True)
+        await self._send(message)
+
+    def end(self, outcome, done):
+        """What the record says in the end; only the first word counts."""
+        if self._record is not None:
+            error = (self.status, self._body) if self.status is not None and self.status >= 400 else None
+            self._record.end(outcome, done, error)
+            self._record = None
 
     async def let_go(self):
-        held, self._held = self._held or [], None
+        """Send what was held back."""
+        held, self._held, self._body = self._held or [], None, b""
         for message in held:
-            await self._send(message)
+            await self(message)
 
-    async def replace(self, status, headers, body):
+    async def replace(self, outcome, done, status, headers, body):
         """Answer with this, whatever there was."""
-        self._held, self.status, self.body = None, None, b""
+        self._held, self.status, self._body = None, status, body
+        self.end(outcome, done)
         named = {**headers, "content-length": len(body)}
         pairs = [(name.lower().encode(), str(value).encode()) for name, value in named.items()]
         await self({"type": "http.response.start", "status": status, "headers": pairs})
         await self({"type": "http.response.body", "body": body})
-
-
-def _end(record, answer, ending=None, done=True):
-    if record is None:
-        return
-    outcome = {"refuse": "refused", "kill": "killed", "lost": "lost"}.get(ending.kind) if ending else None
-    failed = answer.status is None or answer.status >= 400
-    error = (answer.status, answer.body) if failed and answer.status is not None else None
-    record.end(outcome or ("error" if failed else "ok"), done, error)
 
 
 async def _read(receive):
@@ -133,4 +141,5 @@ async def _hang_up(send):
     from hypercorn.protocol.events import StreamClosed
 
     stream = send.__self__
-    await stream.send(StreamClosed(stream_id=stream.stream_id))
+    if not stream.closed:  # by the caller, who may be dead
+        await stream.send(StreamClosed(stream_id=stream.stream_id))

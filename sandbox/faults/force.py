@@ -57,6 +57,7 @@ class Fault:
         self.wanted = wanted
         self.id = f"fault-{next(_numbers)}"
         self.kind = wanted["fault"]
+        self.outcome = {"refuse": "refused", "lost": "lost", "kill": "killed"}.get(self.kind)  # of a call that it ends
         self.where = {"refuse": "before", "lost": "after"}.get(self.kind) or wanted["where"]
         self.condition = Condition(wanted)
         self.until = Condition(wanted["until"]) if "until" in wanted else None

@@ -71,7 +71,8 @@ _STATUS = {
     "TooManyRequestsException": 429,
 }
 _LONG = 200  # characters of a value that are shown
-_LARGE = 4096  # bytes of a body that are kept as they came
+_LARGE = 2048  # bytes of a body that are kept as they came
+_NOT_KEPT = {"authorization", "x-amz-security-token", "user-agent"}
 _SECRET = re.compile("token|secret|password|signature", re.IGNORECASE)
 
 
@@ -100,6 +101,7 @@ class Request:
         self.signed_for = service or ("lambda" if public == "lambda:InvokeFunctionUrl" else "execute-api")
         self.service = _PREFIX.get(self.signed_for, self.signed_for)
         self._public = public
+        self._short = False
 
     @functools.cached_property
     def operation(self):
@@ -129,17 +131,20 @@ class Request:
         for header in ("x-amz-durable-execution-name", "x-amz-invocation-type"):
             if header in self.headers:
                 found[header] = self.headers[header]
-        return shortened(found)
+        return found if self._short else shortened(found)
 
     def light(self):
-        """This request for a record: with a body that is large in short, as parameters."""
-        if len(self.body) <= _LARGE:
-            return self
-        try:
-            body = json.dumps(shortened(json.loads(self.body))).encode()
-        except (ValueError, RecursionError):
-            body = self.body[:_LONG]
-        return Request(self.signed_for, self.method, self.path, self.query, self.headers, body)
+        """This request to be kept in a record: without what nobody asks for, and with a large body in short."""
+        headers = {name: value for name, value in self.headers.items() if name not in _NOT_KEPT}
+        body, short = self.body, len(self.body) > _LARGE
+        if short:
+            try:
+                body = json.dumps(shortened(json.loads(body))).encode()
+            except (ValueError, RecursionError):
+                body = body[:_LONG]
+        light = Request(self.signed_for, self.method, self.path, self.query, headers, body)
+        light._short = short
+        return light
 
     def _named(self):
         """The operation that a header, the path of RPC or a parameter names, None where none does."""

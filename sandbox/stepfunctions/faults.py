@@ -14,19 +14,20 @@ def call(execution, resource, arguments):
     request = operations.Integration(":".join(roles.called(resource)), arguments)
     passage = None
     if force.faults:
-        passage = force.Passage(force.Call(request.operation, json.dumps(arguments), state_machine=machine))
+        text = json.dumps(arguments, ensure_ascii=False)
+        passage = force.Passage(force.Call(request.operation, text, state_machine=machine))
     about = {"execution": execution.record["executionArn"]}
     record = calls.note(("state_machine", machine), about, request, passage)
     outcome, done, error = "error", False, None
     try:
         if ending := passage and force.wait(passage.stage("before")):
-            outcome = _OUTCOMES[ending.kind]
+            outcome = ending.outcome
             raise _failure(resource, ending, request)
         done = True
         result = integrations.call(resource, arguments, execution.role_arn)
         outcome = "ok"
         if ending := passage and force.wait(passage.stage("after")):
-            outcome = _OUTCOMES[ending.kind]
+            outcome = ending.outcome
             raise _failure(resource, ending, request)
         return result
     except StateError as problem:
@@ -38,12 +39,8 @@ def call(execution, resource, arguments):
         record.end(outcome, done, error)
 
 
-_OUTCOMES = {"refuse": "refused", "lost": "lost"}
-
-
 def _failure(resource, ending, request):
     """The StateError that a fault has for a task."""
     if ending.kind == "lost" and ending.wanted["answer"] == "closed":
         return integrations.unanswered(resource)
-    code, message, _ = operations.failure(request.service, ending.wanted)
-    return integrations.failed(resource, code, message)
+    return integrations.failed(resource, *operations.failure(request.service, ending.wanted))

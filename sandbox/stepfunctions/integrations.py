@@ -118,11 +118,11 @@ def _metadata():
     return {"SdkHttpMetadata": {**http, "HttpStatusCode": 200}, "SdkResponseMetadata": {"RequestId": request}}
 
 
-def failed(resource, code, message):
-    """The StateError of a call to which the service answers with this error."""
+def failed(resource, code, message, status):
+    """The StateError of a call to which the service answers with this error. status: that of HTTP."""
     if code == "AccessDeniedException":
         return _denied(resource, message)
-    return _as_aws(resource, engine._ExecutionError(f"{_prefix(resource)}.{code}", message))
+    return _as_aws(resource, engine._ExecutionError(f"{_prefix(resource)}.{code}", message), status)
 
 
 def unanswered(resource):
@@ -173,10 +173,11 @@ def _denied(resource, message):
     return StateError(f"{prefix}.{exception}", f"{message} (Service: {service}; {details})")
 
 
-def _as_aws(resource, problem):
+def _as_aws(resource, problem, status=None):
     """The StateError of a service's error, with its cause in the form of the SDK behind the integration.
 
     Optimized integrations speak through version 1 of AWS's SDK for Java, `aws-sdk` ones through version 2.
+    status: that of HTTP, where it is known.
     """
     error, cause = problem.error, problem.cause
     if error.startswith("States."):
@@ -186,8 +187,8 @@ def _as_aws(resource, problem):
         service = resource.split(":")[6].lower()
         info = engine._AWS_SDK_SERVICE_MAP.get(service, {})
         error = f"{prefix}.{sdk.exception(prefix, code, engine._service_model(info.get('service_key', service)))}"
-        return StateError(error, f"{cause} (Service: {prefix}, Status Code: 400, Request ID: {new_uuid()})")
+        return StateError(error, f"{cause} (Service: {prefix}, Status Code: {status or 400}, Request ID: {new_uuid()})")
     service = _SDK_V1.get(prefix, (prefix,))[0]
-    status = _STATUS.get(code, 400) if prefix == "Lambda" else 400
+    status = status or (_STATUS.get(code, 400) if prefix == "Lambda" else 400)
     details = f"Status Code: {status}; Error Code: {code}; Request ID: {new_uuid()}; Proxy: null"
     return StateError(error, f"{cause} (Service: {service}; {details})")
