@@ -18,29 +18,32 @@ from workshop.sandbox import SandboxError
 class Faults:
     """The faults of one block.
 
-    records: how each stands, or stood when the block ended, in the order of the block: what it was made with, and "id",
-        "seen" (calls that fit), "met" (calls that it happened to), "left"; of a gate also "held" (calls that stand at
-        it) and "unmet" (calls that went on since the time was over).
+    asked: {id: the fault as the block asked for it}, in its order.
     """
 
-    def __init__(self, label, ids):
+    def __init__(self, label, asked):
         self.label = label
-        self.ids = ids
+        self._asked = asked
         self._ended = None
 
     @property
     def records(self):
-        known = self._ended or sandbox.faults()
-        by_id = {fault["id"]: fault for fault in known}
-        return [by_id[each] for each in self.ids if each in by_id]
+        """How each stands, or stood when the block ended; a list of dicts in the order of the block.
+
+        Each has what it was made with, and "id", "seen" (calls that fit), "met" (calls that it happened to), "left";
+        a hold also "held" (calls that stand at its gate) and "unmet" (calls that went on since the time was over). One
+        that is no more has "gone": an event's fault that is used up, or a call's whose `seconds_to_live` are over.
+        """
+        known = {fault["id"]: fault for fault in (sandbox.faults() if self._ended is None else self._ended)}
+        return [known.get(each, {**asked, "id": each, "gone": True}) for each, asked in self._asked.items()]
 
     @property
     def met(self):
-        """How many calls each of them happened to: [1, 0]."""
+        """How many calls each of them happened to, as in [1, 0]; None for one of which that is not known."""
         return [record.get("met") for record in self.records]
 
     def wait_until_held(self, calls=1, seconds=10):
-        """Wait until so many calls stand at the gates of this block; returns whether they came."""
+        """Wait until so many calls stand at the gates of this block; returns whether they came in time."""
         end = time.monotonic() + seconds
         while sum(record.get("held", 0) for record in self.records) < calls:
             if time.monotonic() > end:
@@ -65,11 +68,12 @@ def during(*faults, label="block"):
     _require_sandbox()
     label = f"{label}-{secrets.token_hex(4)}"
     added = sandbox.add_faults(*({**fault, "label": label} for fault in faults))["added"]
-    block = Faults(label, added)
+    block = Faults(label, dict(zip(added, faults, strict=True)))
     try:
         yield block
     finally:
-        block.end()
+        with contextlib.suppress(SandboxError, OSError):  # a sandbox that is gone has no faults any more
+            block.end()
 
 
 def calls(function=None, **which):

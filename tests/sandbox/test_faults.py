@@ -698,10 +698,10 @@ def handler(event, context):
     boto3.client("stepfunctions").send_task_success(taskToken=event, output="{}")
 """
     name = functions.create(code)
-    token = "first-" + "s" * 400 + "-the-last"
+    token = "This-" + "s" * 400 + "-the-last"
     functions.failure(name, token)
     [call] = faults.calls(function=name)
-    assert call["parameters"] == {"taskToken": "firs…the-last", "output": "{}"}
+    assert call["parameters"] == {"taskToken": "This…the-last", "output": "{}"}
     assert (call["outcome"], call["error"]["code"]) == ("error", "InvalidToken")
 
 
