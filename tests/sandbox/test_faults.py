@@ -356,6 +356,16 @@ def test_a_condition_that_never_comes(table, faults):
     assert (shown["met"], shown["unmet"], shown["passed"]) == (1, 1, 0)
 
 
+def test_a_call_does_not_open_its_own_gate(table, faults):
+    key = unique("itself")
+    puts = {"operation": "dynamodb:PutItem", "resource": key}
+    [one] = faults.add({**puts, "fault": "hold", "seconds": 0.05, "until": puts})
+    table.put(key)
+    assert (faults.shown(one)["unmet"], faults.shown(one)["passed"]) == (1, 0)
+    table.put(key)
+    assert faults.shown(one)["passed"] == 1
+
+
 def test_one_alone_where_two_should_meet(table, faults):
     [one] = faults.add({"fault": "hold", "operation": "dynamodb:PutItem", "seconds": 0.05, "together": 2})
     table.put(unique("alone"))
@@ -517,6 +527,8 @@ def test_a_state_machine_s_call_goes_wrong(own_aws, table, faults, fault, error)
     name = machine.rpartition(":")[2]
     faults.add({**fault, "operation": "dynamodb:PutItem", "state_machine": name})
     start = own_aws("stepfunctions").start_execution
+    assert machines.finish(start(stateMachineArn=other)["executionArn"])["status"] == "SUCCEEDED"
+    table.client.delete_item(TableName=table.name, Key={"id": {"S": key}})
     ended = machines.finish(arn := start(stateMachineArn=machine)["executionArn"])
     assert (ended["status"], ended["error"]) == ("FAILED", error)
     assert table.has(key) is (fault["fault"] == "lost")
@@ -525,7 +537,6 @@ def test_a_state_machine_s_call_goes_wrong(own_aws, table, faults, fault, error)
         arn, "dynamodb:PutItem", {"id": {"S": key}}
     )  # fmt: skip
     assert (call["outcome"], call["error"]["code"]) == ({"refuse": "refused", "lost": "lost"}[fault["fault"]], error)
-    assert machines.finish(start(stateMachineArn=other)["executionArn"])["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize(
