@@ -79,8 +79,9 @@ def stop():
     """End what still runs, and the processes of handlers; nothing of the sandbox outlives it."""
     from ministack.core import lambda_runtime
 
-    from sandbox import durable, functions
+    from sandbox import durable, faults, functions
 
+    faults.reset()  # what stands at a gate goes on, and so to its end
     durable.stop()
     functions.stop()
     lambda_runtime.reset()

@@ -39,7 +39,10 @@ async def serve(application, scope, receive, send, headers, service):
 
     answer = Answer(send, record, held_back=passage is not None and passage.needs_answer())
     if passage is None:
-        await application(scope, receive_again, answer)
+        try:
+            await application(scope, receive_again, answer)
+        finally:
+            answer.end("error", False)  # there was none: the caller is gone
         return
     done = False
     try:
@@ -62,6 +65,7 @@ async def serve(application, scope, receive, send, headers, service):
             await answer.replace(ending.outcome, done, *operations.error(request, ending.wanted))
     finally:
         passage.over(done)
+        answer.end("error", done)
 
 
 class Answer:

@@ -5,6 +5,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import pytest
 from botocore.config import Config
@@ -609,6 +610,16 @@ def test_an_emptied_account_has_no_faults_and_no_calls(state, aside):
     assert call.exception() is not None  # its table is gone
     assert faults.ask("GET", "faults") == {"faults": []}
     assert faults.calls() == []
+
+
+def test_a_sandbox_ends_though_calls_stand_at_a_gate(state, aside):
+    faults, table = Faults(state), Table(clients(state))
+    [one] = faults.add({"fault": "hold", "operation": "dynamodb:PutItem", "seconds": 50})
+    call = aside(table.put, "last")
+    faults.wait_until(one, held=1)
+    assert process.stop()
+    concurrent.futures.wait([call])
+    assert "Traceback" not in Path(state["log"]).read_text()
 
 
 @pytest.mark.parametrize(
