@@ -24,8 +24,8 @@ What happens to them:
                     until     {"operation", "function", "state_machine", "resource", "passed"}: so many other calls
                               that fit this were done and answered since the fault was added (passed: 1)
                     together  so many calls stand at the gate; they all go on at the same moment
-                  or, with neither, until the fault is ended. What is held or slow is done in the end, even if the process
-                  that called it has ended meanwhile
+                  or, with neither, until the fault is ended. What is held or slow is done in the end, even if the
+                  process that called it has ended meanwhile
           kill    the function's process that makes the call is killed (SIGKILL) before it is done, or after it is
                   done and before it is answered (`where`)
   where   "before" (the default) or "after"
