@@ -13,6 +13,8 @@ import time
 MOST = 200  # calls that are kept of one function or state machine
 OWNERS = 100  # functions and state machines of which they are kept
 
+_WHOSE = {"function", "state_machine", "request_id", "execution"}
+_QUESTIONS = _WHOSE | {"operation", "resource", "since"}
 _ATTEMPT = re.compile(r"attempt=(\d+)")
 
 _numbers = itertools.count(1)
@@ -51,6 +53,17 @@ class Record:
         """error: (status, body) of an answer that is one, or as it is shown."""
         self.error, self.done, self.outcome = error, done, outcome
         self.answered = next(_numbers)
+
+    def fits(self, wanted):
+        """Whether it is asked for; see `get`. What takes longest is looked at last."""
+        kind, name = self.owner
+        known = {kind: name, **self.about}
+        return (
+            all(known.get(each) == wanted[each] for each in _WHOSE & wanted.keys())
+            and self.came > int(wanted.get("since", 0))
+            and ("resource" not in wanted or self.request.mentions(wanted["resource"]))
+            and wanted.get("operation") in (None, self.request.operation)
+        )
 
     def shown(self):
         kind, name = self.owner
@@ -96,31 +109,19 @@ def forget():
 
 def get(wanted):
     """{"calls": [...]} in the order in which they came. wanted: some of function, state_machine, request_id, execution,
-    operation, resource (which stands in the parameters), each a text, and since: a number, for those only that came
-    after it. Raises Invalid.
+    operation, resource (which stands in the request), each a text, and since: a number, for those only that came after
+    it. Raises Invalid.
     """
-    names = {"function", "state_machine", "request_id", "execution", "operation", "resource"}
-    unknown = set(wanted) - names - {"since"}
+    unknown = set(wanted) - _QUESTIONS
     if unknown:
-        raise Invalid(
-            f"Calls cannot be asked for by {', '.join(sorted(unknown))}: there are {', '.join(names)}, since."
-        )
+        known = ", ".join(sorted(_QUESTIONS))
+        raise Invalid(f"Calls cannot be asked for by {', '.join(sorted(unknown))}: there are {known}.")
     if not wanted.get("since", "0").isdigit():
         raise Invalid("since must be the number of a call: those that came after it are wanted.")
     with _lock:
-        owners = [owner for owner in _rings if all(wanted.get(kind, name) == name for kind, name in (owner,))]
-        owners = [owner for owner in owners if not ({"function", "state_machine"} - {owner[0]}) & set(wanted)]
-        records = [record for owner in owners for record in _rings[owner]]
-    since = int(wanted.get("since", 0))
-    records = sorted((record for record in records if record.came > since), key=lambda record: record.came)
-    exact = {name: value for name, value in wanted.items() if name in ("request_id", "execution")}
-    records = [record for record in records if all(record.about.get(name) == text for name, text in exact.items())]
-    if "operation" in wanted:
-        records = [record for record in records if record.request.operation == wanted["operation"]]
-    shown = [record.shown() for record in records]
-    if "resource" in wanted:
-        shown = [call for call in shown if wanted["resource"] in json.dumps(call["parameters"])]
-    return {"calls": shown}
+        records = [record for ring in _rings.values() for record in ring]
+    found = sorted((record for record in records if record.fits(wanted)), key=lambda record: record.came)
+    return {"calls": [record.shown() for record in found]}
 
 
 def _readable(status, body):

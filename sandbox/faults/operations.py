@@ -113,6 +113,10 @@ class Request:
         """All of the request in which a `resource` is looked for."""
         return f"{unquote(self.path)}?{unquote(self.query)}\n{self.body.decode(errors='replace')}"
 
+    def mentions(self, resource):
+        """Whether a text occurs in it."""
+        return resource.encode() in self.body or resource in unquote(self.path) or resource in unquote(self.query)
+
     def parameters(self):
         """What it was called with, a dict; what is long or secret is shortened."""
         found = {}
@@ -178,6 +182,9 @@ class Integration:
         self.operation = operation
         self.service = operation.partition(":")[0]
         self._arguments = shortened(arguments)
+
+    def mentions(self, resource):
+        return resource in json.dumps(self._arguments, ensure_ascii=False)
 
     def parameters(self):
         return self._arguments

@@ -535,6 +535,7 @@ def test_a_state_machine_s_call_goes_wrong(own_aws, table, faults, fault, error)
     assert (ended["status"], ended["error"]) == ("FAILED", error)
     assert table.has(key) is (fault["fault"] == "lost")
     [call] = faults.calls(state_machine=name)
+    assert faults.calls(execution=arn) == [call] == faults.calls(resource=key, state_machine=name)
     assert (call["execution"], call["operation"], call["parameters"]["Item"]) == (
         arn, "dynamodb:PutItem", {"id": {"S": key}}
     )  # fmt: skip
@@ -712,6 +713,9 @@ def handler(event, context):
     assert faults.calls(function=name, operation="iam:ListRoles") == [listed]
     assert faults.calls(function=name, since=listed["came"]) == [put]
     assert faults.calls(function=name, request_id="another") == []
+    assert faults.calls(function="another", state_machine=name) == []
+    assert faults.calls(resource=name) == [looked]
+    assert faults.calls(resource="nowhere", function=name) == [put]
 
 
 def test_tokens_are_not_shown(functions, faults):
