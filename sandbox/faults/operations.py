@@ -181,13 +181,13 @@ class Integration:
     def __init__(self, operation, arguments):
         self.operation = operation
         self.service = operation.partition(":")[0]
-        self._arguments = shortened(arguments)
+        self._arguments = json.dumps(shortened(arguments), ensure_ascii=False)
 
     def mentions(self, resource):
-        return resource in json.dumps(self._arguments, ensure_ascii=False)
+        return resource in self._arguments
 
     def parameters(self):
-        return self._arguments
+        return json.loads(self._arguments)
 
 
 def failure(service, wanted):
