@@ -35,7 +35,7 @@ def _turns(paths, forks):
     found = {}
     for _ in range(TURNS):
         with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-            os.environ |= {"WORKSHOP_STATE": folder, "WORKSHOP_WARM_PROCESSES": forks, **authoring.HEADLESS}
+            os.environ |= {"WORKSHOP_STATE": folder, "WORKSHOP_WARM_PROCESSES": forks, **authoring.AFRESH}
             for path in paths:
                 for what, seconds in _run(path):
                     found.setdefault(what, []).append(seconds)

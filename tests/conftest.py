@@ -10,7 +10,6 @@ import tempfile
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 FOLDER = os.environ["WORKSHOP_STATE"] if WORKER else tempfile.mkdtemp(prefix="workshop-tests-")
 os.environ["WORKSHOP_STATE"] = os.path.join(FOLDER, WORKER) if WORKER else FOLDER
-os.environ["WORKSHOP_HEADLESS"] = "1"
 
 # Where this is a job in the background, its shell has the system ignore interrupts: for all that tests start, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

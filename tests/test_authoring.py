@@ -223,7 +223,6 @@ MEASURES = """import os, uuid
 from IPython.display import display
 from workshop.measurements import record, recall
 record("04-pricing", "transitions", 31)
-print("headless", os.environ["WORKSHOP_HEADLESS"])
 print(uuid.uuid4(), object())
 display({"text/plain": "http://127.0.0.1:%d" % os.getpid()}, raw=True)
 uuid.uuid4()"""
@@ -241,7 +240,7 @@ def test_running_solutions_stores_outputs_that_the_next_run_repeats(solution, fo
     notebook = nbformat.reads(first.decode(), as_version=4)
     assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2, 3]
     said, shown, value = notebook.cells[0].outputs
-    assert said.text == ("headless 1\n00000000-0000-0000-0000-000000000000 <object object at 0x000000000000>\n")
+    assert said.text == ("00000000-0000-0000-0000-000000000000 <object object at 0x000000000000>\n")
     assert shown.data == {"text/plain": "http://127.0.0.1:4566"}
     assert value.data == {"text/plain": "UUID('00000000-0000-0000-0000-000000000000')"}
     (error,) = notebook.cells[1].outputs
@@ -258,7 +257,7 @@ def test_running_solutions_stores_outputs_that_the_next_run_repeats(solution, fo
     # and nbval, strict, agrees with what is stored
     nbval = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider"]
     sanitized = [f"--nbval-sanitize-with={authoring.SANITIZE}", str(path)]
-    environment = {**os.environ, **authoring.HEADLESS}
+    environment = {**os.environ, **authoring.AFRESH}
     result = subprocess.run([*nbval, *sanitized], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 

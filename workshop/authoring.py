@@ -9,7 +9,7 @@ it one tagged `check` and `task-N`. What the learner is to write stands in the a
     ### END SOLUTION
 
 In the lab, the region is replaced by its lines that begin with `#: `, without that sign, or by `...` where there are
-none. In a cell that writes a file, each line with a `...` gets the sign by which `deploy` knows a blank (`deploy.BLANK`).
+none. In a cell that writes a file, each line with a `...` gets the sign by which `deploy` knows a blank.
 A reader of the solution sees three quiet comments, which also say what was left to the learner.
 The outputs of a cell tagged `spoiler` are not stored: the answer to a question that a lesson has just asked.
 A cell tagged `solution-only` is not in the lab. One tagged `lab-only` is in both files, since there is only one source;
@@ -39,9 +39,9 @@ LABS = CHECKOUT / "labs"
 KEPT = STATE / "kept"
 SANITIZE = CHECKOUT / "tests" / "sanitize.cfg"
 
-# How solutions and lessons run where nobody watches: no intermediate frames, and nothing remembered from before,
-# so that they say the same on every machine and at every time. For run_solutions and for nbval alike.
-HEADLESS = {"WORKSHOP_HEADLESS": "1", "WORKSHOP_RECORDS": "memory"}
+# How solutions and lessons run for their outputs: with nothing remembered from before, so that they say the same on
+# every machine and at every time.
+AFRESH = {"WORKSHOP_RECORDS": "memory"}
 
 ANSWER_LINES = 15  # what a learner writes for a task, at most
 CELL_LINES = 25  # of any code cell
@@ -327,7 +327,7 @@ def run(path):
         )
         try:
             # An empty folder in place of memory: the same to the notebook, and the measurements can be read after it.
-            client.execute(env={**os.environ, **HEADLESS, "WORKSHOP_RECORDS": records})
+            client.execute(env={**os.environ, **AFRESH, "WORKSHOP_RECORDS": records})
         except CellExecutionError as error:
             cell = next(cell for cell in notebook.cells if _errors(cell) and not _may_raise(cell))
             raise _fault(path, cell, f"it raised {error.ename}: {error.evalue}") from None

@@ -3,7 +3,6 @@
 import dataclasses
 import html
 import json
-import os
 import time
 from contextlib import suppress
 
@@ -128,11 +127,11 @@ def _message(cause):
 class _Line:
     """One line of a notebook that is updated in place; where nobody looks on, only its last text is printed.
 
-    live: whether somebody looks on: in a notebook, unless WORKSHOP_HEADLESS is set.
+    live: whether somebody looks on.
     """
 
     def __init__(self):
-        self.live = _in_notebook() and not os.environ.get("WORKSHOP_HEADLESS")
+        self.live = _is_watched()
         self._handle = None
         self._shown = time.monotonic()
 
@@ -152,11 +151,15 @@ class _Line:
             self._handle.update({"text/plain": text}, raw=True)
 
 
-def _in_notebook():
+def _is_watched():
+    """Whether somebody looks on: JupyterLab, Notebook and VS Code say which of their cells they run.
+
+    What runs a notebook without showing it (nbval, nbconvert, papermill) has no cells on a screen, and says nothing.
+    """
     with suppress(ImportError, AttributeError):
         from IPython import get_ipython
 
-        return get_ipython().kernel is not None
+        return "cellId" in get_ipython().kernel.get_parent("shell").get("metadata", {})
     return False
 
 

@@ -38,7 +38,7 @@ def check(lab, folder=CHECKOUT / "labs", cell_seconds=CELL_SECONDS):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     return subprocess.run(
         [*map(str, [*pytest, *quiet, *nbval, path])],
-        env={**environment, "WORKSHOP_HEADLESS": "1"},
+        env=environment,
         check=False,
     ).returncode
 

@@ -1,26 +1,60 @@
-"""nbval on a notebook, as authors run it."""
+"""nbval on a notebook, as a user runs it: pytest in a checkout, with no variable set that a user does not set."""
 
+import functools
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-from workshop import authoring
 from workshop.environments import CHECKOUT
 
 LESSONS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
 LABS = sorted((CHECKOUT / "labs").glob("*.ipynb"))
 
+_TAKEN = ("workshop", "sandbox", "notebooks", "labs", "solutions", "tests/sanitize.cfg")
+_NOT_TAKEN = shutil.ignore_patterns(".venv", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "*.lock-*")
+_OURS = ("WORKSHOP_", "AWS_", "PYTEST_")
 
-def nbval(path, *options, learner="you"):
-    """Run pytest with nbval on one notebook; gives the finished process. learner: whose names its resources get."""
-    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-p", "no:cacheprovider", "--nbval-current-env"]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+@functools.cache
+def checkout():
+    """A copy of the checkout with a sandbox and records of its own, so that a developer's stay as they are."""
+    copy = Path(tempfile.mkdtemp(prefix="workshop-checkout-"))
+    for each in _TAKEN:
+        if (CHECKOUT / each).is_dir():
+            shutil.copytree(CHECKOUT / each, copy / each, ignore=_NOT_TAKEN)
+        else:
+            (copy / each).parent.mkdir(exist_ok=True)
+            shutil.copy(CHECKOUT / each, copy / each)
+    (copy / "sandbox" / ".venv").symlink_to(CHECKOUT / "sandbox" / ".venv")
+    return copy
+
+
+def run(*command, **options):
+    """Run a Python module in that checkout, as `run("pytest", ...)`; returns the finished process."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     return subprocess.run(
-        [*command, "--nbval-cell-timeout=120", *options, str(path)],
-        env={**inherited, **authoring.HEADLESS, "WORKSHOP_LEARNER": learner},
-        cwd=CHECKOUT,
+        [sys.executable, "-m", *map(str, command)],
+        env={**variables, "PYTHONPATH": str(checkout())},
+        cwd=checkout(),
         capture_output=True,
         text=True,
         check=False,
+        **options,
     )
+
+
+def nbval(path, *options):
+    """Run pytest with nbval on a notebook of the checkout; returns the finished process."""
+    options = ("--nbval-cell-timeout=120", *options)  # what a cell may take: machines can be busy
+    return run("pytest", "-q", "-p", "no:cacheprovider", *options, path.relative_to(CHECKOUT))
+
+
+def end():
+    """Stop the sandbox of that checkout and take it away, if there is one."""
+    if checkout.cache_info().currsize:
+        run("workshop", "sandbox", "stop")
+        shutil.rmtree(checkout(), ignore_errors=True)

@@ -29,10 +29,10 @@ def test_labs_are_fresh():
     "path",
     [pytest.param(lab, id=lab.stem, marks=[pytest.mark.long] * (number > 0)) for number, lab in enumerate(LABS)],
 )
-def test_untouched_it_fails_at_its_first_check(sandbox, path):
+def test_untouched_it_fails_at_its_first_check(path):
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     first_check = next(index for index, cell in enumerate(cells) if "check" in cell.metadata.get("tags", []))
-    run = nbval(path, "--nbval-lax", "-x", learner="learner")
+    run = nbval(path, "--nbval-lax", "-x")
     assert run.returncode == 1
     assert f"FAILED labs/{path.name}::Cell {first_check} " in run.stdout, run.stdout[-3000:]
     assert "not attempted" in run.stdout

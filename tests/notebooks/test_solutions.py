@@ -4,7 +4,6 @@ import nbformat
 import pytest
 from nbval_run import SOLUTIONS, nbval
 
-from workshop import authoring
 from workshop.checks import exercises_of
 
 pytestmark = pytest.mark.takes(80)
@@ -13,18 +12,18 @@ ALL = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
 
 def strictly(path):
-    run = nbval(path, "--nbval", f"--nbval-sanitize-with={authoring.SANITIZE}")
+    run = nbval(path, "--nbval", "--nbval-sanitize-with=tests/sanitize.cfg")
     assert run.returncode == 0, run.stdout[-6000:]
 
 
 @ALL
-def test_a_solution_gives_what_is_stored(sandbox, path):
+def test_a_solution_gives_what_is_stored(path):
     strictly(path)
 
 
 @pytest.mark.long
 @ALL
-def test_it_does_so_twice_in_a_row(sandbox, path):
+def test_it_does_so_twice_in_a_row(path):
     strictly(path)
     strictly(path)
 

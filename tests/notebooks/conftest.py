@@ -1,0 +1,5 @@
+import nbval_run
+
+
+def pytest_sessionfinish():
+    nbval_run.end()
