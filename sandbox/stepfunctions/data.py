@@ -4,6 +4,7 @@ import copy
 
 from ministack.services import stepfunctions as engine
 
+from . import expressions
 from .errors import DATA_LIMIT, MAX_DATA_BYTES, QUERY, RUNTIME, StateError
 from .executions import to_json
 from .paths import IntrinsicError, PathError, Scope, is_number, parse, put
@@ -119,29 +120,15 @@ class Visit:
         return self._jsonata(template[2:-2].strip(), location, states)
 
     def _jsonata(self, expression, location, states):
-        null = engine.jsonata.utils.Utils.NULL_VALUE
-        bindings = {name: null if value is None else value for name, value in self.flow.variables.items()}
-        bindings["states"] = {"input": self.input, "context": self.flow.context, **states}
+        states = {"input": self.input, "context": self.flow.context, **states}
+        wrong = f"The JSONata expression '{expression}' specified for the field '{location}' "
         try:
-            program = engine.jsonata.Jsonata.jsonata(expression, timeout=5000)
-            engine._register_sfn_jsonata_functions(program)
-            value = program.evaluate(None, bindings)
-        except Exception as problem:  # a JException, or what a function of the engine raises
-            code = getattr(problem, "error", None)
-            reason = f"{code}: {problem}" if isinstance(code, str) else str(problem)
-            raise self.failure(
-                QUERY,
-                f"The JSONata expression '{expression}' specified for the field '{location}' "
-                f"threw an error during evaluation. {reason}",
-                location=location,
-            ) from problem
-        if value is None and not engine._jsonata_result_defined(expression, bindings):
-            raise self.failure(
-                QUERY,
-                f"The JSONata expression '{expression}' specified for the field '{location}' "
-                "returned nothing (undefined).",
-                location=location,
-            )
+            value, defined = expressions.evaluate(expression, self.flow.variables, states)
+        except expressions.ExpressionError as problem:
+            cause = f"{wrong}threw an error during evaluation. {problem}"
+            raise self.failure(QUERY, cause, location=location) from problem
+        if not defined:
+            raise self.failure(QUERY, f"{wrong}returned nothing (undefined).", location=location)
         return copy.deepcopy(value)
 
     def typed(self, location, wanted, template=_ABSENT):

@@ -10,7 +10,7 @@ import re
 
 from ministack.services import stepfunctions as engine
 
-from . import sdk
+from . import expressions, sdk
 from .choices import OPERATORS, parse_timestamp
 from .errors import json_problem, read_json
 from .paths import PathError, is_definite, is_number, parse
@@ -315,8 +315,8 @@ class _Check:
                 self.expressions(item, f"{at}[{index}]", in_catch)
         elif _is_expression(value):
             try:
-                tree = engine.jsonata.Jsonata.jsonata(value[2:-2].strip()).ast
-            except Exception as problem:  # a JException, or a slip of the parser on broken text
+                tree = expressions.syntax_tree(value[2:-2].strip())
+            except expressions.ExpressionError as problem:
                 self.report(str(problem), at, "INVALID_JSONATA_EXPRESSION")
                 return
             for name in sorted(set(_unsupported(tree, in_catch))):

@@ -297,6 +297,47 @@ def test_jsonata_values(one):
     assert one({"Type": "Pass"}, {"a": 1}, **JSONATA) == {"a": 1}
 
 
+def test_jsonata_values_are_those_of_javascript_and_java(one):
+    """Measured: $random(42) (floci-io/floci, issue 2662), $string(1e20) (2669), $count(null) (pull request 2684).
+    The other numbers are as ECMAScript's Number::toString writes them, after 15 digits as jsonata-js has it."""
+    values = {
+        "$random(42)": 0.7275636800328681,
+        "$string(1e20)": "100000000000000000000",
+        "$string(1e21)": "1e+21",
+        "$string(0.0000001)": "1e-7",
+        "$string(0.000001)": "0.000001",
+        "$string(-1250)": "-1250",
+        "$string(1/3)": "0.333333333333333",
+        "'n' & 2.50": "n2.5",
+        """$string({"a": [1e20, 0.1 + 0.2, null, "é"]})""": '{"a":[100000000000000000000,0.3,null,"é"]}',
+        "$string([1, {}], true)": "[\n  1,\n  {}\n]",
+        "$count(null)": 1,
+        "$count($states.input.missing)": 0,
+        "$count([1, 2])": 2,
+    }
+    output = {expression: "{% " + expression + " %}" for expression in values}
+    assert one({"Type": "Pass", "Output": output}, {}, **JSONATA) == values
+
+
+def test_jsonata_errors_name_code_and_function(one):
+    """The first is measured (floci-io/floci, issue 2668); the others have the texts of jsonata-js, which it says are
+    AWS's. `$eval` is not there: a name without a function (issue 2737)."""
+    for expression, said in (
+        ('$sum(["a"])', 'T0412: Argument 1 of function "sum" must be an array of "numbers"'),
+        ('$abs("x")', 'T0410: Argument 1 of function "abs" does not match function signature'),
+        ('1 + "a"', 'T2002: The right side of the "+" operator must evaluate to a number'),
+        ('-"a"', 'D1002: Cannot negate a non-numeric value: "a"'),
+        ('$number("x")', 'D3030: Unable to cast value to a number: "x"'),
+        ("$eval('1 + 1')", "T1006: Attempted to invoke a non-function"),
+    ):
+        error, cause = one({"Type": "Pass", "Output": "{% " + expression + " %}"}, {}, **JSONATA)
+        assert (error, cause) == (
+            "States.QueryEvaluationError",
+            f"The JSONata expression '{expression}' specified for the field 'Output' "
+            f"threw an error during evaluation. {said}",
+        )
+
+
 def test_variables(machines):
     """Assign and Output see the values before; both languages share variables (query_language/
     test_mixed_query_language); an inner scope reads the outer one's and keeps its own."""
