@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 
-from sandbox import permissions
+from sandbox import event_inputs, permissions
 
 MOST_RETRIES = 185
 OLDEST_SECONDS = 86_400
@@ -22,6 +22,13 @@ LONGEST_PAUSE_SECONDS = 60
 
 # What a target can be invoked with only if it names a role; others may permit it in their own policy.
 _NEEDS_ROLE = {"states", "events"}
+
+# The services whose resources can be targets of a rule, and what only others take.
+_TARGETS = {"events", "lambda", "sns", "sqs", "states"}
+_OF_OTHER_TARGETS = {
+    "AppSyncParameters", "BatchParameters", "EcsParameters", "KinesisParameters", "RedshiftDataParameters",
+    "RunCommandParameters", "SageMakerPipelineParameters",
+}  # fmt: skip
 
 logger = logging.getLogger("events")
 _emptied = threading.Event()
@@ -171,6 +178,8 @@ class Delivery:
             self._to_state_machine(payload)
         elif spec.service == "sqs":
             self._to_queue(spec, payload)
+        elif spec.service == "sns":
+            self._to_topic(payload)
         elif spec.service == "events" and spec.resource.startswith("event-bus/"):
             self._to_bus(spec, payload)
         elif spec.service == "events" and spec.resource.startswith("api-destination/"):
@@ -180,20 +189,10 @@ class Delivery:
 
     def _payload(self):
         """What the target gets, as text; None where that is the event as it is."""
-        target = self.target
-        if target.get("InputTransformer"):
-            return self.engine._apply_input_transformer(target["InputTransformer"], self.rule, self.view)
-        if target.get("Input"):
-            return target["Input"]
-        if target.get("InputPath") not in (None, "$"):
-            part = self.view.event_with_detail()
-            try:
-                for name in target["InputPath"].removeprefix("$").strip(".").split("."):
-                    part = part[name]
-            except (KeyError, TypeError):
-                return None
-            return json.dumps(part)
-        return None
+        try:
+            return event_inputs.payload(self.target, self.rule, self.view.event_with_detail(), self.view.envelope())
+        except event_inputs.Unusable as problem:
+            raise Undeliverable("INVALID_JSON", str(problem)) from None
 
     def _text(self, payload):
         return json.dumps(self.view.event_with_detail()) if payload is None else payload
@@ -249,6 +248,14 @@ class Delivery:
             raise Undeliverable("NO_RESOURCE", f"The queue {self.arn} does not exist")
         self._permit("sqs:SendMessage", self.arn)
         self.engine._dispatch_to_sqs(spec, self._text(payload), self.target.get("SqsParameters") or {})
+
+    def _to_topic(self, payload):
+        from sandbox import topics
+
+        if not topics.exists(self.arn):
+            raise Undeliverable("NO_RESOURCE", f"The topic {self.arn} does not exist")
+        self._permit("sns:Publish", self.arn)
+        topics.publish(self.arn, self._text(payload))
 
     def _to_bus(self, spec, payload):
         if spec.resource.partition("/")[2] not in self.engine._event_buses:
@@ -322,7 +329,19 @@ def _put_targets(put_targets, data):
             return _refused(f"RoleArn is required for target {arn}.")
         if queue is not None and (queue.split(":")[2:3] != ["sqs"] or queue.endswith(".fifo")):
             return _refused(f"Parameter {queue} is not valid. Reason: A dead-letter queue is a standard SQS queue.")
+        if problem := _not_delivered(target) or event_inputs.problem(target):
+            return _refused(problem)
     return put_targets(data)
+
+
+def _not_delivered(target):
+    """What a target asks for that the sandbox does not do, as a sentence; None where nothing is."""
+    service = (target.get("Arn", "").split(":") + [""] * 3)[2]
+    if service and service not in _TARGETS and target["Arn"].startswith("arn:"):
+        return f"The sandbox has no targets of the service '{service}'. It has {', '.join(sorted(_TARGETS))}."
+    for field in _OF_OTHER_TARGETS & target.keys():
+        return f"The sandbox does not support {field}: it has no target that takes them."
+    return None
 
 
 def _test_event_pattern(test_event_pattern, data):

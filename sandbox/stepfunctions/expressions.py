@@ -63,7 +63,7 @@ def _reason(problem):
     if unknown := re.match(
         r"could not convert string to float: '(.*)'$|invalid literal for int.*: '(.*)'$", str(problem)
     ):
-        return f"D3030: Unable to cast value to a number: {json.dumps((unknown[1] or unknown[2])[1:-1])}"
+        return f"D3030: Unable to cast value to a number: {json.dumps(unknown[1] or unknown[2])}"
     if isinstance(problem, AttributeError | TypeError | KeyError | IndexError | AssertionError):
         return "an argument has a type that does not fit"
     return str(problem)

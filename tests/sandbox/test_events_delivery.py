@@ -366,13 +366,26 @@ def test_nobody_listens_there(own_aws, endpoint, dead):
         ({"InputTransformer": {"InputPathsMap": {"who": "$.detail.task.name"},
                                "InputTemplate": '{"name": <who>, "rule": "<aws.events.rule-name>"}'}},
          {"name": "one", "rule": "RULE"}),
+        # Indices, wildcards, dashes and slashes: eb-transform-target-input.html.
+        ({"InputPath": "$.resources[0]"}, "arn:one"),
+        ({"InputTransformer": {"InputPathsMap": {"which": "$.resources[0]", "kind": "$.detail-type"},
+                               "InputTemplate": '{"which": <which>, "kind": "<kind>"}'}},
+         {"which": "arn:one", "kind": "test"}),
+        ({"InputTransformer": {"InputPathsMap": {"all": "$.detail.task.rows[*].n", "any": "$.detail.task.rows[1].*"},
+                               "InputTemplate": '{"all": <all>, "any": <any>}'}}, {"all": [1, 2], "any": [2]}),
+        # A list in a text loses its quotation marks, and what is not there is an empty text: recorded.
+        ({"InputTransformer": {"InputPathsMap": {"all": "$.resources", "none": "$.detail.missing"},
+                               "InputTemplate": '"<all> and <none>"'}}, "[arn:one] and "),
+        ({"InputTransformer": {"InputPathsMap": {"none": "$.detail.missing"}, "InputTemplate": '{"v": <none>}'}},
+         {"v": ""}),
     ],
 )  # fmt: skip
 def test_the_input_of_a_target(functions, own_aws, options, expected):
+    """Recordings: localstack/localstack, tests/aws/services/events/test_events_inputs.snapshot.json."""
     rule, name = Rule(own_aws), functions.create(SEEING)
     permit(functions, name, rule.arn)
     rule.target(arn_of(name), **options)
-    rule.send(task={"name": "one"})
+    rule.send(task={"name": "one", "rows": [{"n": 1}, {"n": 2}]} if "rows" in str(options) else {"name": "one"})
     found = json.dumps(seen(functions, name)[0]).replace(rule.name, "RULE")
     assert json.loads(found) == expected
 
@@ -385,6 +398,50 @@ def test_an_input_that_is_no_json_goes_to_no_function(functions, own_aws, dead):
     rule.target(arn_of(name), InputTransformer=transformer, DeadLetterConfig={"Arn": dead.arn})
     rule.send()
     assert attributes(dead.next())["ERROR_CODE"] == "INVALID_JSON"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        # Recorded, test_input_transformer_nested_keys_replacement_not_valid: nothing arrives.
+        {"InputTransformer": {"InputPathsMap": {"all": "$.resources"}, "InputTemplate": '{"all": "<all>"}'}},
+        # What AWS does with it is not known.
+        {"InputPath": "$.detail.missing"},
+    ],
+)
+def test_an_event_that_cannot_be_made_into_the_input_is_not_delivered(own_aws, dead, options):
+    rule, queue = Rule(own_aws), Queue(own_aws)
+    for one in (queue, dead):
+        one.permit("events.amazonaws.com", rule.arn)
+    rule.target(queue.arn, DeadLetterConfig={"Arn": dead.arn}, **options)
+    rule.send()
+    assert attributes(dead.next())["ERROR_CODE"] == "INVALID_JSON"
+    assert "Messages" not in queue.client.receive_message(QueueUrl=queue.url)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"Input": "{}", "InputPath": "$"},
+         "Only one of Input, InputPath, or InputTransformer must be provided for target 1."),
+        ({"InputTransformer": {"InputPathsMap": {"a": "$.a"}, "InputTemplate": '"<b>"'}},
+         "InputTemplate for target 1 contains invalid placeholder b."),
+        ({"InputPath": "$.resources[?(@ == 'a')]"}, "Invalid path $.resources[?(@ == 'a')] for target 1. "),
+        ({"InputPath": "detail"}, "Invalid path detail for target 1. "),
+        ({"InputTransformer": {"InputPathsMap": {"a": "$..a"}, "InputTemplate": '"<a>"'}}, "Invalid path $..a "),
+        ({"EcsParameters": {"TaskDefinitionArn": "arn:aws:ecs:us-east-1:111122223333:task-definition/t"}},
+         "The sandbox does not support EcsParameters"),
+        ({"Arn": "arn:aws:ecs:us-east-1:111122223333:cluster/c"}, "The sandbox has no targets of the service 'ecs'."),
+    ],
+)  # fmt: skip
+def test_targets_that_are_refused(own_aws, options, message):
+    """The first two in recorded words (test_events_inputs.snapshot.json); the sandbox's own are refused by name."""
+    rule = Rule(own_aws)
+    with pytest.raises(ClientError) as refusal:
+        rule.events.put_targets(Rule=rule.name, Targets=[{"Id": "1", "Arn": arn_of("any"), **options}])
+    assert refusal.value.response["Error"]["Code"] == "ValidationException"
+    assert refusal.value.response["Error"]["Message"].startswith(message)
+    assert rule.events.list_targets_by_rule(Rule=rule.name)["Targets"] == []
 
 
 def test_from_bus_to_bus(functions, own_aws):
