@@ -13,7 +13,9 @@ NO_TABLE = {  # fails, with DynamoDb.ResourceNotFoundException
     "Parameters": {"TableName": "no-such-table"},
 }
 MAY_DESCRIBE = {"dynamodb:DescribeTable": "*", "dynamodb:ListTables": "*"}
-LIST_TABLES = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:listTables", "ResultPath": "$.tables"}
+LIST_TABLES = {
+    "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:listTables", "Parameters": {}, "ResultPath": "$.tables",
+}  # fmt: skip
 DONE = {"Type": "Succeed"}
 
 

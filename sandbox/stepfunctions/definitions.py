@@ -8,8 +8,6 @@ messages are recorded (localstack/localstack, test_sfn_api*.snapshot.json) or me
 import json
 import re
 
-from ministack.services import stepfunctions as engine
-
 from . import expressions, sdk
 from .choices import OPERATORS, parse_timestamp
 from .errors import json_problem, read_json
@@ -85,6 +83,15 @@ _INTEGRATIONS = {
     "dynamodb": {"getItem", "putItem", "updateItem", "deleteItem"},
     "states": {f"startExecution{how}" for how in ("", ".sync", ".sync:2", ".waitForTaskToken")},
 }
+# Optimized integrations that AWS has and the sandbox has not, from the same page.
+_OTHER_INTEGRATIONS = _words(
+    "apigateway athena batch bedrock codebuild databrew ecs eks elasticmapreduce emr-containers emr-serverless glue "
+    "http mediaconvert sagemaker"
+)
+# Services by boto3's (and the AWS CLI's) names, where `aws-sdk` has those of the AWS SDK for Java: databasemigration,
+# sfn, eventbridge, cloudwatchlogs.
+# https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+_ONLY_BOTO3_NAMES = _words("dms stepfunctions states events logs")
 
 
 def diagnose(text, express=False):
@@ -335,20 +342,15 @@ class _Check:
             self.resource(resource, f"{at}/Resource")
 
     def resource(self, resource, at):
-        if not re.fullmatch(r"arn:aws[\w-]*:(states|lambda|swf):[\w-]*:\d*:.+", resource):
+        if not re.fullmatch(r"arn:aws[\w-]*:(states|lambda):[\w-]*:\d*:.+", resource):
             self.report("Value is not a valid resource ARN", at)
             return
         if self.express and (found := re.search(r"\.(waitForTaskToken|sync)\b", resource)):
             self.report(f"Express state machine does not support '{found.group()}' service integration ", at)
-        elif found := re.fullmatch(r"arn:aws[\w-]*:states:::([\w-]+):(.+)", resource):
-            service, action = found.groups()
-            known = _known_sdk_call(action) if service == "aws-sdk" else action in _INTEGRATIONS.get(service, [action])
-            if not known:
-                self.report(
-                    f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, "
-                    "or the resource is not available in this region.",
-                    at,
-                )
+        elif (found := re.fullmatch(r"arn:aws[\w-]*:states:::([\w-]+):(.+)", resource)) and (
+            problem := _no_integration(resource, *found.groups())
+        ):
+            self.report(problem, at)
 
     def _wait(self, state, jsonata, at):
         self.one_of(state, ("Seconds", "SecondsPath", "Timestamp", "TimestampPath"), at)
@@ -497,24 +499,27 @@ def _is_call(value):
     return re.fullmatch(r"States\.[A-Za-z0-9]+\(.*\)", value, re.S) is not None
 
 
-# boto3's (and the AWS CLI's) names of services that Step Functions knows by the names of the AWS SDK for Java:
-# databasemigration, sfn, eventbridge, cloudwatchlogs.
-# https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
-_ONLY_BOTO3_NAMES = {"dms", "stepfunctions", "states", "events", "logs"}
-
-
-def _known_sdk_call(action):
-    """Whether `service:action` is an operation of a service that the account has; of others nothing is known."""
-    service, _, call = action.partition(":")
-    if call.endswith((".sync", ".sync:2")):
-        return False
-    if service.lower() in _ONLY_BOTO3_NAMES:
-        return False
-    call = call.removesuffix(".waitForTaskToken")
-    info = engine._AWS_SDK_SERVICE_MAP.get(service.lower())
-    known = info or service.lower() in sdk.SERVICES
-    model = known and engine._service_model((info or {}).get("service_key", service.lower()))
-    return not model or call[:1].upper() + call[1:] in model.operation_names
+def _no_integration(resource, service, action):
+    """Why a Task cannot call an integration, None if it can. What AWS has and the sandbox has not is named."""
+    unknown = (
+        f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, "
+        "or the resource is not available in this region."
+    )
+    if service == "aws-sdk":
+        service, _, call = action.partition(":")
+        service = service.lower()
+        if service in _ONLY_BOTO3_NAMES or not call or call.endswith((".sync", ".sync:2")):
+            return unknown
+        if service not in sdk.SERVICES:
+            return f"The sandbox does not have the service '{service}'. It has {', '.join(sdk.SERVICES)}."
+        operation = call.removesuffix(".waitForTaskToken")
+        known = not operation[:1].isupper() and operation[:1].upper() + operation[1:] in sdk.operations(service)
+        return None if known else unknown
+    if service in _OTHER_INTEGRATIONS:
+        return (
+            f"The sandbox does not have the integration {service}:{action}. It has those of {', '.join(_INTEGRATIONS)}."
+        )
+    return None if action in _INTEGRATIONS.get(service, ()) else unknown
 
 
 def _unsupported(node, in_catch, top=True):

@@ -20,14 +20,12 @@ def call(resource, arguments, role_arn):
     """The result of a task's resource (without `.waitForTaskToken`) for its arguments; raises StateError."""
     kind, _, service_and_operation = resource.removeprefix("arn:aws:states:::").partition(":")
     service, _, operation = service_and_operation.partition(":")
-    if kind == "aws-sdk" and service.lower() in sdk.SERVICES:
+    if kind == "aws-sdk":
         return sdk.call(service.lower(), operation, arguments, role_arn)
     try:
         roles.require(role_arn, resource, arguments)
         if not resource.startswith("arn:aws:states:::"):
             return _lambda(engine._extract_lambda_ref(resource), arguments)[0]
-        if kind == "aws-sdk":
-            return engine._invoke_aws_sdk_integration(resource, arguments)
         if resource == "arn:aws:states:::lambda:invoke":
             result = _lambda_invoke(arguments)
         elif resource == "arn:aws:states:::events:putEvents":
@@ -143,7 +141,7 @@ def _prefix(resource):
     service = kind.split(":")[1].lower()
     if service in sdk.SERVICES:
         return sdk.SERVICES[service][1]
-    return engine._AWS_SDK_ERROR_PREFIX.get(service, service.capitalize())
+    return service.capitalize()
 
 
 # How version 1 of AWS's SDK for Java names a service, and its exception for errors that it does not model.
@@ -184,9 +182,7 @@ def _as_aws(resource, problem, status=None):
         return StateError(error, cause)
     prefix, _, code = error.partition(".")
     if resource.startswith("arn:aws:states:::aws-sdk:"):
-        service = resource.split(":")[6].lower()
-        info = engine._AWS_SDK_SERVICE_MAP.get(service, {})
-        error = f"{prefix}.{sdk.exception(prefix, code, engine._service_model(info.get('service_key', service)))}"
+        error = f"{prefix}.{sdk.exception(prefix, code, sdk.model(resource.split(':')[6].lower()))}"
         return StateError(error, f"{cause} (Service: {prefix}, Status Code: {status or 400}, Request ID: {new_uuid()})")
     service = _SDK_V1.get(prefix, (prefix,))[0]
     status = status or (_STATUS.get(code, 400) if prefix == "Lambda" else 400)

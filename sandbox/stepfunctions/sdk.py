@@ -1,11 +1,11 @@
-"""`aws-sdk` tasks on services that MiniStack's own dispatcher knows little of: S3, Lambda, EventBridge Scheduler ...
-
-They are made as the SDK behind Step Functions makes them: with a session of the execution role, over the wire, through
-the sandbox's own door, which checks the role's permissions as it does for everybody.
+"""`aws-sdk` tasks, made as the SDK behind Step Functions makes them: with a session of the execution role, over the
+wire, through the sandbox's own door, which checks the role's permissions as it does for everybody.
 
 Names are those of the AWS SDK for Java, version 2:
 https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
-How bytes are given to a state, and taken from it, is not documented; here they are text, in UTF-8.
+What is given for bytes is sent as its JSON text, a text too, and what is given for a text as its JSON text unless it is
+one; bytes are taken as text (localstack/localstack, recorded on AWS: services/test_aws_sdk_task_service.snapshot.json,
+test_s3_put_object, test_s3_get_object, test_sfn_start_execution_implicit_json_serialisation).
 """
 
 import functools
@@ -26,12 +26,36 @@ from .errors import RUNTIME, StateError
 SERVICES = {
     "apigateway": ("apigateway", "ApiGateway"),
     "apigatewayv2": ("apigatewayv2", "ApiGatewayV2"),
+    "cloudwatch": ("cloudwatch", "CloudWatch"),
+    "cloudwatchlogs": ("logs", "CloudWatchLogs"),
+    "databasemigration": ("dms", "DatabaseMigration"),
+    "dynamodb": ("dynamodb", "DynamoDb"),
+    "eventbridge": ("events", "EventBridge"),
+    "iam": ("iam", "Iam"),
     "lambda": ("lambda", "Lambda"),
     "resourcegroupstaggingapi": ("resourcegroupstaggingapi", "ResourceGroupsTaggingApi"),
     "s3": ("s3", "S3"),
     "scheduler": ("scheduler", "Scheduler"),
+    "sfn": ("stepfunctions", "Sfn"),
+    "sns": ("sns", "Sns"),
+    "sqs": ("sqs", "Sqs"),
     "sts": ("sts", "Sts"),
 }
+# Members that Java cannot call as the API does.
+_RENAMED = {("AttributeValue", "NULL"): "Nul"}
+
+
+@functools.cache
+def model(service):
+    """botocore's ServiceModel of one of SERVICES."""
+    import botocore.session
+
+    return botocore.session.get_session().get_service_model(SERVICES[service][0])
+
+
+def operations(service):
+    """The names of a service's operations, as its API has them: PutItem."""
+    return model(service).operation_names
 
 
 def call(service, operation, arguments, role_arn):
@@ -59,7 +83,12 @@ def _client(service, role_arn, region):
 
     session = keys.session(role_arn, "".join(secrets.choice(string.ascii_letters) for _ in range(32)))
     door.of_state_machines.add(session["AWS_ACCESS_KEY_ID"])
-    config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=50)
+    config = Config(
+        retries={"total_max_attempts": 1},
+        s3={"addressing_style": "path"},
+        max_pool_connections=50,
+        inject_host_prefix=False,
+    )
     return botocore.session.get_session().create_client(
         service,
         region_name=region,
@@ -82,7 +111,7 @@ def _as_sent(value, shape, place):
     if shape is None or value is None:
         return value
     if shape.type_name == "structure" and isinstance(value, dict):
-        members = {engine._api_name_to_sfn_key(name): name for name in shape.members}
+        members = {_member(shape, name): name for name in shape.members}
         sent = {}
         for name, inner in value.items():
             if name not in members:
@@ -96,8 +125,19 @@ def _as_sent(value, shape, place):
     if shape.type_name == "map" and isinstance(value, dict):
         return {key: _as_sent(item, shape.value, place) for key, item in value.items()}
     if shape.type_name == "blob":
-        return (value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))).encode()
+        return _json(value).encode()
+    if shape.type_name == "string" and not isinstance(value, str):
+        return _json(value)
     return value
+
+
+def _json(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _member(shape, name):
+    """How a state names a member of a structure."""
+    return _RENAMED.get((shape.name, name)) or engine._api_name_to_sfn_key(name)
 
 
 def _as_received(value, shape):
@@ -108,10 +148,7 @@ def _as_received(value, shape):
     if hasattr(value, "isoformat"):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, dict) and shape is not None and shape.type_name == "structure":
-        return {
-            engine._api_name_to_sfn_key(name): _as_received(inner, shape.members.get(name))
-            for name, inner in value.items()
-        }
+        return {_member(shape, name): _as_received(inner, shape.members.get(name)) for name, inner in value.items()}
     if isinstance(value, dict):
         return {key: _as_received(inner, getattr(shape, "value", None)) for key, inner in value.items()}
     if isinstance(value, list):
@@ -124,17 +161,16 @@ def _error(client, prefix, refusal):
     error, metadata = refusal.response["Error"], refusal.response.get("ResponseMetadata", {})
     name = exception(prefix, error.get("Code", ""), client.meta.service_model)
     details = f"Status Code: {metadata.get('HTTPStatusCode', 400)}, Request ID: {metadata.get('RequestId', '')}"
-    return StateError(f"{prefix}.{name}", f"{error.get('Message', '')} (Service: {prefix}, {details})")
+    said = f"{error.get('Message', '')} (Service: {prefix}, {details}) (SDK Attempt Count: 1)"
+    return StateError(f"{prefix}.{name}", said)
 
 
 def exception(prefix, code, model):
-    """The SDK's class for an error code: one that the service models, always ending in Exception, else its own.
-
-    model: botocore's ServiceModel; None takes every code for modeled.
-    """
-    modeled = model is None or _stem(code) in {_stem(shape.name) for shape in model.error_shapes}
-    # S3 models its AccessDenied for UpdateObjectEncryption alone.
-    return f"{_stem(code)}Exception" if modeled and code != "AccessDenied" else f"{prefix}Exception"
+    """The SDK's class for an error code: one that the service models, always ending in Exception, else its own."""
+    names = {shape.name for shape in model.error_shapes}
+    # The code of a denial is IAM's: DMS's own AccessDeniedFault, and S3's for one of its operations, are others.
+    modeled = code in names - {"AccessDenied"} if code.startswith("AccessDenied") else _stem(code) in map(_stem, names)
+    return f"{_stem(code)}Exception" if modeled else f"{prefix}Exception"
 
 
 def _stem(code):
@@ -144,5 +180,4 @@ def _stem(code):
 
 
 def _unusable(arguments, problem):
-    text = json.dumps(arguments, separators=(",", ":"))
-    return StateError(RUNTIME, f"The Parameters '{text}' could not be used to start the Task: [{problem}]")
+    return StateError(RUNTIME, f"The Parameters '{_json(arguments)}' could not be used to start the Task: [{problem}]")

@@ -369,15 +369,30 @@ def test_accepted(diagnose, name):
         "arn:aws:states:::events:putEvents",
         "arn:aws:states:::dynamodb:updateItem",
         "arn:aws:states:::states:startExecution.sync:2",
-        "arn:aws:states:::ecs:runTask.waitForTaskToken",
-        "arn:aws:states:::glue:startJobRun.sync",
-        "arn:aws:states:::http:invoke",
         "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
         "arn:aws:states:::aws-sdk:databasemigration:describeReplicationTasks",
         "arn:aws:states:::aws-sdk:s3:getObject",
         "arn:aws:states:::aws-sdk:sfn:sendTaskSuccess",
-        "arn:aws:states:::aws-sdk:rekognition:detectFaces",
     ],
 )
 def test_accepted_resources(diagnose, resource):
     assert diagnose(lone({**LAMBDA, "Resource": resource})) == []
+
+
+@pytest.mark.parametrize(
+    "resource, service",
+    [
+        ("ecs:runTask.waitForTaskToken", "ecs:runTask"),
+        ("glue:startJobRun.sync", "glue:startJobRun"),
+        ("http:invoke", "http:invoke"),
+        ("apigateway:invoke", "apigateway:invoke"),
+        ("aws-sdk:rekognition:detectFaces", "rekognition"),
+        ("aws-sdk:ssm:getParameter", "ssm"),
+        ("aws-sdk:secretsmanager:getSecretValue.waitForTaskToken", "secretsmanager"),
+    ],
+)
+def test_what_aws_has_and_the_sandbox_has_not_is_refused_by_name(diagnose, resource, service):
+    """https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html has the optimized ones."""
+    ((code, message, place),) = diagnose(lone({**LAMBDA, "Resource": f"arn:aws:states:::{resource}"}))
+    assert (code, place) == ("SCHEMA_VALIDATION_FAILED", "/States/S/Resource")
+    assert message.startswith("The sandbox does not have the ") and service in message
