@@ -14,8 +14,11 @@ NO_TABLE = {  # fails, with DynamoDb.ResourceNotFoundException
 }
 MAY_DESCRIBE = {"dynamodb:DescribeTable": "*", "dynamodb:ListTables": "*"}
 LIST_TABLES = {
-    "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:dynamodb:listTables", "Parameters": {}, "ResultPath": "$.tables",
-}  # fmt: skip
+    "Type": "Task",
+    "Resource": "arn:aws:states:::aws-sdk:dynamodb:listTables",
+    "Parameters": {},
+    "ResultPath": "$.tables",
+}
 DONE = {"Type": "Succeed"}
 
 

@@ -1,9 +1,9 @@
 """Step Functions as AWS has it, around MiniStack's.
 
-MiniStack keeps the state machines, versions, aliases, tags and activities, calls the other services and evaluates
-JSONata; this package runs the executions (`executions`, `states`, `choices`, `tasks` with `integrations`, `sdk` and
-`roles`, `data` with `paths`), writes their history, answers the calls about them (`api`) and checks definitions
-(`definitions`).
+MiniStack keeps the state machines, versions, aliases, tags and activities, and does the optimized integrations; this
+package runs the executions (`executions`, `states`, `choices`, `tasks` with `integrations`, `sdk` and `roles`, `data`
+with `paths`, `templates` and `expressions`), writes their history, answers the calls about them (`api`) and checks
+definitions (`definitions`).
 """
 
 _loaded = False

@@ -7,7 +7,8 @@ from ministack.services import stepfunctions as engine
 from . import expressions
 from .errors import DATA_LIMIT, MAX_DATA_BYTES, QUERY, RUNTIME, StateError
 from .executions import to_json
-from .paths import IntrinsicError, PathError, Scope, is_number, parse, put
+from .paths import PathError, is_number, parse, put
+from .templates import IntrinsicError, Scope
 
 _ABSENT = object()
 

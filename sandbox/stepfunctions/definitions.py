@@ -12,6 +12,7 @@ from . import expressions, sdk
 from .choices import OPERATORS, parse_timestamp
 from .errors import json_problem, read_json
 from .paths import PathError, is_definite, is_number, parse
+from .templates import parse_call
 
 SCHEMA = "SCHEMA_VALIDATION_FAILED"
 TARGET = "MISSING_TRANSITION_TARGET"
@@ -496,7 +497,11 @@ def _is_path(value):
 
 
 def _is_call(value):
-    return re.fullmatch(r"States\.[A-Za-z0-9]+\(.*\)", value, re.S) is not None
+    try:
+        parse_call(value)
+    except PathError:
+        return False
+    return True
 
 
 def _no_integration(resource, service, action):

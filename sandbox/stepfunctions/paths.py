@@ -1,7 +1,10 @@
-"""JSONPath as Step Functions has it: paths, reference paths and payload templates.
+"""JSONPath as Step Functions has it: paths, and reference paths.
 
-AWS evaluates JSONPath with the Jayway library: a definite path (names and indices only) gives one value and
-fails where there is none; any other path gives the list of what it finds, which may be empty.
+AWS evaluates JSONPath with the Jayway library (github.com/json-path/JsonPath, "Operators" and "Filter Operators"): a
+definite path (names and indices only) gives one value and fails where there is none; any other path gives the list of
+what it finds, which may be empty. A dot may stand before a bracket, as in `$.abc.['def ghi']`
+(docs.aws.amazon.com/step-functions/latest/dg/amazon-states-language-paths.html). Its functions, as `.length()`, are
+left out: such a path is refused.
 """
 
 import copy
@@ -9,51 +12,67 @@ import functools
 import json
 import re
 
-from ministack.services import stepfunctions as engine
-
 
 class PathError(Exception):
     """A path that is malformed or finds nothing; the message is in the words of AWS's JSONPath library."""
 
 
-class IntrinsicError(PathError):
-    """An intrinsic function that its arguments made fail."""
-
-
-_STEP = re.compile(
-    r"""\.\.(?P<deep>\*|[\w-]+)?          # ..name  ..*  or .. before a bracket
-      | \.(?P<name>\*|[^.\[\]'"()\s]+)     # .name   .*
-      | \[(?P<bracket>
-            \s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?:\s*,\s*(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))*\s*
-          | [^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*
-        )\]""",
-    re.X,
-)
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_NAME = re.compile(r"""\*|[^.\[\]'"()\s,]+""")
+_NAME_IN_A_FILTER = re.compile(r"""\*|[^.\[\]'"()\s,=!<>~&|]+""")
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_NAMES = re.compile(rf"(?:{_QUOTED.pattern})(?:\s*,\s*(?:{_QUOTED.pattern}))*")
 _SLICE = re.compile(r"(-?\d*)\s*:\s*(-?\d*)(?:\s*:\s*(-?\d*))?$")
 
 
 @functools.lru_cache(4096)
 def parse(path):
     """Split a path that starts at its root, as in `$.a[0]`, into (root, steps); raises PathError."""
-    root = re.match(r"\$\$|\$[A-Za-z_]\w*|\$", path)
-    if not root:
+    steps, end = scan(path, 0)
+    if end < len(path) or path.startswith("@"):
         raise PathError(f"Invalid path '{path}'")
+    return re.match(_ROOT, path).group(), steps
+
+
+_ROOT = re.compile(r"\$\$|\$[A-Za-z_]\w*|\$|@")
+
+
+def scan(text, at, names=_NAME):
+    """The steps of a path that begins in a text at its root, and where it ends; raises PathError."""
+    root = _ROOT.match(text, at)
+    if not root:
+        raise PathError(f"Invalid path '{text[at:]}'")
     steps, at = [], root.end()
-    while at < len(path):
-        found = _STEP.match(path, at)
-        if not found or not found.group():
-            raise PathError(f"Invalid path '{path}'")
-        at = found.end()
-        if found["name"] is not None:
-            steps.append(("all", None) if found["name"] == "*" else ("names", [found["name"]]))
-        elif found["bracket"] is not None:
-            steps.append(_bracket(found["bracket"].strip(), path))
-        else:
+    while at < len(text) and text[at] in ".[":
+        if text.startswith("..", at):
             steps.append(("deep", None))
-            if found["deep"]:
-                steps.append(("all", None) if found["deep"] == "*" else ("names", [found["deep"]]))
-    return root.group(), tuple(steps)
+            at += 2
+        elif text[at] == ".":
+            at += 1
+        if text.startswith("[", at):
+            end = _closing(text, at)
+            steps.append(_bracket(text[at + 1 : end].strip(), text))
+            at = end + 1
+        else:
+            name = names.match(text, at)
+            if not name:
+                raise PathError(f"Invalid path '{text}'")
+            steps.append(("all", None) if name.group() == "*" else ("names", [name.group()]))
+            at = name.end()
+    return tuple(steps), at
+
+
+def _closing(text, at):
+    """Where the bracket that opens at a place is closed; what is quoted, or a regular expression, does not count."""
+    depth = 0
+    while at < len(text):
+        if skipped := _QUOTED.match(text, at) or re.compile(r"=~\s*/(?:[^/\\]|\\.)*/").match(text, at):
+            at = skipped.end()
+            continue
+        depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(text[at], 0)
+        if depth == 0:
+            return at
+        at += 1
+    raise PathError(f"Invalid path '{text}'")
 
 
 def _bracket(text, path):
@@ -61,43 +80,57 @@ def _bracket(text, path):
         return "all", None
     if re.fullmatch(r"-?\d+(\s*,\s*-?\d+)*", text):
         return "indices", [int(number) for number in text.split(",")]
-    if text[:1] in "'\"" and text:
-        return "names", [re.sub(r"\\(.)", r"\1", a or b) for a, b in _QUOTED.findall(text)]
+    if _NAMES.fullmatch(text):
+        return "names", [_unquoted(match) for match in _QUOTED.finditer(text)]
     if text.startswith("?(") and text.endswith(")"):
-        return "filter", text[2:-1]
-    if parts := _SLICE.match(text):
+        return "filter", _Filter(text[2:-1]).parsed()
+    if (parts := _SLICE.match(text)) and int(parts[3] or 1):
         return "slice", slice(*(int(part) if part else None for part in parts.groups()))
     raise PathError(f"Invalid path '{path}'")
 
 
+def _unquoted(match):
+    return re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2])
+
+
 def is_definite(path):
     """Whether a path names one place: what InputPath need not be and ResultPath must be."""
-    return all(kind in ("names", "indices") and len(what) == 1 for kind, what in parse(path)[1])
+    return _definite(parse(path)[1])
+
+
+def _definite(steps):
+    return all(kind in ("names", "indices") and len(what) == 1 for kind, what in steps)
 
 
 def find(path, data):
     """What a path finds in data, the value at its root; raises PathError where a definite path finds nothing."""
-    steps = parse(path)[1]
-    values = [data]
+    return _find(parse(path)[1], data, data)
+
+
+def _find(steps, data, document):
+    """What steps find in data. document: what `$` in a filter stands for."""
+    definite, values = _definite(steps), [data]
     for number, (kind, what) in enumerate(steps):
-        values = [hit for value in values for hit in _take(kind, what, value)]
-        if not values and is_definite(path):
+        values = [hit for value in values for hit in _take(kind, what, value, document)]
+        if not values and definite:
             shown = "$" + "".join(f"[{w[0]!r}]" if k == "names" else f"[{w[0]}]" for k, w in steps[: number + 1])
             problem = "No results for path" if number == len(steps) - 1 else "Missing property in path"
             raise PathError(f"{problem}: {shown}" if number == len(steps) - 1 else f"{problem} {shown}")
-    return values[0] if is_definite(path) else values
+    return values[0] if definite else values
 
 
-def _take(kind, what, value):
+def _take(kind, what, value, document):
     if kind == "names":
         return [value[name] for name in what if isinstance(value, dict) and name in value]
     if kind == "all":
         return list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, list) else []
     if kind == "deep":
-        inside = _take("all", None, value)
-        return [value] + [hit for item in inside for hit in _take("deep", None, item)]
+        inside = _take("all", None, value, document)
+        return [value] + [hit for item in inside for hit in _take("deep", None, item, document)]
     if kind == "filter":
-        return [item for item in _take("all", None, value) if _holds(what, item)]
+        # A filter looks at the items of an array, and at an object as if it were one.
+        items = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+        return [item for item in items if what(item, document)]
     if not isinstance(value, list):
         return []
     if kind == "slice":
@@ -105,50 +138,160 @@ def _take(kind, what, value):
     return [value[index] for index in what if -len(value) <= index < len(value)]
 
 
-_COMPARISON = re.compile(r"(?P<left>@[^=!<>~&|]*?|'[^']*')\s*(?:(?P<op>==|!=|<=|>=|<|>|=~)\s*(?P<right>.+))?$")
-
-
-def _holds(condition, item):
-    """A filter: comparisons of `@.path` with a literal, joined by && and ||, or the path alone (it exists)."""
-    if "||" in condition:
-        return any(_holds(part, item) for part in condition.split("||"))
-    if "&&" in condition:
-        return all(_holds(part, item) for part in condition.split("&&"))
-    condition = condition.strip()
-    if condition.startswith("!"):
-        return not _holds(condition[1:].strip("() "), item)
-    match = _COMPARISON.match(condition.strip("() "))
-    if not match:
-        raise PathError(f"Could not compile filter {condition}")
-    left = _operand(match["left"], item)
-    if not match["op"]:
-        return left is not _MISSING
-    right = _operand(match["right"], item)
-    if match["op"] in ("==", "!="):
-        return same_json(left, right) == (match["op"] == "==")
-    if match["op"] == "=~":
-        return isinstance(left, str) and re.fullmatch(str(right).strip("/"), left) is not None
-    if type(left) is not type(right) and not (is_number(left) and is_number(right)):
-        return False
-    return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[match["op"]]
-
+# -- filters -----------------------------------------------------------------------------------------------------------
 
 _MISSING = object()
-_LITERALS = {"true": True, "false": False, "null": None}
+_TOKEN = re.compile(r"\s*(&&|\|\||!=?=?|===?|<=|>=|=~|<|>|\(|\)|\[|\]|,|[a-z]+\b)", re.IGNORECASE)
+_REGEX = re.compile(r"\s*/((?:[^/\\]|\\.)*)/([a-z]*)")
+_LITERAL = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true\b|false\b|null\b)")
+_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "u": re.UNICODE, "d": 0}
 
 
-def _operand(text, item):
-    text = text.strip()
-    if text.startswith("@"):
+class _Filter:
+    """The text of a filter, read once; `parsed` returns the test of an item and the document."""
+
+    def __init__(self, text):
+        self.text = text
+        self.at = 0
+
+    def parsed(self):
+        test = self.any_of()
+        if self.text[self.at :].strip():
+            self.wrong()
+        return test
+
+    def wrong(self):
+        raise PathError(f"Could not compile filter {self.text}")
+
+    def token(self, *wanted):
+        """The next token if it is one of these, else None and nothing is read."""
+        found = _TOKEN.match(self.text, self.at)
+        if found and found[1].lower() in wanted:
+            self.at = found.end()
+            return found[1].lower()
+        return None
+
+    def any_of(self):
+        tests = [self.all_of()]
+        while self.token("||"):
+            tests.append(self.all_of())
+        return tests[0] if len(tests) == 1 else lambda item, document: any(test(item, document) for test in tests)
+
+    def all_of(self):
+        tests = [self.one()]
+        while self.token("&&"):
+            tests.append(self.one())
+        return tests[0] if len(tests) == 1 else lambda item, document: all(test(item, document) for test in tests)
+
+    def one(self):
+        if self.token("!"):
+            test = self.one()
+            return lambda item, document: not test(item, document)
+        if self.token("("):
+            test = self.any_of()
+            if not self.token(")"):
+                self.wrong()
+            return test
+        left, is_path = self.operand()
+        operator = self.token(*_OPERATORS, "=~")
+        if operator == "=~":
+            matches = self.regex()
+            return lambda item, document: matches(left(item, document))
+        if operator:
+            compare, (right, _) = _OPERATORS[operator], self.operand()
+            return lambda item, document: compare(left(item, document), right(item, document))
+        if not is_path:
+            self.wrong()
+        return lambda item, document: left(item, document) is not _MISSING
+
+    def operand(self):
+        """A function that gives the operand's value for an item and the document, and whether it is a path."""
+        blank = re.compile(r"\s*").match(self.text, self.at).end()
+        if self.text[blank : blank + 1] in ("@", "$"):
+            if self.text.startswith("$$", blank) or re.match(r"\$\w", self.text[blank:]):
+                self.wrong()  # the library knows neither the context nor variables
+            on_item = self.text[blank] == "@"
+            steps, self.at = scan(self.text, blank, _NAME_IN_A_FILTER)
+
+            def value(item, document):
+                try:
+                    return _find(steps, item if on_item else document, document)
+                except PathError:
+                    return _MISSING
+
+            return value, True
+        literal = self.literal()
+        return (lambda item, document: literal), False
+
+    def literal(self):
+        if self.token("["):
+            values = []
+            while not self.token("]"):
+                values.append(self.literal())
+                if not self.token(",") and not re.match(r"\s*\]", self.text[self.at :]):
+                    self.wrong()
+            return values
+        if found := _LITERAL.match(self.text, self.at):
+            self.at = found.end()
+            return json.loads(found[1])
+        found = re.compile(rf"\s*(?:{_QUOTED.pattern})").match(self.text, self.at)
+        if not found:
+            self.wrong()
+        self.at = found.end()
+        return _unquoted(found)
+
+    def regex(self):
+        found = _REGEX.match(self.text, self.at)
+        if not found or set(found[2]) - _FLAGS.keys():
+            self.wrong()
+        self.at = found.end()
         try:
-            return find("$" + text[1:], item)
-        except PathError:
-            return _MISSING
-    if text in _LITERALS:
-        return _LITERALS[text]
-    if text[:1] in "'\"/":
-        return text[1:-1]
-    return float(text) if "." in text else int(text)
+            pattern = re.compile(
+                found[1].replace("\\/", "/"), functools.reduce(lambda a, b: a | _FLAGS[b], found[2], 0)
+            )
+        except re.error:
+            self.wrong()
+        return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _ordered(test):
+    def compare(left, right):
+        comparable = (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str))
+        return comparable and test(left, right)
+
+    return compare
+
+
+def _among(value, values):
+    return isinstance(values, list) and any(same_json(value, other) for other in values)
+
+
+def _contains(value, part):
+    return part in value if isinstance(value, str) and isinstance(part, str) else _among(part, value)
+
+
+def _lists(test):
+    return lambda left, right: isinstance(left, list) and isinstance(right, list) and test(left, right)
+
+
+_OPERATORS = {
+    "==": lambda left, right: same_json(left, right),
+    "!=": lambda left, right: not same_json(left, right),
+    "<": _ordered(lambda left, right: left < right),
+    "<=": _ordered(lambda left, right: left <= right),
+    ">": _ordered(lambda left, right: left > right),
+    ">=": _ordered(lambda left, right: left >= right),
+    "in": _among,
+    "nin": lambda left, right: isinstance(right, list) and not _among(left, right),
+    "contains": _contains,
+    "subsetof": _lists(lambda left, right: all(_among(item, right) for item in left)),
+    "anyof": _lists(lambda left, right: any(_among(item, right) for item in left)),
+    "noneof": _lists(lambda left, right: not any(_among(item, right) for item in left)),
+    "size": lambda left, right: isinstance(left, list | str) and len(left) == (
+        len(right) if isinstance(right, list | str) else right
+    ),
+    "empty": lambda left, right: isinstance(left, list | str) and (not left) is right,
+}  # fmt: skip
 
 
 def is_number(value):
@@ -182,87 +325,3 @@ def put(path, document, value):
                 place[key] = {}
             place = place[key]
     return whole
-
-
-class Scope:
-    """What the paths of one state can reach: its data as `$`, the context as `$$`, variables as `$name`."""
-
-    def __init__(self, data, context, variables):
-        self.data = data
-        self.context = context
-        self.variables = variables
-
-    def read(self, path):
-        """The value of a path; raises PathError."""
-        root, _ = parse(path)
-        if root == "$$":
-            return find(path, self.context)
-        if root == "$":
-            return find(path, self.data)
-        if root[1:] not in self.variables:
-            raise PathError(f"Variable '{root}' is not defined")
-        return find(path, self.variables[root[1:]])
-
-    def evaluate(self, expression):
-        """The value of a path or of an intrinsic function; raises PathError."""
-        if not expression.startswith("States."):
-            return self.read(expression)
-        try:
-            call, _ = engine._parse_intrinsic_call(expression, 0)
-            return self._call(call)
-        except PathError:
-            raise
-        except Exception as problem:  # the engine's functions raise whatever their arguments provoke
-            raise IntrinsicError(f"The function '{expression}' had the following error: {problem}") from problem
-
-    def _call(self, node):
-        """Evaluate the engine's syntax tree of a call, with our paths in its arguments."""
-        _, name, arguments = node
-        values = []
-        for kind, *rest in arguments:
-            if kind == "call":
-                value = self._call((kind, *rest))
-            elif kind == "path":
-                value = self._argument(rest[0])
-            else:
-                value = rest[0]
-            values.append(value)
-        if name == "States.Format":  # the engine writes True and None, AWS true and null
-            values[1:] = [v if isinstance(v, str) else json.dumps(v) for v in values[1:]]
-        return engine._exec_intrinsic(("call", name, [("str", v) for v in values]), None, None)
-
-    def _argument(self, path):
-        try:
-            return self.read(path)
-        except PathError as problem:
-            raise PathError(
-                f"The JsonPath argument for the field '{path}' could not be found in the input '{self._source(path)}'"
-            ) from problem
-
-    def _source(self, path):
-        """What a path would have read, as a cause shows it."""
-        return json.dumps(self.context if path.startswith("$$") else self.data, separators=(",", ":"))
-
-    def fill(self, template):
-        """A payload template with the paths and functions of its `.$` fields evaluated; raises PathError."""
-        if isinstance(template, list):
-            return [self.fill(item) for item in template]
-        if not isinstance(template, dict):
-            return template
-        filled = {}
-        for key, value in template.items():
-            if not key.endswith(".$"):
-                filled[key] = self.fill(value)
-                continue
-            if self.data is None and re.match(r"\$(?![\$A-Za-z_])", value):
-                raise PathError("Unable to apply Path transformation to null or empty input.")
-            try:
-                filled[key[:-2]] = copy.deepcopy(self.evaluate(value))
-            except PathError as problem:
-                if value.startswith("States."):
-                    raise
-                raise PathError(
-                    f"The JSONPath '{value}' specified for the field '{key}' could not be found in the input "
-                    f"'{self._source(value)}'"
-                ) from problem
-        return filled

@@ -84,6 +84,67 @@ def test_paths(together):
     assert {expression: result["v"] for expression, result in zip(cases, found, strict=True)} == cases
 
 
+def test_a_dot_before_a_bracket(together):
+    """The guide has `$.abc.['def ghi']` (amazon-states-language-paths.html); the others stand in
+    aws-samples/step-functions-workflows-collection."""
+    data = {"abc": {"def ghi": 1}, "l": [{"State": "done", "k": 0}, {"k": 1}]}
+    cases = {
+        "$.abc.['def ghi']": 1,
+        "$.l.[0].State": "done",
+        "$.l.[?(@.k > 0)]": [{"k": 1}],
+        "$.l.[*].['k']": [0, 1],
+        "$.l[*]['State', 'k']": ["done", 0, 1],
+        "$..[0].k": [0],
+    }
+    found = together([(path(expression), data) for expression in cases])
+    assert {expression: result["v"] for expression, result in zip(cases, found, strict=True)} == cases
+
+
+def test_filters(together):
+    """The operators of the Jayway library, as github.com/json-path/JsonPath describes them ("Filter Operators")."""
+    data = {
+        "want": 2,
+        "wanted": ["a"],
+        "l": [
+            {"n": 1, "name": "Ann", "t": "a", "tags": ["x", "y"], "deep": {"v": True}},
+            {"n": 2, "name": "bob", "t": "b || c", "tags": [], "none": None},
+        ],
+    }
+    cases = {
+        "@.n == $.want": [2],
+        "@.n==2": [2],
+        "2 == @.n": [2],
+        "@.t == 'b || c'": [2],
+        '@.t == "b || c"': [2],
+        "@.t in ['a', 'z']": [1],
+        "@.t in $.wanted": [1],
+        "@.t nin ['a', 'z']": [2],
+        "@.name =~ /B.*/i": [2],
+        "@.name =~ /B.*/": [],
+        "@.name =~ /b[o]b/": [2],
+        "@.tags empty true": [2],
+        "@.tags size 2": [1],
+        "@.tags contains 'x'": [1],
+        "@.name contains 'o'": [2],
+        "@.tags subsetof ['x', 'y', 'z']": [1, 2],
+        "@.tags anyof ['y']": [1],
+        "@.tags noneof ['y']": [2],
+        "@.deep.v": [1],
+        "@.deep.v == true": [1],
+        "@.none == null": [2],
+        "@['name'] == 'Ann'": [1],
+        "@.tags[0] == 'x'": [1],
+        "!@.deep": [2],
+        "!(@.n == 1 || @.n == 3)": [2],
+        "(@.n == 1 || @.n == 2) && @.t != 'a'": [2],
+        "@.n >= 1.5 && @.n < 3": [2],
+        "@.name < 'B'": [1],
+        "@.name < 5": [],
+    }
+    found = together([(path(f"$.l[?({condition})].n"), data) for condition in cases])
+    assert {condition: result["v"] for condition, result in zip(cases, found, strict=True)} == cases
+
+
 def test_stages_of_a_jsonpath_state(one):
     data = {"a": {"b": 1}, "c": 2}
     assert one({"Type": "Pass", "InputPath": None}, data) == {}
@@ -400,7 +461,15 @@ def test_context_object(machines):
 
 def test_intrinsic_functions(together):
     """docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html, its examples."""
-    data = {"a": [1, 2, 3, 3], "s": "a,b", "j": {"k": 1}, "t": True, "n": None, "text": '{"k": 2}'}
+    data = {
+        "a": [1, 2, 3, 3],
+        "l": [{"n": 1}, {"n": 2}, {"n": 3}],
+        "s": "a,b",
+        "j": {"k": 1},
+        "t": True,
+        "n": None,
+        "text": '{"k": 2}',
+    }
     cases = {
         "States.Format('{} is {} or {}', $.s, $.t, $.n)": "a,b is true or null",
         "States.StringToJson($.text)": {"k": 2},
@@ -411,6 +480,9 @@ def test_intrinsic_functions(together):
         "States.ArrayUnique($.a)": [1, 2, 3],
         "States.ArrayPartition($.a, 3)": [[1, 2, 3], [3]],
         "States.ArrayRange(1, 9, 4)": [1, 5, 9],
+        "States.ArrayRange(9, 1, -4)": [9, 5, 1],
+        "States.ArrayLength($.l[?(@.n in [1, 2])])": 2,
+        "States.Format('\\{{}\\}', 1)": "{1}",
         "States.ArrayGetItem($.a, 1)": 2,
         "States.MathAdd($.a[0], -1)": 0,
         "States.StringSplit($.s, ',')": ["a", "b"],

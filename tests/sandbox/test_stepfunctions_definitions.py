@@ -380,6 +380,25 @@ def test_accepted_resources(diagnose, resource):
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "$.a.length()", "$.a b", "$.a[", "$.a.", "$.a[0", "$.a['b", "$.a[?(@.b = 1)]", "$.a[?(@.b ~ 'c')]", "@.a",
+        "$.a[?(@.b === 1)]", "$.a[?(@.b near 1)]", "$.a[?(@.b == c)]", "$.a[?(@.b =~ /[/)]", "$.a[?(@.b =~ /c/q)]",
+        "$.a[?(@.b > $$.Execution.Name)]", "$.a[?('x')]", "$.a[?()]", "$.a[0:2:0]",
+        "States.Nothing($.a)", "States.Format('{}', $.a", "States.Format('{}' $.a)", "States.Array($.a,)",
+        "States.Array(a)", "States.UUID() and more", "States.ArrayLength($.a[?(@.b == )])",
+    ],
+)  # fmt: skip
+def test_paths_and_calls_that_are_none(diagnose, path):
+    """What the parser of paths does not take is refused, and never taken for something else."""
+    ((code, message, _),) = diagnose(lone({**END, "Parameters": {"v.$": path}}))
+    assert (code, message) == (
+        "SCHEMA_VALIDATION_FAILED",
+        "The value for the field 'v.$' must be a valid JSONPath or a valid intrinsic function call",
+    )
+
+
+@pytest.mark.parametrize(
     "resource, service",
     [
         ("ecs:runTask.waitForTaskToken", "ecs:runTask"),
