@@ -65,6 +65,12 @@ _TYPES = {
     }.items()
     for name in _words(names)
 }
+# What AWS has and the sandbox has not: a state with one of these is refused, since it would do something else there.
+_NOT_IN_THE_SANDBOX = {
+    "Credentials": "a Task acts with the execution role",
+    "ItemBatcher": "a Map hands on one item at a time",
+    "ResultWriter": "the results of a Map are its output",
+}
 # Lowest and highest value of numbers written as literals.
 _RANGES = {
     "TimeoutSeconds": (1, 99_999_999), "HeartbeatSeconds": (1, 99_999_999), "Seconds": (0, 99_999_999),
@@ -72,7 +78,13 @@ _RANGES = {
     "BackoffRate": (1.0, None), "MaxConcurrency": (0, None), "ToleratedFailureCount": (0, None),
     "ToleratedFailurePercentage": (0.0, 100.0),
 }  # fmt: skip
-_VALUES = {"JitterStrategy": ["FULL", "NONE"], "QueryLanguage": ["JSONPath", "JSONata"], "Version": ["1.0"]}
+_VALUES_OF_PROCESSORS = {"Mode": ["INLINE", "DISTRIBUTED"], "ExecutionType": ["STANDARD", "EXPRESS"]}
+_VALUES = {
+    **_VALUES_OF_PROCESSORS,
+    "JitterStrategy": ["FULL", "NONE"],
+    "QueryLanguage": ["JSONPath", "JSONata"],
+    "Version": ["1.0"],
+}
 _TERMINAL = ("Succeed", "Fail")
 # Optimized integrations that the workshop's account has, with the patterns each supports
 # (docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html).
@@ -219,6 +231,8 @@ class _Check:
         else:
             self.languages(state, jsonata, at)
         self.fields(state, _FIELDS[kind], at, jsonata)
+        for name in _NOT_IN_THE_SANDBOX.keys() & state.keys() & _FIELDS[kind]:
+            self.report(f"The sandbox does not support '{name}': {_NOT_IN_THE_SANDBOX[name]}", at)
         if "Next" in _FIELDS[kind]:
             self.one_of({k: v for k, v in state.items() if (k, v) != ("End", False)}, ("Next", "End"), at)
         for name in ("TimeoutSeconds", "HeartbeatSeconds", "MaxConcurrency", "ToleratedFailureCount", "Error", "Cause",
@@ -432,6 +446,14 @@ class _Check:
         for name in ("ItemProcessor", "Iterator"):
             if name in state:
                 self.inner(state[name], _BRANCH | {"ProcessorConfig"}, f"{at}/{name}")
+        processor = state.get("ItemProcessor")
+        config = processor.get("ProcessorConfig", {}) if isinstance(processor, dict) else {}
+        if not isinstance(config, dict):
+            self.report("Expected value of type [OBJECT]", f"{at}/ItemProcessor/ProcessorConfig")
+            return
+        self.fields(config, _VALUES_OF_PROCESSORS, f"{at}/ItemProcessor/ProcessorConfig")
+        if config.get("Mode") == "DISTRIBUTED" and jsonata:
+            self.report("The sandbox runs a distributed Map in JSONPath only", at)
 
     def inner(self, machine, known, at):
         if not isinstance(machine, dict):

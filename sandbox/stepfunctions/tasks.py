@@ -43,6 +43,7 @@ class Attempt:
         else:
             self.family, self.names = "LambdaFunction", {}
         self.waits = self.family == "Activity" or self.resource.endswith(CALLBACK)
+        self.synchronous = self.resource.endswith(SYNC)
         self.began = None  # when its clock started
         self.beat = None  # when it was last heard of
         self.submitted = False  # whether its start is over, so that an answer goes straight to the history
@@ -51,14 +52,14 @@ class Attempt:
 
     def run(self):
         token = None
-        if self.waits:
+        if self.waits or self.synchronous:  # an answer ends the wait for a job, too
             token = base64.b64encode(secrets.token_bytes(456)).decode()  # as long as AWS's, with its + / =
             self.flow.context["Task"] = {"Token": token}
         arguments = self.here.arguments()
         self.timeout = self._limit("TimeoutSeconds")
         self.heartbeat = self._limit("HeartbeatSeconds")
         self._schedule(arguments)
-        if not self.waits:
+        if token is None:
             return self._work(arguments, token)
         tokens[token] = self
         try:
@@ -73,11 +74,11 @@ class Attempt:
             else:
                 self.start()
                 result = self._call(arguments)
-                synchronous = self.resource.endswith(SYNC)
-                if self.waits or synchronous:
-                    self._submitted(result)
-                if not self.waits:
-                    return self._succeed(self._await_execution(result) if synchronous else result)
+                if token is None:
+                    return self._succeed(result)
+                self._submitted(result)
+                if self.synchronous and self._ends_first(result["ExecutionArn"]):
+                    return self._succeed(self._described(result["ExecutionArn"]))
             self._wait(lambda: self.answer is not None)
         except StateError as error:
             with self.flow.execution.lock:
@@ -187,15 +188,31 @@ class Attempt:
             raise problem
         return result
 
-    def _await_execution(self, started):
-        """The result of the execution that `startExecution.sync` started, once it has ended."""
-        record = engine._executions[started["ExecutionArn"]]
-        child = running.get(started["ExecutionArn"])
+    def _ends_first(self, arn):
+        """Wait until the execution that `startExecution.sync` started has ended, or the token was answered before.
+
+        From the end on no answer is taken. Where the task is aborted, so is the execution that it waits for
+        (docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html).
+        """
+        child = running.get(arn)
         if child is not None:
             child.watchers.append(self.flow)
-            self._wait(child.ended.is_set)
+            try:
+                self._wait(lambda: child.ended.is_set() or self.answer is not None)
+            except Cancelled:
+                child.abort()
+                raise
+        with self.flow.execution.lock:
+            self.closed = self.closed or self.answer is None
+            return self.answer is None
+
+    def _described(self, arn):
+        """The result of an execution that has ended, as `startExecution.sync` shows it; raises StateError."""
+        record = engine._executions[arn]
+        parsed = self.resource.endswith(":2")  # recorded: callback/test_callback, test_start_execution_sync2
         described = {
-            "ExecutionArn": record["executionArn"], "Input": record["input"], "InputDetails": {"Included": True},
+            "ExecutionArn": record["executionArn"],
+            "Input": json.loads(record["input"]) if parsed else record["input"], "InputDetails": {"Included": True},
             "Name": record["name"], "StartDate": _millis(record["startDate"]),
             "StateMachineArn": record["stateMachineArn"], "Status": record["status"],
             "StopDate": _millis(record["stopDate"]),
@@ -203,7 +220,7 @@ class Attempt:
         if record["status"] != "SUCCEEDED":
             described |= {k.capitalize(): record[k] for k in ("error", "cause") if record.get(k) is not None}
             raise StateError("States.TaskFailed", to_json(dict(sorted(described.items()))))
-        output = json.loads(record["output"]) if self.resource.endswith(":2") else record["output"]
+        output = json.loads(record["output"]) if parsed else record["output"]
         return {**described, "Output": output, "OutputDetails": {"Included": True}}
 
     # The callback pattern

@@ -383,3 +383,45 @@ def test_fifty_threads_race_for_two_hundred_tokens(machines, queue, aws):
     results = [result for arn in arns for result in json.loads(machines.finish(arn)["output"])]
     seen = sorted(result["Error"] if isinstance(result, dict) else result for result in results)
     assert seen == sorted(name for names in accepted.values() for name in names)
+
+
+# -- a job has a token, too --------------------------------------------------------------------------------------------
+
+
+def job(machines, queue, how, **after):
+    """The execution of a Task that runs another state machine, which sends the Task's token and goes on to `after`."""
+    send = {**queue.task(), "Resource": "arn:aws:states:::sqs:sendMessage", "Next": "After",
+            "Parameters": {"QueueUrl": queue.url, "MessageBody": {"token.$": "$.token"}}}  # fmt: skip
+    del send["End"]
+    child = machines.create({"Send": send, "After": {"End": True, **after}})
+    run = {"Type": "Task", "Resource": f"arn:aws:states:::states:startExecution{how}", "End": True,
+           "Parameters": {"StateMachineArn": child, "Input": {"token.$": "$$.Task.Token"}}}  # fmt: skip
+    return machines.start({"Run": run})
+
+
+@pytest.mark.parametrize("how", [".sync", ".sync:2"])
+def test_an_answer_ends_the_wait_for_a_job(machines, queue, how):
+    """Recorded: callback/test_callback, test_sync_with_task_token."""
+    arn = job(machines, queue, how, Type="Wait", Seconds=600)
+    token = queue.token()
+    machines.client.send_task_success(taskToken=token, output='"answered"')
+    assert machines.finish(arn)["output"] == '"answered"'
+    assert [kind for _, _, kind in machines.shape(arn)][2:6] == [
+        "TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"]  # fmt: skip
+    assert refusal(machines.client.send_task_success, taskToken=token, output="1") == ("TaskTimedOut", CLOSED)
+
+
+def test_a_job_that_ends_first_closes_the_token(machines, queue):
+    arn = job(machines, queue, ".sync", Type="Pass", Result="done")
+    token = queue.token()
+    assert json.loads(json.loads(machines.finish(arn)["output"])["Output"]) == "done"
+    assert refusal(machines.client.send_task_success, taskToken=token, output="1") == ("TaskTimedOut", CLOSED)
+
+
+def test_a_job_is_stopped_with_the_execution_that_waits_for_it(machines, queue):
+    """connect-to-resource.html, "Run a Job": a task that is aborted cancels its job."""
+    arn = job(machines, queue, ".sync", Type="Wait", Seconds=600)
+    queue.token()
+    submitted = details(machines.wait_for(arn, "TaskSubmitted"))
+    machines.client.stop_execution(executionArn=arn)
+    assert machines.finish(json.loads(submitted["output"])["ExecutionArn"])["status"] == "ABORTED"

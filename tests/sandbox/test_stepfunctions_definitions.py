@@ -223,6 +223,14 @@ RULE = {"Variable": "$.a", "StringEquals": "x", "Next": "E"}
         ({"Type": "Poll", "End": True}, "/States/S/Type"),
         (
             {
+                "Type": "Map",
+                "End": True,
+                "ItemProcessor": {"ProcessorConfig": {"Mode": "distributed"}, "StartAt": "I", "States": {"I": END}},
+            },
+            "/States/S/ItemProcessor/ProcessorConfig/Mode",
+        ),
+        (
+            {
                 "Type": "Choice",
                 "Default": "E",
                 "QueryLanguage": "JSONata",
@@ -303,7 +311,7 @@ ACCEPTED = {
             "Parameters": {"FunctionName": "f", "Payload": {"t.$": "$$.Task.Token", "l": [{"x.$": "$.l[0:2]"}],
                                                             "f.$": "States.Format('{}', $v.x)"}},
             "ResultSelector": {"p.$": "$.Payload"}, "TimeoutSecondsPath": "$.t", "HeartbeatSecondsPath": "$.h",
-            "Credentials": {"RoleArn.$": "$.role"}, "Assign": {"v.$": "$.Payload", "w": 1},
+            "Assign": {"v.$": "$.Payload", "w": 1},
             "Retry": [{"ErrorEquals": ["A", "States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 0, "BackoffRate": 1,
                        "MaxDelaySeconds": 5, "JitterStrategy": "FULL", "Comment": "c"},
                       {"ErrorEquals": ["States.ALL"]}],
@@ -344,10 +352,9 @@ ACCEPTED = {
     "the old spelling of Map": lone({"Type": "Map", "Iterator": {"StartAt": "I", "States": {"I": END}}, "End": True,
                                      "Parameters": {"v.$": "$$.Map.Item.Value"}}),
     "a distributed map": lone({
-        "Type": "Map", "End": True, "ToleratedFailurePercentage": 5, "ItemBatcher": {"MaxItemsPerBatch": 10},
+        "Type": "Map", "End": True, "ToleratedFailurePercentage": 5,
         "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "CSV"},
                        "Parameters": {"Bucket.$": "$.b", "Key": "k"}},
-        "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b", "Prefix": "p"}},
         "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "I",
                           "States": {"I": END}}}),
     "JSONata in one state": lone({**END, **ATA, "Output": "{% $states.input.a %}"}),
@@ -396,6 +403,33 @@ def test_paths_and_calls_that_are_none(diagnose, path):
         "SCHEMA_VALIDATION_FAILED",
         "The value for the field 'v.$' must be a valid JSONPath or a valid intrinsic function call",
     )
+
+
+DISTRIBUTED = {
+    "Type": "Map",
+    "End": True,
+    "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "I",
+        "States": {"I": END},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "state, message",
+    [
+        ({**LAMBDA, "Credentials": {"RoleArn.$": "$.role"}}, "The sandbox does not support 'Credentials'"),
+        ({**DISTRIBUTED, "ItemBatcher": {"MaxItemsPerBatch": 10}}, "The sandbox does not support 'ItemBatcher'"),
+        ({**DISTRIBUTED, "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject"}},
+         "The sandbox does not support 'ResultWriter'"),
+        ({**DISTRIBUTED, **ATA}, "The sandbox runs a distributed Map in JSONPath only"),
+    ],
+)  # fmt: skip
+def test_fields_that_the_sandbox_has_not_are_refused_by_name(diagnose, state, message):
+    ((code, said, place),) = diagnose(lone(state))
+    assert (code, place) == ("SCHEMA_VALIDATION_FAILED", "/States/S")
+    assert said.startswith(message)
 
 
 @pytest.mark.parametrize(
