@@ -1,4 +1,4 @@
-"""CloudWatch Logs: filter patterns as AWS reads them, and FilterLogEvents with pages.
+"""CloudWatch Logs: filter patterns as AWS reads them, FilterLogEvents with pages, and writing from inside the sandbox.
 
 MiniStack takes a pattern for JSON to match everything, and other patterns without regard to case. The syntax:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html. Patterns of space-delimited
@@ -8,10 +8,13 @@ that is missing is false, one with != as well.
 
 import base64
 import heapq
+import itertools
 import json
 import re
+import time
 
 _loaded = False
+_event_ids = itertools.count()
 
 
 class InvalidPattern(ValueError):
@@ -41,6 +44,22 @@ def _put_over(engine):
     engine._put_subscription_filter = lambda data: _refusal(data) or put_subscription_filter(data)
     engine._put_metric_filter = lambda data: _refusal(data) or put_metric_filter(data)
     _loaded = True
+
+
+def append(group, stream, messages):
+    """Add messages, texts, to a log group that there is; the stream is made where there is none of that name."""
+    from ministack.services import cloudwatch_logs as engine
+
+    streams = engine._log_groups[group]["streams"]
+    if stream not in streams:
+        engine._create_log_stream({"logGroupName": group, "logStreamName": stream})
+    now = int(time.time() * 1000)
+    events = [
+        {"timestamp": now, "message": message, "ingestionTime": now, "eventId": f"{next(_event_ids):056d}"}
+        for message in messages
+    ]
+    engine._append_log_events(streams[stream], events)
+    engine._fanout_to_subscription_filters(group, stream, events)
 
 
 def reset():

@@ -4,22 +4,19 @@ Lines arrive in the log group as they are written. As on AWS that needs permissi
 logs has none.
 """
 
-import itertools
 import json
 import logging
 import secrets
 import threading
-import time
 from datetime import UTC, datetime
 
-from sandbox import permissions
+from sandbox import logs, permissions
 
 MOST_BYTES = 16 * 2**20  # of one invocation; what goes beyond is left out, and the log says so
 MOST_BYTES_OF_EVENT = 256 * 1024  # a longer line becomes several events
 TAIL_BYTES = 4096  # what Invoke with LogType=Tail gives back
 
 logger = logging.getLogger("functions")
-_event_ids = itertools.count()
 
 
 class Stream:
@@ -137,25 +134,9 @@ class Stream:
         self._tail = (self._tail + "".join(messages).encode(errors="replace"))[-TAIL_BYTES:]
         if not self._permitted or not messages:
             return
-        now = int(time.time() * 1000)
-        events = [
-            {"timestamp": now, "message": message, "ingestionTime": now, "eventId": f"{next(_event_ids):056d}"}
-            for message in messages
-        ]
-        cloudwatch_logs._append_log_events(self._opened(now), events)
-        cloudwatch_logs._fanout_to_subscription_filters(self.group, self.name, events)
-
-    def _opened(self, now):
-        """The record of this stream; made, with its group, when it is first written to."""
-        from ministack.services import cloudwatch_logs
-
-        groups = cloudwatch_logs._log_groups
-        if self.group not in groups:
+        if self.group not in cloudwatch_logs._log_groups:
             cloudwatch_logs._create_log_group({"logGroupName": self.group})
-        streams = groups[self.group]["streams"]
-        if self.name not in streams:
-            cloudwatch_logs._create_log_stream({"logGroupName": self.group, "logStreamName": self.name})
-        return streams[self.name]
+        logs.append(self.group, self.name, messages)
 
     def _permission(self):
         """Whether the function's role may write here."""

@@ -34,6 +34,8 @@ def _put_over(engine):
 
     engine._create_state_machine = api.create_state_machine
     engine._update_state_machine = api.update_state_machine
+    engine._delete_state_machine = api.delete_state_machine
+    engine._list_executions = api.list_executions
     engine._validate_state_machine_definition = api.validate_state_machine_definition
     engine._start_execution = api.start_execution
     engine._start_sync_execution = api.start_sync_execution

@@ -10,9 +10,12 @@ import threading
 
 from ministack.services import stepfunctions as engine
 
-from . import definitions, roles, states, tasks
+from . import definitions, logs, roles, states, tasks
 from .errors import MAX_DATA_BYTES, json_problem
-from .executions import Execution, Flow, running
+from .executions import Execution, Flow, forget_deleted, running
+
+MOST_SECONDS_OF_EXPRESS = 300  # https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html
+_WRONG_TYPE = "This operation is not supported by this type of state machine"
 
 # State machines
 
@@ -20,7 +23,9 @@ from .executions import Execution, Flow, running
 def create_state_machine(data):
     """CreateStateMachine, by MiniStack once name and definition are found right."""
     problem = _invalid_name(data.get("name")) or _invalid_definition(data, data.get("type"))
-    return problem or _untrusting(data.get("roleArn")) or _engine_create(data)
+    problem = problem or _untrusting(data.get("roleArn")) or _not_kept(data, data.get("roleArn"))
+    arn = f"arn:aws:states:{engine.get_region()}:{engine.get_account_id()}:stateMachine:{data.get('name')}"
+    return problem or _deleting(arn) or _engine_create(data)
 
 
 def update_state_machine(data):
@@ -28,8 +33,29 @@ def update_state_machine(data):
     machine = engine._state_machines.get(data.get("stateMachineArn"))
     if machine is None:
         return _no_machine(data.get("stateMachineArn"))
-    problem = _invalid_definition(data, machine["type"]) if "definition" in data else None
-    return problem or _untrusting(data.get("roleArn", machine["roleArn"])) or _engine_update(data)
+    problem = _deleting(machine["stateMachineArn"])
+    if not problem and "definition" in data:
+        problem = _invalid_definition(data, machine["type"])
+    role_arn = data.get("roleArn", machine["roleArn"])
+    return problem or _untrusting(role_arn) or _not_kept(data, role_arn) or _engine_update(data)
+
+
+def delete_state_machine(data):
+    """DeleteStateMachine: `stateMachineArn`, of one that there is or not (recorded, test_delete_nonexistent_sm).
+
+    Its versions and aliases go at once. While executions of it run it is DELETING; they fail at their next transition.
+    """
+    arn = data.get("stateMachineArn")
+    machine = engine._state_machines.get(arn)
+    if machine is None:
+        return engine.json_response({})
+    for kept in (engine._state_machine_versions, engine._state_machine_aliases):
+        for qualified in [known for known in kept if known.rpartition(":")[0] == arn]:
+            del kept[qualified]
+    engine._tags.pop(arn, None)
+    machine["status"] = "DELETING"
+    forget_deleted(arn)
+    return engine.json_response({})
 
 
 def validate_state_machine_definition(data):
@@ -49,6 +75,21 @@ def _invalid_definition(data, kind):
         return None
     said = ", ".join(f"{d['code']}: {d['message']} at {d.get('location', 'null')}" for d in found)
     return _error("InvalidDefinition", f"Invalid State Machine Definition: '{said}'")
+
+
+def _deleting(arn):
+    if engine._state_machines.get(arn, {}).get("status") == "DELETING":
+        return _error("StateMachineDeleting", f"State Machine is being deleted: '{arn}'")
+    return None
+
+
+def _not_kept(data, role_arn):
+    """What a request asks a state machine to have that the sandbox does not do."""
+    if (data.get("tracingConfiguration") or {}).get("enabled"):
+        return _error("ValidationException", "The sandbox has no X-Ray: tracingConfiguration cannot be enabled.")
+    if (data.get("encryptionConfiguration") or {}).get("type") == "CUSTOMER_MANAGED_KMS_KEY":
+        return _error("ValidationException", "The sandbox has no KMS: encryptionConfiguration cannot name a key.")
+    return logs.problem(data.get("loggingConfiguration"), role_arn)
 
 
 def _untrusting(role_arn):
@@ -89,7 +130,7 @@ def start_execution(data):
         record = execution
     else:
         record = execution.record
-        engine._emit_execution_status_event(record)
+        execution.tell()
         context = contextvars.copy_context()  # account and region of the request
         threading.Thread(target=context.run, args=(states.run, execution), daemon=True).start()
     return engine.json_response({"executionArn": record["executionArn"], "startDate": record["startDate"]})
@@ -99,7 +140,7 @@ def start_sync_execution(data):
     """StartSyncExecution: runs an execution to its end. MiniStack calls this off its event loop."""
     machine = engine._state_machines.get(engine._resolve_state_machine_arn(data.get("stateMachineArn", "")))
     if machine and machine["type"] == "STANDARD":
-        return _error("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
+        return _error("StateMachineTypeNotSupported", _WRONG_TYPE)
     execution, problem = _begin(data, sync=True)
     if problem is not None:
         return problem
@@ -113,6 +154,9 @@ def start_sync_execution(data):
     }  # fmt: skip
     if "output" in answer:
         answer["outputDetails"] = {"included": True}
+    milliseconds = engine._iso_to_epoch_ms(record["stopDate"]) - engine._iso_to_epoch_ms(record["startDate"])
+    billed = max(100, -(-milliseconds // 100) * 100)  # by 100 ms: aws.amazon.com/step-functions/pricing
+    answer["billingDetails"] = {"billedDurationInMilliseconds": billed, "billedMemoryUsedInMB": 64}
     return engine.json_response(answer)
 
 
@@ -123,6 +167,8 @@ def _begin(data, sync=False):
     if base is None:
         return None, _no_machine(wanted)
     machine = engine._state_machines[base]
+    if problem := _deleting(base):
+        return None, problem
     version = engine._execution_version_arn(wanted)
     source = engine._state_machine_versions.get(version) or machine
     text = data.get("input", "{}")
@@ -138,7 +184,9 @@ def _begin(data, sync=False):
     name = data.get("name") or engine.new_uuid()
     if problem := _invalid_name(name):
         return None, problem
-    arn = f"arn:aws:states:{engine.get_region()}:{engine.get_account_id()}:execution:{machine['name']}:{name}"
+    express = machine["type"] == "EXPRESS"
+    kind, own = ("express", f":{engine.new_uuid()}") if express else ("execution", "")
+    arn = f"arn:aws:states:{engine.get_region()}:{engine.get_account_id()}:{kind}:{machine['name']}:{name}{own}"
     if earlier := engine._executions.get(arn):
         if earlier["status"] == "RUNNING" and earlier["input"] == text:
             return earlier, None
@@ -153,7 +201,10 @@ def _begin(data, sync=False):
         record["stateMachineVersionArn"] = version
     if wanted in engine._state_machine_aliases:
         record["stateMachineAliasArn"] = wanted
-    execution = Execution(record, json.loads(source["definition"]), source["roleArn"])
+    log = logs.Log(source.get("loggingConfiguration"), record)
+    execution = Execution(record, json.loads(source["definition"]), source["roleArn"], log)
+    if express:
+        execution.limit(MOST_SECONDS_OF_EXPRESS)
     context = {
         "Execution": {
             "Id": arn, "Input": json.loads(text), "StartTime": record["startDate"], "Name": name,
@@ -166,10 +217,31 @@ def _begin(data, sync=False):
     return execution, None
 
 
+def _of_express(arn):
+    """The refusal of a call about an Express execution, of which nothing is kept (recorded: test_sfn_api_express)."""
+    if str(arn).split(":")[5:6] == ["express"]:
+        return _error("InvalidArn", "Invalid Arn: 'Resource type not valid in this context: express'")
+    return None
+
+
+def list_executions(data):
+    """ListExecutions: `stateMachineArn` or `mapRunArn`, and perhaps a filter; Express ones are not listed."""
+    wanted = data.get("stateMachineArn")
+    if wanted is not None:
+        base = engine._resolve_state_machine_arn(wanted)
+        if base is None:
+            return _no_machine(wanted)
+        if engine._state_machines[base]["type"] == "EXPRESS":
+            return _error("StateMachineTypeNotSupported", _WRONG_TYPE)
+    return _engine_list_executions(data)
+
+
 def stop_execution(data):
     """StopExecution: `executionArn`, and perhaps `error` and `cause`. A second stop answers as the first did."""
     arn = data.get("executionArn")
     record = engine._executions.get(arn)
+    if problem := _of_express(arn):
+        return problem
     if record is None:
         return _no_execution(arn)
     execution = running.get(arn)
@@ -180,6 +252,8 @@ def stop_execution(data):
 
 def describe_execution(data):
     """DescribeExecution: `executionArn`."""
+    if problem := _of_express(data.get("executionArn")):
+        return problem
     record = engine._executions.get(data.get("executionArn"))
     if record is None:
         return _no_execution(data.get("executionArn"))
@@ -201,6 +275,8 @@ def describe_execution(data):
 def get_execution_history(data):
     """GetExecutionHistory, paged by MiniStack; without execution data an event has no word of it."""
     arn = data.get("executionArn")
+    if problem := _of_express(arn):
+        return problem
     if arn not in engine._executions:
         return _no_execution(arn)
     status, headers, body = _engine_get_execution_history(data)
@@ -226,5 +302,6 @@ async def get_activity_task(data):
 
 _engine_create = engine._create_state_machine
 _engine_update = engine._update_state_machine
+_engine_list_executions = engine._list_executions
 _engine_get_activity_task = engine._get_activity_task
 _engine_get_execution_history = engine._get_execution_history

@@ -361,7 +361,10 @@ class _Check:
             self.report("Value is not a valid resource ARN", at)
             return
         if self.express and (found := re.search(r"\.(waitForTaskToken|sync)\b", resource)):
-            self.report(f"Express state machine does not support '{found.group()}' service integration ", at)
+            space = " " if found[1] == "waitForTaskToken" else ""  # recorded so: test_sfn_api_express
+            self.report(f"Express state machine does not support '{found.group()}' service integration{space}", at)
+        elif self.express and ":activity:" in resource:
+            self.report("Express state machine does not support Activity ARN", at)
         elif (found := re.fullmatch(r"arn:aws[\w-]*:states:::([\w-]+):(.+)", resource)) and (
             problem := _no_integration(resource, *found.groups())
         ):

@@ -22,10 +22,21 @@ def to_json(value):
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-class Execution:
-    """One run of a state machine. All changes to its record are made under `lock`."""
+def forget_deleted(machine_arn):
+    """Remove a state machine that is being deleted, once none of its executions runs."""
+    if engine._state_machines.get(machine_arn, {}).get("status") != "DELETING":
+        return
+    if not any(execution.record["stateMachineArn"] == machine_arn for execution in list(running.values())):
+        engine._state_machines.pop(machine_arn, None)
 
-    def __init__(self, record, definition, role_arn):
+
+class Execution:
+    """One run of a state machine. All changes to its record are made under `lock`.
+
+    log: takes each event, None where nothing is logged.
+    """
+
+    def __init__(self, record, definition, role_arn, log=None):
         self.record = record
         self.definition = definition
         self.role_arn = role_arn
@@ -35,6 +46,7 @@ class Execution:
         seconds = definition.get("TimeoutSeconds")
         self.deadline = None if seconds is None else time.monotonic() + seconds
         self.flow = None
+        self.log = log
         record["events"] = []
         self._append("ExecutionStarted", 0, "executionStartedEventDetails", {
             "input": record["input"], "inputDetails": {"truncated": False}, "roleArn": role_arn,
@@ -51,7 +63,26 @@ class Execution:
         if key:
             event[key] = details
         self.record["events"].append(event)
+        if self.log is not None:
+            self.log.add(event)
         return event["id"]
+
+    def limit(self, seconds):
+        """Let it take no longer than this, whatever its definition says."""
+        deadline = time.monotonic() + seconds
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+
+    @property
+    def deleted(self):
+        """Whether its state machine is being deleted, so that it goes no further."""
+        machine = engine._state_machines.get(self.record["stateMachineArn"], {})
+        return machine.get("status") == "DELETING" and machine["type"] == "STANDARD"
+
+    def tell(self):
+        """Tell its status on the event bus; those of Express are not told
+        (docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html)."""
+        if ":express:" not in self.record["executionArn"]:
+            engine._emit_execution_status_event(self.record)
 
     def succeed(self, output):
         """End as SUCCEEDED with an output, a JSON value."""
@@ -91,12 +122,13 @@ class Execution:
             self.flow.cancel()
             for watcher in self.watchers:
                 watcher.wake()
+        forget_deleted(self.record["stateMachineArn"])
         # In a thread of its own where the lock may be held: a rule's target may need the lock.
         if status == "TIMED_OUT":
             emit = contextvars.copy_context().run
-            threading.Thread(target=emit, args=(engine._emit_execution_status_event, self.record), daemon=True).start()
+            threading.Thread(target=emit, args=(self.tell,), daemon=True).start()
         else:
-            engine._emit_execution_status_event(self.record)
+            self.tell()
         return True
 
 

@@ -33,8 +33,13 @@ def require(role_arn, resource, arguments):
 
     resource: of the task, without `.waitForTaskToken`. arguments: what the call is made with.
     """
+    require_actions(role_arn, _needed(resource, arguments, engine.get_region(), engine.get_account_id()))
+
+
+def require_actions(role_arn, needed):
+    """Raise Denied unless the role may do all that is needed: pairs of an action and an ARN."""
     session = "".join(secrets.choice(string.ascii_letters) for _ in range(32))
-    for action, arn in _needed(resource, arguments, engine.get_region(), engine.get_account_id()):
+    for action, arn in needed:
         if denial := permissions.role_denial(role_arn, session, action, arn):
             raise Denied(denial)
 

@@ -49,6 +49,9 @@ def walk(flow, states, name, data):
 def visit(flow, name, state, data):
     """Enter a state, run it and leave it; returns its output and the name of the next state, None at the end."""
     kind = state["Type"]
+    if flow.execution.deleted:  # repost.aws/knowledge-center/step-functions-stuck-deleting-status
+        machine = flow.execution.record["stateMachineArn"].rpartition(":")[2]
+        raise StateError(RUNTIME, f"State machine {machine} has been deleted.")
     # The first state of the workflow follows nothing, not even ExecutionStarted.
     entered = flow.event(f"{kind}StateEntered", "stateEnteredEventDetails", {
         "name": name, "input": to_json(data), "inputDetails": {"truncated": False},

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
-from state_machines import StateMachines, details, function, unique, until
+from state_machines import StateMachines, details, function, role, unique, until
 
 pytestmark = pytest.mark.takes(15)
 
@@ -209,6 +209,69 @@ def test_versions_and_aliases_run_their_own_definition(machines):
         ]
         == version
     )
+
+
+# -- a state machine is deleted ----------------------------------------------------------------------------------------
+#
+# DeleteStateMachine's page of the API reference: DELETING until its executions have ended, and they end at their next
+# transition. How they end: https://repost.aws/knowledge-center/step-functions-stuck-deleting-status
+
+
+def gone(client, machine):
+    """Whether a state machine is no longer there."""
+    return _refusal(client.describe_state_machine, stateMachineArn=machine)[0] == "StateMachineDoesNotExist"
+
+
+def test_a_machine_is_deleting_while_an_execution_waits(machines, aws):
+    client, name = machines.client, unique("deleted")
+    definition = json.dumps({"StartAt": "W", "States": WAIT})
+    make = {"name": name, "definition": definition, "roleArn": role(aws)}
+    machine = client.create_state_machine(**make)["stateMachineArn"]
+    version = client.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]
+    arn = client.start_execution(stateMachineArn=machine)["executionArn"]
+    machines.wait_for(arn, "WaitStateEntered")
+    client.delete_state_machine(stateMachineArn=machine)
+    assert client.describe_state_machine(stateMachineArn=machine)["status"] == "DELETING"
+    assert client.describe_execution(executionArn=arn)["status"] == "RUNNING"
+    assert [e["executionArn"] for e in client.list_executions(stateMachineArn=machine)["executions"]] == [arn]
+    # aws-nuke issue 1054, metaflow pull request 1284: nothing new of that name meanwhile.
+    assert _refusal(client.create_state_machine, **make)[0] == "StateMachineDeleting"
+    assert _refusal(client.update_state_machine, stateMachineArn=machine, definition=definition)[0] == (
+        "StateMachineDeleting"
+    )
+    assert _refusal(client.start_execution, stateMachineArn=machine)[0] == "StateMachineDeleting"
+    assert gone(client, version)
+    client.delete_state_machine(stateMachineArn=machine)  # once more changes nothing
+    client.stop_execution(executionArn=arn)
+    assert gone(client, machine)
+    assert client.describe_execution(executionArn=arn)["status"] == "ABORTED"  # its records stay
+    assert client.create_state_machine(**make)["stateMachineArn"] == machine
+
+
+def test_executions_of_a_deleted_machine_end_at_their_next_transition(machines, aws):
+    url = aws("sqs").create_queue(QueueName=unique("queue"))["QueueUrl"]
+    task = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Next": "After",
+            "Parameters": {"QueueUrl": url, "MessageBody.$": "$$.Task.Token"},
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "After"}]}  # fmt: skip
+    machine = machines.create({"T": task, "After": {"Type": "Pass", "End": True}})
+    arn = machines.client.start_execution(stateMachineArn=machine)["executionArn"]
+    token = until(lambda: aws("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"))[0]["Body"]
+    machines.client.delete_state_machine(stateMachineArn=machine)
+    machines.client.send_task_success(taskToken=token, output="{}")  # it is still waited for
+    run = machines.finish(arn)
+    name = machine.rpartition(":")[2]
+    assert (run["status"], run["error"], run["cause"]) == (
+        "FAILED", "States.Runtime", f"State machine {name} has been deleted.")  # fmt: skip
+    assert [kind for _, _, kind in machines.shape(arn)][-2:] == ["TaskStateExited", "ExecutionFailed"]
+    assert gone(machines.client, machine)
+
+
+def test_a_machine_without_executions_is_gone_at_once(machines):
+    """Recorded: test_sfn_api, test_create_delete_valid_sm and test_delete_nonexistent_sm."""
+    machine = machines.create(WAIT)
+    for _ in range(2):
+        machines.client.delete_state_machine(stateMachineArn=machine)
+        assert gone(machines.client, machine)
 
 
 def test_nested_execution(machines):
