@@ -59,6 +59,7 @@ def environment(state):
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",  # SDKs would look for sync-127.0.0.1, which is nowhere
         "NO_PROXY": ",".join([*beside, "127.0.0.1"]),
     }
 

@@ -21,6 +21,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -115,12 +116,15 @@ class Environment:
     def invoke(self, request):
         """Have the handler called; gives the runtime's answer. request: as runtime.py takes it.
 
-        Raises Ended, TimedOut.
+        Between two invocations the process is frozen, with all that the handler left running in it
+        (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html). Raises Ended, TimedOut.
         """
         self.request_id = request["request_id"]
+        self._freeze(False)
         self._send(request)
         answer = self._await(time.monotonic() + self.config["Timeout"])
         self.log.wait_for_end()
+        self._freeze(True)
         self.peak = max(self.peak, answer.get("peak", 0))
         return answer
 
@@ -241,6 +245,15 @@ class Environment:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _freeze(self, frozen):
+        """Stop the process and all that it started, or let it go on.
+
+        On Linux only: elsewhere a process that is stopped would outlive a sandbox that was killed.
+        """
+        if sys.platform == "linux" and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def _how_it_ended(self):
         """The end of the process in AWS's words."""

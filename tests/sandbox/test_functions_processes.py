@@ -3,6 +3,8 @@
 import concurrent.futures
 import json
 import os
+import sys
+import time
 
 import pytest
 from handlers import Functions, archive
@@ -138,6 +140,54 @@ def handler(event, context):
     assert alive(child)
     functions.client.update_function_code(FunctionName=name, ZipFile=archive(code + "#"))
     until(lambda: not alive(child))
+
+
+GOES_ON = """
+import os, subprocess, threading, time
+
+gaps = [0]
+ticked = threading.Event()
+
+
+def tick():
+    last = time.monotonic()
+    while True:
+        time.sleep(0.001)
+        now = time.monotonic()
+        gaps.append(max(gaps.pop(), now - last))
+        last = now
+        ticked.set()
+
+
+def handler(event, context):
+    if event == "start":
+        threading.Thread(target=tick, daemon=True).start()
+        program = subprocess.Popen(["sleep", "600"])
+        return [os.getpid(), program.pid]
+    ticked.clear()
+    ticked.wait()
+    return gaps[0]
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are frozen on Linux only")
+def test_what_goes_on_after_the_answer_is_frozen_until_the_next_invocation(functions):
+    """lambda-runtime-environment.html: Lambda freezes the execution environment when the runtime and each extension
+    have completed and there are no pending events; background work resumes if the environment is used again."""
+    name = functions.create(GOES_ON)
+    pids = functions.result(name, "start")
+    until(lambda: all(state(pid) == "T" for pid in pids))
+    frozen = time.monotonic()
+    until(lambda: time.monotonic() - frozen > 0.2)
+    longest = time.monotonic() - frozen
+    assert functions.result(name, "look") >= longest
+    until(lambda: all(state(pid) == "T" for pid in pids))
+
+
+def state(pid):
+    """A letter: T for a process that is stopped."""
+    with open(f"/proc/{pid}/stat") as line:
+        return line.read().rpartition(")")[2].split()[0]
 
 
 @pytest.mark.parametrize("width", [1, 12])
