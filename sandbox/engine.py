@@ -1,6 +1,6 @@
 """MiniStack, set up as the workshop's account: which services, which settings, what of ours stands over it.
 
-MiniStack does Lambda, DynamoDB, EventBridge, API Gateway, S3, SQS, IAM, STS, Scheduler, Logs and Step Functions
+MiniStack does Lambda, DynamoDB, EventBridge, API Gateway, S3, SQS, SNS, IAM, STS, Scheduler, Logs and Step Functions
 in one process without Docker. Each module listed in `MENDED` replaces a part of it that AWS does differently,
 or adds a service it lacks. An installed package is never edited: MiniStack looks its own functions up when it
 calls them, so replacing a name in a module is enough, and the pinned version keeps such a name from moving.
@@ -13,14 +13,15 @@ from sandbox import ACCOUNT, REGION
 
 # MiniStack's names for the services that the workshop uses; all others are refused.
 SERVICES = (
-    "apigateway", "dynamodb", "events", "iam", "lambda", "logs", "monitoring", "s3", "scheduler", "sqs", "states",
-    "sts", "tagging",
+    "apigateway", "dynamodb", "events", "iam", "lambda", "logs", "monitoring", "s3", "scheduler", "sns", "sqs",
+    "states", "sts", "tagging",
 )  # fmt: skip
 
 # What is ours, installed in this order.
 MENDED = (
     "sandbox.faults", "sandbox.keys", "sandbox.bodies", "sandbox.permissions", "sandbox.logs", "sandbox.functions",
-    "sandbox.events", "sandbox.dms", "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
+    "sandbox.function_urls", "sandbox.events", "sandbox.schedules", "sandbox.topics", "sandbox.dms",
+    "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import json
 from urllib.parse import unquote
 
 # Services whose answer to a denied request names no resource in MiniStack, and does on AWS.
-_RESOURCE_NAMED = {"dynamodb", "states", "lambda", "events", "sqs", "scheduler", "s3", "apigateway"}
+_RESOURCE_NAMED = {"dynamodb", "states", "lambda", "events", "sqs", "sns", "scheduler", "s3", "apigateway"}
 
 
 def install():
@@ -95,3 +95,18 @@ def service_denial(service, action, resource, source_arn):
         else f"because no resource-based policy allows the {action} action"
     )
     return f"User: {service} is not authorized to perform: {action} on resource: {resource} {reason}"
+
+
+def public_denial(action, resource, keys):
+    """Why a resource's own policy does not let just anybody do something; None if it does.
+
+    keys: condition keys of the request, a dict.
+    """
+    from ministack.core import iam_evaluator
+    from ministack.core.responses import get_account_id, get_region
+
+    keys = {name.lower(): value for name, value in keys.items()}
+    context = iam_evaluator.EvalContext("*", "Anonymous", "", action, resource, get_region(), service_context=keys)
+    policy = (iam_evaluator._resource_policy(action.partition(":")[0], resource) or ("", get_account_id()))[0]
+    decision = iam_evaluator.evaluate_resource_policy(policy, context).decision
+    return None if decision == "Allow" else f"no resource-based policy lets anybody perform {action} on {resource}"

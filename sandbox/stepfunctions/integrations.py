@@ -10,6 +10,7 @@ import json
 from ministack.core.responses import new_uuid
 from ministack.services import stepfunctions as engine
 
+from sandbox import topics
 from sandbox.durable.functions import Refused
 
 from . import roles, sdk
@@ -30,6 +31,8 @@ def call(resource, arguments, role_arn):
             result = _lambda_invoke(arguments)
         elif resource == "arn:aws:states:::events:putEvents":
             result = _put_events(resource, arguments)
+        elif resource == "arn:aws:states:::sns:publish":
+            result = _publish(arguments)
         elif resource.startswith("arn:aws:states:::states:startExecution"):
             result = engine._invoke_nested_start_execution(resource, arguments)
         else:
@@ -70,6 +73,27 @@ def _put_events(resource, arguments):
     if result.get("FailedEntryCount"):
         raise StateError("EventBridge.FailedEntry", json.dumps(result, separators=(",", ":")))
     return result
+
+
+def _publish(arguments):
+    """`sns:publish`: what is no text is published as its JSON text (recorded: services/test_sns_task_service)."""
+    message = arguments.get("Message")
+    text = message if isinstance(message, str) else json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    unknown = arguments.keys() - {"TopicArn", "Message", "Subject", "MessageStructure", "MessageAttributes"}
+    try:
+        if unknown:
+            raise topics.Refused("InvalidParameter", f"The sandbox does not support {', '.join(sorted(unknown))}")
+        identity = topics.publish(
+            arguments.get("TopicArn", ""),
+            text,
+            arguments.get("Subject", ""),
+            arguments.get("MessageStructure", ""),
+            arguments.get("MessageAttributes"),
+        )
+    except topics.Refused as refused:
+        details = f"Status Code: {refused.status}; Error Code: {refused.code}; Request ID: {new_uuid()}; Proxy: null"
+        raise StateError(f"SNS.{refused.code}Exception", f"{refused} (Service: AmazonSNS; {details})") from refused
+    return {"MessageId": identity}
 
 
 def _lambda(ref, event):

@@ -169,8 +169,10 @@ def exception(prefix, code, model):
     """The SDK's class for an error code: one that the service models, always ending in Exception, else its own."""
     names = {shape.name for shape in model.error_shapes}
     # The code of a denial is IAM's: DMS's own AccessDeniedFault, and S3's for one of its operations, are others.
-    modeled = code in names - {"AccessDenied"} if code.startswith("AccessDenied") else _stem(code) in map(_stem, names)
-    return f"{_stem(code)}Exception" if modeled else f"{prefix}Exception"
+    if code.startswith("AccessDenied"):
+        names &= {code} - {"AccessDenied"}
+    modeled = next((name for name in sorted(names) if _stem(name) == _stem(code)), None)
+    return f"{modeled.removesuffix('Exception').removesuffix('Fault') if modeled else prefix}Exception"
 
 
 def _stem(code):

@@ -95,7 +95,7 @@ def role(aws):
 
 def _make_role(iam):
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
-             "Principal": {"Service": ["states.amazonaws.com", "lambda.amazonaws.com"]}}  # fmt: skip
+             "Principal": {"Service": ["states.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"]}}  # fmt: skip
     arn = iam.create_role(RoleName="workshop-tests", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
     allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     iam.put_role_policy(RoleName="workshop-tests", PolicyName="all", PolicyDocument=policy(allow))

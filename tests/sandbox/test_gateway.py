@@ -13,7 +13,7 @@ SERVICES = [
     ("stepfunctions", "list_state_machines"), ("sts", "get_caller_identity"), ("sqs", "list_queues"),
     ("iam", "list_roles"), ("events", "list_rules"), ("logs", "describe_log_groups"), ("apigatewayv2", "get_apis"),
     ("scheduler", "list_schedules"), ("resourcegroupstaggingapi", "get_resources"), ("cloudwatch", "list_metrics"),
-    ("dms", "describe_replication_tasks"),
+    ("dms", "describe_replication_tasks"), ("sns", "list_topics"),
 ]  # fmt: skip
 
 STRANGERS = {
@@ -92,7 +92,7 @@ def test_the_control_address_wants_the_secret_key(sandbox):
 
 @pytest.mark.parametrize(
     ("service", "operation"),
-    [("sns", "list_topics"), ("ec2", "describe_vpcs"), ("rds", "describe_db_instances"), ("eks", "list_clusters"),
+    [("ec2", "describe_vpcs"), ("rds", "describe_db_instances"), ("eks", "list_clusters"),
      ("secretsmanager", "list_secrets"), ("route53", "list_hosted_zones"), ("kinesis", "list_streams")],
 )  # fmt: skip
 def test_services_that_the_workshop_does_not_use_are_refused_by_name(aws, service, operation):
