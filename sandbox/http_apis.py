@@ -68,12 +68,33 @@ def _put_over(engine):
     create, handle, invoke = engine._create_api, engine.handle_execute, engine._invoke_lambda_proxy
 
     def create_api(data):
-        status, headers, body = create(data)
-        if status != 201 or data.get("protocolType") == "WEBSOCKET":
-            return status, headers, body
+        if data.get("protocolType", "HTTP") != "HTTP":
+            return _bad(engine, "The sandbox has no WebSocket APIs: ProtocolType must be HTTP.")
+        if data.get("credentialsArn"):
+            return _bad(
+                engine, "The sandbox does not support CredentialsArn: a function's policy lets the API invoke it."
+            )
+        if data.get("target") and (problem := _problem_of_integration(_quick(data))):
+            return _bad(engine, problem)
+        status, _, body = create(data)
+        if status != 201:
+            return status, _, body
         api = engine._apis[json.loads(body)["apiId"]]
         api["apiEndpoint"] = f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api/{api['apiId']}"
+        if data.get("target"):
+            # Quick create: an integration, a route that catches all, and a stage that deploys itself.
+            made = json.loads(engine._create_integration(api["apiId"], _quick(data))[2])
+            route = {"routeKey": data.get("routeKey", "$default"), "target": f"integrations/{made['integrationId']}"}
+            engine._create_route(api["apiId"], route)
+            engine._create_stage(api["apiId"], {"stageName": "$default", "autoDeploy": True})
         return engine._apigw_response(api, status)
+
+    def checked(check, work):
+        def work_checked(*arguments):
+            problem = check(arguments[-1])
+            return _bad(engine, problem) if problem else work(*arguments)
+
+        return work_checked
 
     async def handle_execute(api_id, stage, path, method, headers, body, *query, **raw):
         if len(body or b"") > MOST_BYTES:
@@ -91,9 +112,68 @@ def _put_over(engine):
         event = _event(engine, api_id, stage, path, method, headers, body, query, route, parameters, more)
         return await _answer(engine, integration, event)
 
+    handle_in_scope = engine._handle_execute_in_scope
+
+    async def handle_deployed(api_id, stage, *request, **more):
+        # MiniStack needs neither a $default stage nor a deployment.
+        found = engine._stages.get(api_id, {}).get(stage, {})
+        if not (found.get("autoDeploy") or found.get("deploymentId") or (found and engine._deployments.get(api_id))):
+            return engine._http_api_not_found()
+        return await handle_in_scope(api_id, stage, *request, **more)
+
+    engine._handle_execute_in_scope = handle_deployed
     engine._create_api = create_api
+    engine._update_api = checked(_problem_of_update, engine._update_api)
+    engine._create_integration = checked(_problem_of_integration, engine._create_integration)
+    engine._update_integration = checked(lambda data: _problem_of_integration(data, True), engine._update_integration)
+    engine._create_domain_name = lambda data: _bad(engine, "The sandbox has no custom domain names.")
     engine.handle_execute = handle_execute
     engine._invoke_lambda_proxy = invoke_lambda_proxy
+
+
+def _bad(engine, problem):
+    return engine._apigw_error("BadRequestException", problem, 400)
+
+
+def _quick(data):
+    """The integration that quick create makes of a target: a function's ARN, or a URL."""
+    kind = "AWS_PROXY" if data["target"].startswith("arn:") else "HTTP_PROXY"
+    return {"integrationType": kind, "integrationUri": data["target"], "payloadFormatVersion": "2.0"} | (
+        {} if kind == "AWS_PROXY" else {"integrationMethod": "ANY", "payloadFormatVersion": "1.0"}
+    )
+
+
+def _problem_of_update(data):
+    for field in ("target", "routeKey", "credentialsArn"):
+        if data.get(field):
+            return f"The sandbox takes {field[0].upper()}{field[1:]} only when an API is created."
+    return None
+
+
+def _problem_of_integration(data, update=False):
+    """What an integration asks for that AWS refuses or the sandbox does not do, as a sentence; None if nothing."""
+    if data.get("integrationSubtype"):
+        return (
+            f"The sandbox does not have integrations with AWS services such as {data['integrationSubtype']}. "
+            "Integrations lead to functions (AWS_PROXY with a function's ARN) or to URLs (HTTP_PROXY)."
+        )
+    for field in ("credentialsArn", "tlsConfig", "connectionId"):
+        if data.get(field):
+            return f"The sandbox does not support {field[0].upper()}{field[1:]} of integrations."
+    if data.get("connectionType", "INTERNET") != "INTERNET":
+        return "The sandbox has no VPC: ConnectionType must be INTERNET."
+    kind, uri = data.get("integrationType"), data.get("integrationUri")
+    if kind not in ("AWS_PROXY", "HTTP_PROXY") and not (update and kind is None):
+        return "Only AWS_PROXY and HTTP_PROXY integrations are supported by HTTP APIs."
+    if kind == "AWS_PROXY" and ":lambda:" not in (uri or "") and not (update and uri is None):
+        return "The sandbox's AWS_PROXY integrations lead to functions: IntegrationUri must be a function's ARN."
+    if kind == "AWS_PROXY" and (data.get("requestParameters") or data.get("responseParameters")):
+        return "The sandbox maps no parameters where an integration leads to a function."
+    if data.get("payloadFormatVersion", "2.0") not in ("1.0", "2.0"):
+        return "PayloadFormatVersion must be 1.0 or 2.0."
+    if not 50 <= data.get("timeoutInMillis", MOST_MILLISECONDS) <= MOST_MILLISECONDS:
+        return f"Timeout should be between 50 ms and {MOST_MILLISECONDS} ms."
+    return None
 
 
 def _event(engine, api_id, stage, path, method, headers, body, query, route, parameters, more):

@@ -94,8 +94,8 @@ def role(aws):
 
 
 def _make_role(iam):
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
-             "Principal": {"Service": ["states.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"]}}  # fmt: skip
+    services = ["states.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"]
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": services}}
     arn = iam.create_role(RoleName="workshop-tests", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
     allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     iam.put_role_policy(RoleName="workshop-tests", PolicyName="all", PolicyDocument=policy(allow))

@@ -254,3 +254,72 @@ def test_many_at_once(aws, functions):
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         answers = pool.map(lambda n: api.event(f"/{n}", b"{}")["pathParameters"]["id"], range(100))
         assert list(answers) == [str(n) for n in range(100)]
+
+
+# -- quick create, and what is refused ---------------------------------------------------------------------------------
+
+
+def test_quick_create(aws, functions):
+    """aws/aws-cli, examples/apigatewayv2/create-api.rst: an integration, a default route and a default stage."""
+    name, client = functions.create(ECHO), aws("apigatewayv2")
+    arn = functions.client.get_function_configuration(FunctionName=name)["FunctionArn"]
+    made = client.create_api(Name=unique("api"), ProtocolType="HTTP", Target=arn)
+    functions.client.add_permission(
+        FunctionName=name, StatementId="api", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{made['ApiId']}/*/*",
+    )  # fmt: skip
+    with urllib.request.urlopen(made["ApiEndpoint"] + "/any/path") as answer:
+        event = json.load(answer)
+    assert (event["routeKey"], event["rawPath"], event["version"]) == ("$default", "/any/path", "2.0")
+    (route,) = client.get_routes(ApiId=made["ApiId"])["Items"]
+    (integration,) = client.get_integrations(ApiId=made["ApiId"])["Items"]
+    assert route["Target"] == f"integrations/{integration['IntegrationId']}"
+    assert client.get_stages(ApiId=made["ApiId"])["Items"][0]["AutoDeploy"] is True
+
+
+def test_nothing_is_reached_before_it_is_deployed(aws, functions):
+    """http-api-stages.html: a stage that does not deploy itself shows what a deployment has brought to it."""
+    api, name = Api(aws), functions.create(ECHO)
+    api.client.delete_stage(ApiId=api.id, StageName="$default")
+    api.route("GET /rows", name)
+    assert api.call("/rows")[0] == 404
+    api.client.create_stage(ApiId=api.id, StageName="$default")
+    assert api.call("/rows")[0] == 404
+    api.client.create_deployment(ApiId=api.id, StageName="$default")
+    assert api.call("/rows")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"IntegrationSubtype": "SQS-SendMessage"}, "integrations with AWS services such as SQS-SendMessage"),
+        ({"CredentialsArn": "arn:aws:iam::111122223333:role/r"}, "does not support CredentialsArn"),
+        ({"ConnectionType": "VPC_LINK"}, "has no VPC"),
+        ({"IntegrationType": "MOCK"}, "Only AWS_PROXY and HTTP_PROXY"),
+        ({"IntegrationUri": "arn:aws:sqs:us-east-1:111122223333:queue"}, "must be a function's ARN"),
+        ({"RequestParameters": {"overwrite:path": "/x"}}, "maps no parameters"),
+        ({"PayloadFormatVersion": "3.0"}, "must be 1.0 or 2.0"),
+        ({"TimeoutInMillis": 30_001}, "between 50 ms and 30000 ms"),
+    ],
+)
+def test_integrations_that_are_refused(aws, options, said):
+    """In words of ours; which there are: http-api-develop-integrations.html, http-api-quotas.html."""
+    client = aws("apigatewayv2")
+    api = client.create_api(Name=unique("api"), ProtocolType="HTTP")["ApiId"]
+    uri = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:any"
+    wanted = {"ApiId": api, "IntegrationType": "AWS_PROXY", "IntegrationUri": uri, "PayloadFormatVersion": "2.0"}
+    with pytest.raises(client.exceptions.BadRequestException, match=said):
+        client.create_integration(**{**wanted, **options})
+    assert client.get_integrations(ApiId=api)["Items"] == []
+
+
+def test_apis_that_are_refused(aws):
+    client = aws("apigatewayv2")
+    for options, said in (
+        ({"ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"}, "no WebSocket APIs"),
+        ({"ProtocolType": "HTTP", "Target": "arn:aws:sqs:us-east-1:111122223333:queue"}, "must be a function's ARN"),
+    ):
+        with pytest.raises(client.exceptions.BadRequestException, match=said):
+            client.create_api(Name=unique("api"), **options)
+    with pytest.raises(client.exceptions.BadRequestException, match="no custom domain names"):
+        client.create_domain_name(DomainName="example.com")

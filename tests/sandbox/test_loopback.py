@@ -54,9 +54,6 @@ def something_of_every_service(aws):
         Target={"Arn": function, "RoleArn": role},
     )  # fmt: skip
     aws("apigatewayv2").create_api(Name="loopback", ProtocolType="HTTP", Target=function)
-    aws("apigatewayv2").create_api(
-        Name="loopback-ws", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
-    )
     aws("apigateway").create_rest_api(name="loopback")
     definition = {"StartAt": "Call", "States": {"Call": {"Type": "Task", "Resource": function, "End": True}}}
     machines = aws("stepfunctions")
