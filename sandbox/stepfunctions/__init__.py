@@ -2,8 +2,8 @@
 
 MiniStack keeps the state machines, versions, aliases, tags and activities, and does the optimized integrations; this
 package runs the executions (`executions`, `states`, `choices`, `tasks` with `integrations`, `sdk` and `roles`, `data`
-with `paths`, `templates` and `expressions`), writes their history, answers the calls about them (`api`) and checks
-definitions (`definitions`).
+with `paths`, `templates` and `expressions`), writes their history and their `logs`, answers the calls about them
+(`api`), runs single states (`single_state`) and checks definitions (`definitions`).
 """
 
 _loaded = False
@@ -30,7 +30,7 @@ def install():
 
 def _put_over(engine):
     global _loaded
-    from . import api, distributed, tasks
+    from . import api, distributed, single_state, tasks
 
     engine._create_state_machine = api.create_state_machine
     engine._update_state_machine = api.update_state_machine
@@ -44,6 +44,7 @@ def _put_over(engine):
     engine._get_execution_history = api.get_execution_history
     engine._get_activity_task = api.get_activity_task
     engine._run_sub_machine = distributed.run_child
+    engine._test_state = single_state.test_state
     engine._send_task_success = tasks.send_task_success
     engine._send_task_failure = tasks.send_task_failure
     engine._send_task_heartbeat = tasks.send_task_heartbeat

@@ -96,6 +96,24 @@ _INTEGRATIONS = {
     "dynamodb": {"getItem", "putItem", "updateItem", "deleteItem"},
     "states": {f"startExecution{how}" for how in ("", ".sync", ".sync:2", ".waitForTaskToken")},
 }
+# What each may be given, from the pages of that integration (connect-lambda.html and so on).
+_PARAMETERS = {
+    "lambda:invoke": _words("ClientContext FunctionName InvocationType LogType Payload Qualifier"),
+    "sqs:sendMessage": _words(
+        "DelaySeconds MessageAttributes MessageBody MessageDeduplicationId MessageGroupId QueueUrl"
+    ),
+    "sns:publish": _words(
+        "Message MessageAttributes MessageDeduplicationId MessageGroupId MessageStructure PhoneNumber Subject "
+        "TargetArn TopicArn"
+    ),
+    "events:putEvents": _words("Entries"),
+    "states:startExecution": _words("Input Name StateMachineArn"),
+}
+# Of these the sandbox has not.
+_PARAMETERS_NOT_HERE = {
+    "lambda:invoke": _words("ClientContext LogType"),
+    "sns:publish": _words("MessageDeduplicationId MessageGroupId PhoneNumber TargetArn"),
+}
 # Optimized integrations that AWS has and the sandbox has not, from the same page.
 _OTHER_INTEGRATIONS = _words(
     "apigateway athena batch bedrock codebuild databrew ecs eks elasticmapreduce emr-containers emr-serverless glue "
@@ -355,6 +373,7 @@ class _Check:
         resource = state.get("Resource")
         if isinstance(resource, str):
             self.resource(resource, f"{at}/Resource")
+            self.parameters(resource, state, jsonata, at)
 
     def resource(self, resource, at):
         if not re.fullmatch(r"arn:aws[\w-]*:(states|lambda):[\w-]*:\d*:.+", resource):
@@ -369,6 +388,19 @@ class _Check:
             problem := _no_integration(resource, *found.groups())
         ):
             self.report(problem, at)
+
+    def parameters(self, resource, state, jsonata, at):
+        """What an optimized integration is not given."""
+        call = re.sub(r"\.(waitForTaskToken|sync(:2)?)$", "", resource).rpartition(":::")[2]
+        name = "Arguments" if jsonata else "Parameters"
+        given = state.get(name)
+        if call not in _PARAMETERS or not isinstance(given, dict):
+            return
+        for field in sorted(key if jsonata else key.removesuffix(".$") for key in given):
+            if field not in _PARAMETERS[call]:
+                self.report(f'The field "{field}" is not supported by Step Functions', f"{at}/{name}")
+            elif field in _PARAMETERS_NOT_HERE.get(call, ()):
+                self.report(f"The sandbox does not support '{field}' of {call}", f"{at}/{name}")
 
     def _wait(self, state, jsonata, at):
         self.one_of(state, ("Seconds", "SecondsPath", "Timestamp", "TimestampPath"), at)
@@ -473,7 +505,7 @@ class _Check:
         reached = set()
         self.target(machine.get("StartAt"), states, f"{at}/StartAt", reached)
         for name, state in states.items():
-            for field, target in _targets(state):
+            for field, target in targets(state):
                 self.target(target, states, f"{at}/States/{name}/{field}", reached)
         ends = [s for s in states.values() if isinstance(s, dict) and (s.get("Type") in _TERMINAL or s.get("End"))]
         if not ends:
@@ -490,7 +522,7 @@ class _Check:
                 self.report(f"Missing 'Next' target: {target}", at, TARGET)
 
 
-def _targets(state):
+def targets(state):
     """The names to which a state leads, each with the field that says so."""
     if not isinstance(state, dict):
         return

@@ -82,7 +82,7 @@ def _publish(arguments):
     unknown = arguments.keys() - {"TopicArn", "Message", "Subject", "MessageStructure", "MessageAttributes"}
     try:
         if unknown:
-            raise topics.Refused("InvalidParameter", f"The sandbox does not support {', '.join(sorted(unknown))}")
+            raise topics.Refused("InvalidParameter", f"The sandbox's sns:publish has no {', '.join(sorted(unknown))}")
         identity = topics.publish(
             arguments.get("TopicArn", ""),
             text,

@@ -61,7 +61,7 @@ def visit(flow, name, state, data):
     flow.context["State"] = {"EnteredTime": engine.now_iso(), "Name": name}
     here = Visit(flow, name, state, data, entered)
     try:
-        output, following = _HANDLERS[kind](here)
+        output, following = HANDLERS[kind](here)
     except StateError as error:
         _record_evaluation(here, error)
         raise
@@ -151,7 +151,7 @@ def _with_retry_and_catch(here, attempt):
             return attempt(), _next(here)
         except StateError as error:
             _record_evaluation(here, error)
-            index, retrier = _first_match(here.state.get("Retry", []), error)
+            index, retrier = first_match(here.state.get("Retry", []), error)
             used = retries.get(index, 0)
             if retrier is not None and used < retrier.get("MaxAttempts", 3):
                 retries[index] = used + 1
@@ -159,13 +159,13 @@ def _with_retry_and_catch(here, attempt):
                 continue
             if here.state["Type"] != "Task" and (error.state is not here or error.location):
                 here.flow.event(f"{here.state['Type']}StateFailed")
-            index, catcher = _first_match(here.state.get("Catch", []), error)
+            index, catcher = first_match(here.state.get("Catch", []), error)
             if catcher is None:
                 raise
             return here.catch(catcher, f"Catch[{index}]/", error), catcher["Next"]
 
 
-def _first_match(clauses, error):
+def first_match(clauses, error):
     return next(((i, c) for i, c in enumerate(clauses) if error.matches(c["ErrorEquals"])), (None, None))
 
 
@@ -331,7 +331,7 @@ class _Group:
         return flow.event(f"MapIteration{outcome}", key, details, previous=previous, chain=False)
 
 
-_HANDLERS = {
+HANDLERS = {
     "Pass": _pass, "Task": _task, "Choice": _choice, "Wait": _wait,
     "Succeed": _succeed, "Fail": _fail, "Parallel": _parallel, "Map": _map,
 }  # fmt: skip

@@ -271,7 +271,7 @@ def handler(event, context):
         return str(refused)
 """
 
-    def completing(*statements):
+    def completing(*statements, callback=callback):
         name = unique("completing")
         durable.client.create_function(
             FunctionName=name, Runtime="python3.13", Handler="index.handler", Role=role(aws, *statements), Timeout=30,
@@ -286,6 +286,15 @@ def handler(event, context):
     allowed = arn.partition("/")[0] + "/durable-execution/*"
     assert completing(("lambda:SendDurableExecutionCallbackSuccess", allowed)) is None
     assert durable.finish(arn)["Result"] == '"yes"'
+    # What AWS says of a made-up callback ID to a role that may answer one function's callbacks is not known. Here it
+    # is denied, since such an ID leads to no execution that the role could be allowed; a role that may answer all
+    # callbacks hears that it is none. (API_SendDurableExecutionCallbackSuccess.html names InvalidParameterValue-
+    # Exception and CallbackTimeoutException, and says nothing about which comes first.)
+    made_up = "bm90IGEgY2FsbGJhY2s="
+    said = completing(("lambda:SendDurableExecutionCallbackSuccess", allowed), callback=made_up)
+    assert "(AccessDeniedException)" in said
+    said = completing(("lambda:SendDurableExecutionCallbackSuccess", "*"), callback=made_up)
+    assert "(InvalidParameterValueException)" in said
 
 
 def test_invoking_by_qualifier_is_allowed_by_qualifier(durable, aws):

@@ -322,7 +322,7 @@ ACCEPTED = {
     ),
     "every field of a JSONata Task": {
         **machine(
-            S={**LAMBDA, "Arguments": {"a": "{% $states.input.a %}"}, "Output": "{% $states.result %}",
+            S={**LAMBDA, "Arguments": {"Payload": "{% $states.input.a %}"}, "Output": "{% $states.result %}",
                "Assign": {"x": "{% $states.result.x %}"}, "TimeoutSeconds": "{% $states.input.t %}",
                "HeartbeatSeconds": "{% 5 %}",
                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {"e": "{% $states.errorOutput %}"},
@@ -403,6 +403,32 @@ def test_paths_and_calls_that_are_none(diagnose, path):
         "SCHEMA_VALIDATION_FAILED",
         "The value for the field 'v.$' must be a valid JSONPath or a valid intrinsic function call",
     )
+
+
+@pytest.mark.parametrize(
+    "call, parameters, said",
+    [
+        ("lambda:invoke", {"FunctionName": "f", "Payloud.$": "$"},
+         'The field "Payloud" is not supported by Step Functions'),
+        ("lambda:invoke", {"FunctionName": "f", "ClientContext": "c"},
+         "The sandbox does not support 'ClientContext' of lambda:invoke"),
+        ("sqs:sendMessage.waitForTaskToken", {"QueueURL": "u"},
+         'The field "QueueURL" is not supported by Step Functions'),
+        ("sns:publish", {"TopicArn": "t", "Message": "m", "Cluster": "c"},
+         'The field "Cluster" is not supported by Step Functions'),
+        ("sns:publish", {"PhoneNumber": "+1", "Message": "m"},
+         "The sandbox does not support 'PhoneNumber' of sns:publish"),
+        ("states:startExecution.sync:2", {"StateMachineArn": "a", "input": {}},
+         'The field "input" is not supported by Step Functions'),
+    ],
+)  # fmt: skip
+def test_parameters_of_optimized_integrations(diagnose, call, parameters, said):
+    """Each integration's page lists its parameters, as connect-lambda.html does; the message is the one that Step
+    Functions has for a field of an `aws-sdk` call, and its place a guess."""
+    task = {"Type": "Task", "Resource": f"arn:aws:states:::{call}", "End": True}
+    assert diagnose(lone({**task, "Parameters": parameters})) == [
+        ("SCHEMA_VALIDATION_FAILED", said, "/States/S/Parameters")
+    ]
 
 
 DISTRIBUTED = {

@@ -226,11 +226,6 @@ def test_a_state_that_cannot_publish(machines, topic):
     assert run["cause"].startswith(
         "Topic does not exist (Service: AmazonSNS; Status Code: 404; Error Code: NotFound; Request ID: "
     )
-    run = machines.run(publishing(topic.arn, "m", MessageGroupId="g"))
-    assert (
-        run["error"] == "SNS.InvalidParameterException"
-        and "The sandbox does not support MessageGroupId" in run["cause"]
-    )
 
 
 def test_a_token_in_a_message(machines, topic, queue):
