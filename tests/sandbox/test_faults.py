@@ -520,7 +520,7 @@ PUT = "arn:aws:states:::aws-sdk:dynamodb:putItem"
         ({"fault": "refuse"}, "DynamoDb.ProvisionedThroughputExceededException"),
         ({"fault": "refuse", "code": "AccessDeniedException"}, "DynamoDb.DynamoDbException"),
         ({"fault": "lost"}, "DynamoDb.SdkClientException"),
-        ({"fault": "lost", "answer": "error"}, "DynamoDb.InternalServerException"),
+        ({"fault": "lost", "answer": "error"}, "DynamoDb.InternalServerErrorException"),
     ],
 )
 def test_a_state_machine_s_call_goes_wrong(own_aws, table, faults, fault, error):
