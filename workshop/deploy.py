@@ -62,16 +62,17 @@ def role(name, service, permissions):
     iam = clients.of("iam")
     trust = _policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
     try:
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tag_list(name))
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tag_list(name))
     except iam.exceptions.EntityAlreadyExistsException:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+        made = iam.get_role(RoleName=name)
     if permissions:
         statements = [{"Action": action, "Resource": resource} for action, resource in permissions.items()]
         iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=_policy(*statements))
     else:
         with suppress(iam.exceptions.NoSuchEntityException):
             iam.delete_role_policy(RoleName=name, PolicyName="permissions")
-    return iam.get_role(RoleName=name)["Role"]["Arn"]
+    return made["Role"]["Arn"]
 
 
 def refusal(name):
@@ -134,7 +135,8 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
         present = client.get_function_configuration(FunctionName=name)
         present.setdefault("Environment", {"Variables": {}})  # left out by AWS where there are none
     except client.exceptions.ResourceNotFoundException:
-        patiently(client.create_function, FunctionName=name, Code={"ZipFile": code}, Tags=tags_of(name), **wanted)
+        made = {"FunctionName": name, "Code": {"ZipFile": code}, "Tags": tags_of(name)}
+        present = patiently(client.create_function, **made, **wanted)
     else:
         # What is as it should be is left alone: its warm instances live on, and the cell is done sooner.
         if present["CodeSha256"] != base64.b64encode(hashlib.sha256(code).digest()).decode():
@@ -144,7 +146,7 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
             patiently(client.update_function_configuration, FunctionName=name, **wanted)
             wait_until(client, "function_updated_v2", FunctionName=name)
     wait_until(client, "function_active_v2", FunctionName=name)
-    return client.get_function_configuration(FunctionName=name)["FunctionArn"]
+    return present["FunctionArn"]
 
 
 @_remembers_refusals

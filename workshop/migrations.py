@@ -128,8 +128,8 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None
     for endpoint in endpoints:
         deploy.patiently(dms.test_connection, ReplicationInstanceArn=instance, EndpointArn=endpoint)
     settings = {**_SETTINGS, **({} if fails == "table set aside" else _STOP_AT_ERRORS), **(settings or {})}
-    for endpoint in endpoints:  # DMS starts a task only once both connections were tested
-        deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": [endpoint]}])
+    # DMS starts a task only once both connections were tested.
+    deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": endpoints}])
     arn = _create_task(
         dms,
         name,
@@ -182,6 +182,11 @@ def _delete_tasks_named(name):
 def _replication_instance(dms):
     """The ARN of the machine that migrations run on: one for each learner, made once, since on AWS it costs."""
     name = f"{learner()}-00-migrations"
+    found = {"Filters": [{"Name": "replication-instance-id", "Values": [name]}]}
+    with suppress(dms.exceptions.ResourceNotFoundFault):
+        instance = dms.describe_replication_instances(**found)["ReplicationInstances"][0]
+        if instance["ReplicationInstanceStatus"] == "available":
+            return instance["ReplicationInstanceArn"]
     with suppress(dms.exceptions.ResourceAlreadyExistsFault):
         dms.create_replication_instance(
             ReplicationInstanceIdentifier=name,
@@ -191,7 +196,6 @@ def _replication_instance(dms):
             PubliclyAccessible=False,
             Tags=deploy.tag_list(name),
         )
-    found = {"Filters": [{"Name": "replication-instance-id", "Values": [name]}]}
     deploy.wait_until(dms, "replication_instance_available", **found)
     return dms.describe_replication_instances(**found)["ReplicationInstances"][0]["ReplicationInstanceArn"]
 
@@ -258,10 +262,12 @@ def _target(dms, name, table):
 
 def _endpoint(dms, name, **settings):
     """The ARN of an endpoint. All that it says follows from its name, so one that is there already will do."""
-    with suppress(dms.exceptions.ResourceAlreadyExistsFault):
-        deploy.patiently(dms.create_endpoint, EndpointIdentifier=name, Tags=deploy.tag_list(name), **settings)
-    found = dms.describe_endpoints(Filters=[{"Name": "endpoint-id", "Values": [name]}])
-    return found["Endpoints"][0]["EndpointArn"]
+    settings |= {"EndpointIdentifier": name, "Tags": deploy.tag_list(name)}
+    try:
+        return deploy.patiently(dms.create_endpoint, **settings)["Endpoint"]["EndpointArn"]
+    except dms.exceptions.ResourceAlreadyExistsFault:
+        found = dms.describe_endpoints(Filters=[{"Name": "endpoint-id", "Values": [name]}])
+        return found["Endpoints"][0]["EndpointArn"]
 
 
 def _mappings(target, sources):

@@ -29,7 +29,9 @@ from sandbox.dms import access, events, tables
 
 logger = logging.getLogger("dms")
 
-PAUSE = 0.15  # seconds that a short-lived status lasts (creating, starting, ...); minutes on AWS
+# Seconds that short-lived statuses last; minutes on AWS.
+CHANGING = 0.05  # of what is made, tested, modified or deleted: whoever waits asks twice
+PAUSE = 0.15  # of a task that starts or stops
 ROWS_PER_SECOND = 300.0
 _STEP = 0.05  # seconds between two gulps of rows
 _GULP = 25  # rows written before others get their turn

@@ -24,7 +24,7 @@ import json
 import time
 
 from sandbox.dms import events, resources, settings, tables
-from sandbox.dms.migration import PAUSE, Run, Task
+from sandbox.dms.migration import CHANGING, Run, Task
 from sandbox.dms.resources import (
     account,
     active_endpoint,
@@ -105,7 +105,7 @@ def create_task(parameters):
         task.status = "ready"
         await task.changed("CREATED", "The replication task has been created.")
 
-    events.later(created(), PAUSE)
+    events.later(created(), CHANGING)
     return answer
 
 
@@ -203,7 +203,7 @@ def modify_task(parameters):
         await task.changed("MODIFIED", "The replication task has been modified.")
 
     answer = {"ReplicationTask": _described(task, brief=True)}
-    events.later(modified(), PAUSE)
+    events.later(modified(), CHANGING)
     return answer
 
 
@@ -220,7 +220,7 @@ def delete_task(parameters):
         await task.changed("DELETED", "The replication task has been deleted.")
 
     answer = {"ReplicationTask": _described(task, brief=True)}
-    events.later(deleted(), PAUSE)
+    events.later(deleted(), CHANGING)
     return answer
 
 
