@@ -21,14 +21,10 @@ def main(key, secret):
     os.environ.update(settings(port, key, secret, temporary))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config, Sockets
     from ministack import app
     from ministack.core import lambda_runtime
 
-    class Loopback(Config):
-        def create_sockets(self):
-            return Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[])
+    from sandbox.server import serve
 
     def wait_for_the_end():
         sys.stdin.read()
@@ -37,11 +33,8 @@ def main(key, secret):
         os._exit(0)
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
-    config = Loopback()
-    config.keep_alive_timeout = 75
-    config.backlog = 1024
     print(port, flush=True)
-    asyncio.run(serve(app.app, config, mode="asgi"))
+    asyncio.run(serve(app.app, listener, asyncio.Event().wait, wait_for_the_end))
 
 
 if __name__ == "__main__":

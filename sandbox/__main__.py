@@ -13,11 +13,10 @@ Keys come by standard input since arguments and environments can be read by othe
 """
 
 import asyncio
-import contextlib
+import gc
 import json
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -48,6 +47,7 @@ def main():
         "access_key_id": order["access_key_id"],
         "secret_access_key": order["secret_access_key"],
     }
+    gc.disable()  # while modules are loaded, which are not to be collected
     asyncio.run(_serve(listener, state, folder / "state.json", temporary, order))
     # At once: threads of executions that still wait must not keep a stopped sandbox alive.
     sys.stderr.flush()
@@ -95,22 +95,10 @@ def _listen(port):
 
 
 async def _serve(listener, state, state_file, temporary, order):
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config, Sockets
-
     from sandbox import engine, functions
     from sandbox.control import Control
     from sandbox.gateway import Gateway
-
-    class Loopback(Config):
-        def create_sockets(self):
-            return Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[])
-
-    config = Loopback()
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 0.5
-    config.backlog = 1024
-    config.accesslog = None
+    from sandbox.server import serve
 
     def clear_away():
         engine.stop()
@@ -119,10 +107,8 @@ async def _serve(listener, state, state_file, temporary, order):
     control = Control(state, order.get("idle_seconds", 60), engine.reset, clear_away)
     functions.start_with(order.get("functions", {}))
     application = Gateway(engine.load(), control, state, begin=functions.warm_up)
-    loop = asyncio.get_running_loop()
-    for name in ("SIGTERM", "SIGINT"):
-        with contextlib.suppress(NotImplementedError, ValueError):
-            loop.add_signal_handler(getattr(signal, name), control.stop)  # not on Windows: there it just ends
+    gc.freeze()
+    gc.enable()
 
     async def announce():
         await control.started.wait()
@@ -134,7 +120,7 @@ async def _serve(listener, state, state_file, temporary, order):
         os.close(sys.stdout.fileno())
 
     announcing = asyncio.create_task(announce())
-    await serve(application, config, shutdown_trigger=control.stopped, mode="asgi")
+    await serve(application, listener, control.stopped, control.stop)
     announcing.cancel()
 
 

@@ -44,9 +44,6 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._ministack(scope, receive, send)
             return
-        if scope["type"] != "http":  # no service of ours speaks websocket
-            await send({"type": "websocket.close", "code": 1008})
-            return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = _from_a_web_page(headers)
         if refusal:

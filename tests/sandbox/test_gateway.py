@@ -82,6 +82,16 @@ def test_the_unsigned_reach_nothing_but_apis_and_function_urls(sandbox, path):
     assert (status, "MissingAuthenticationToken" in body) == (403, True)
 
 
+@pytest.mark.parametrize("origin", [{"Origin": "http://localhost:8888"}, {}], ids=["a web page", "somebody else"])
+@pytest.mark.parametrize("path", ["/", "/_sandbox/lease", "/_aws/execute-api/abc/prod"])
+def test_a_websocket_is_refused(sandbox, path, origin):
+    handshake = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    assert _get(sandbox, path, **handshake, **origin)[0] == 403
+
+
 def test_the_control_address_wants_the_secret_key(sandbox):
     assert _get(sandbox, "/_sandbox/status")[0] == 403
     assert _get(sandbox, "/_sandbox/status", Authorization="Bearer guess")[0] == 403
