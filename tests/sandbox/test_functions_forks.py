@@ -6,6 +6,8 @@ A function whose configuration has a variable `PYTHON...` gets new interpreters,
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -18,7 +20,7 @@ from state_machines import until
 from test_functions_life import begun, in_background, reset
 from test_life import alive
 
-from workshop import sandbox
+from workshop import environments, sandbox
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only"),
@@ -233,6 +235,29 @@ def test_the_server_holds_no_credentials_and_has_one_thread(functions, server):
     assert "TOKEN" not in environment
     assert "ACCESS_KEY" not in environment
     assert len(os.listdir(f"/proc/{pid}/task")) == 1
+
+
+@pytest.mark.parametrize("threads, answer", [(1, "pid"), (2, "refused")])
+def test_a_server_with_a_second_thread_does_not_fork(tmp_path, threads, answer):
+    """Asked as the sandbox asks it: a lock that the other thread holds would stay locked in the child."""
+    # Python runs this when it starts, long before the server has begun.
+    extra = "import threading, time\nthreading.Thread(target=time.sleep, args=[600], daemon=True).start()\n"
+    (tmp_path / "sitecustomize.py").write_text(extra * (threads - 1))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(60)
+    script = environments.CHECKOUT / "sandbox" / "functions" / "fork_server.py"
+    with ours, open(os.devnull, "r+b") as nothing:
+        server = subprocess.Popen(
+            [environments.SANDBOX.python, "-P", "-s", script, str(theirs.fileno()), str(os.getpid())],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)}, pass_fds=[theirs.fileno()],
+        )  # fmt: skip
+        theirs.close()
+        assert "ready" in json.loads(ours.recv(2**16))
+        socket.send_fds(ours, [b'{"id": 7}'], [nothing.fileno()] * 3)
+        said = json.loads(ours.recv(2**16))
+    assert said == {"id": 7, answer: said.get(answer)}
+    assert answer == "pid" or said["refused"] == "the fork server has 2 threads"
+    assert server.wait(60) == 0  # it ends with its socket
 
 
 def test_the_sandbox_keeps_no_descriptors(functions, server):
