@@ -149,7 +149,7 @@ def _create_task(dms, name, rows_per_second, **options):
     tags = [*deploy.tag_list(name), {"Key": "sandbox:rows-per-second", "Value": str(rows_per_second)}]
     task = dms.create_replication_task(ReplicationTaskIdentifier=name, Tags=tags, **options)
     arn = task["ReplicationTask"]["ReplicationTaskArn"]
-    deploy.wait_until(dms, "replication_task_ready", Filters=[{"Name": "replication-task-arn", "Values": [arn]}])
+    _wait_until_task(dms, "ready", arn)
     return arn
 
 
@@ -164,7 +164,12 @@ def delete_task(arn):
 
     with suppress(dms.exceptions.ResourceNotFoundFault):
         deploy.patiently(stop_and_delete)
-        deploy.wait_until(dms, "replication_task_deleted", Filters=[{"Name": "replication-task-arn", "Values": [arn]}])
+        _wait_until_task(dms, "deleted", arn)
+
+
+def _wait_until_task(dms, state, arn):
+    found = {"Filters": [{"Name": "replication-task-arn", "Values": [arn]}], "WithoutSettings": True}
+    deploy.wait_until(dms, f"replication_task_{state}", **found)
 
 
 def _tasks(dms, by, value):

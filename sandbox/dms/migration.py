@@ -33,8 +33,8 @@ logger = logging.getLogger("dms")
 CHANGING = 0.05  # of what is made, tested, modified or deleted: whoever waits asks twice
 PAUSE = 0.15  # of a task that starts or stops
 ROWS_PER_SECOND = 300.0
-_STEP = 0.05  # seconds between two gulps of rows
-_GULP = 25  # rows written before others get their turn
+_STEP = 0.1  # seconds between two gulps of rows
+_GULP = 50  # rows written before others get their turn
 
 
 class TableFailed(Exception):
