@@ -1,6 +1,7 @@
 """nbval on a notebook, as a user runs it: pytest in a checkout, with no variable set that a user does not set."""
 
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ SOLUTIONS = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
 LABS = sorted((CHECKOUT / "labs").glob("*.ipynb"))
 
 _TAKEN = ("workshop", "sandbox", "notebooks", "labs", "solutions", "tests/sanitize.cfg")
+_TAKEN += ("pyproject.toml", "requirements.lock")
 _NOT_TAKEN = shutil.ignore_patterns(".venv", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", "*.lock-*")
 _OURS = ("WORKSHOP_", "AWS_", "PYTEST_")
 
@@ -29,7 +31,14 @@ def checkout():
         else:
             (copy / each).parent.mkdir(exist_ok=True)
             shutil.copy(CHECKOUT / each, copy / each)
-    (copy / "sandbox" / ".venv").symlink_to(CHECKOUT / "sandbox" / ".venv")
+    # The sandbox's environment, which knows in which folder it is.
+    here, there = CHECKOUT / "sandbox" / ".venv", copy / "sandbox" / ".venv"
+    there.mkdir()
+    for each in here.iterdir():
+        (there / each.name).symlink_to(each)
+    (there / "complete.json").unlink()
+    stamp = json.loads((here / "complete.json").read_text())
+    (there / "complete.json").write_text(json.dumps({**stamp, "folder": str(there)}))
     return copy
 
 
