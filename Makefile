@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
-.PHONY: lab test test-all check setup labs solutions locks lint benchmark
+.PHONY: lab test test-all check setup labs solutions locks lint benchmark mutants
 
 lab: setup        ## start the sandbox and open JupyterLab
 	@$(BIN)/workshop lab
@@ -33,3 +33,6 @@ locks: setup      ## make both lock files anew from the pyproject files
 
 benchmark: setup  ## print how fast things are here (ONLY=startup: one of benchmarks/)
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+mutants: setup    ## how strong a lab's checks are: make mutants LAB=02 (TASK=3, FRESH=1, WORKERS=2)
+	@$(BIN)/python -m tests.mutants $(LAB) $(if $(TASK),--task $(TASK)) $(if $(FRESH),--fresh) $(if $(WORKERS),--workers $(WORKERS))

@@ -1,0 +1,112 @@
+"""Mutants of an answer: its code with one thing changed, in what the learner writes."""
+
+import ast
+import dataclasses
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper
+
+from . import operators
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """id: lab, exercise, operator and place (line and column in the solution's cell), "02/1/condition-dropped/18:12";
+    where several begin there, with a number behind it. diff: what was and what is, on one line. source: the cell."""
+
+    id: str
+    diff: str
+    source: str
+
+    @property
+    def exercise(self):
+        return int(self.id.split("/")[1])
+
+    @property
+    def operator(self):
+        return self.id.split("/")[2]
+
+
+def mutants_of(exercise):
+    """All mutants of an Exercise: a list of Mutant, in the order of their places.
+
+    None that does not compile, that means the same as the solution to Python, or that means the same as another.
+    """
+    answer = exercise.answer
+    seen, made = {_meaning(answer.code)}, []
+    for operator, code in _changed(answer.code):
+        meaning = _meaning(code)
+        place = _place(answer, code)
+        if meaning is None or meaning in seen or place is None:
+            continue
+        seen.add(meaning)
+        made.append((place, operator, code))
+    mutants, times = [], {}
+    for (line, column), operator, code in sorted(made, key=lambda each: each[0]):
+        name = f"{exercise.lab}/{exercise.number}/{operator}/{answer.lines[line - 1]}:{column}"
+        times[name] = times.get(name, 0) + 1
+        name += f"-{times[name]}" if times[name] > 1 else ""
+        mutants.append(Mutant(name, one_line_diff(answer.code, code), answer.source(code)))
+    return mutants
+
+
+def _changed(code):
+    """(operator's name, code) of each change that an operator makes in a module, wherever it is."""
+    wrapper = MetadataWrapper(cst.parse_module(code))
+    tree = wrapper.module
+    nodes, keys = [], set()
+
+    class Gather(cst.CSTVisitor):
+        def on_visit(self, node):
+            nodes.append(node)
+            if isinstance(node, cst.DictElement):
+                keys.add(node.key)  # another name says little more than that the field is missing
+            return not isinstance(node, cst.Import | cst.ImportFrom | cst.Annotation) and not operators.prints(node)
+
+    tree.visit(Gather())
+    nodes = [node for node in nodes if node not in keys]
+    for name, kind, operator in operators.all_operators():
+        for node in nodes:
+            if isinstance(node, kind):
+                for other in operator(node):
+                    yield name, (other if node is tree else tree.deep_replace(node, other)).code
+
+
+def _meaning(code):
+    """What the code means to Python, without its layout; None where it does not compile."""
+    try:
+        tree = ast.parse(code)
+        compile(tree, "answer", "exec")
+    except (SyntaxError, ValueError):
+        return None
+    return ast.dump(tree)
+
+
+def _place(answer, code):
+    """(line, column) in the answer's code where the other code begins to differ; None if that is not all the
+    learner's to write."""
+    old, new = answer.code, code
+    first = _alike(old, new)
+    behind = _alike(old[first:][::-1], new[first:][::-1])
+    line = old.count("\n", 0, first) + 1
+    last = old.count("\n", 0, max(first, len(old) - behind - 1)) + 1
+    if not any(begin <= line and last <= end for begin, end in answer.regions):
+        return None
+    return line, first - (old.rfind("\n", 0, first) + 1)
+
+
+def one_line_diff(old, new):
+    """What was and what is from the first to the last line that differs, `- old + new` on one line."""
+    old, new = old.splitlines(), new.splitlines()
+    first = _alike(old, new)
+    behind = _alike(old[first:][::-1], new[first:][::-1])
+    parts = []
+    for sign, lines in (("-", old), ("+", new)):
+        changed = " ".join(" ".join(lines[first : len(lines) - behind]).split())
+        parts += [f"{sign} {changed}"] if changed else []
+    return " ".join(parts)
+
+
+def _alike(one, other):
+    """How many elements two sequences have in common at their beginning."""
+    return next((nth for nth, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

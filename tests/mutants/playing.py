@@ -1,0 +1,308 @@
+"""Plays the mutants of a lab on several players at once, and keeps what became of them."""
+
+import collections
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import tomllib
+from pathlib import Path
+
+from workshop.checks import checks_of
+from workshop.environments import CHECKOUT
+
+from .exercises import exercises_of
+from .making import mutants_of
+
+LISTED = Path(__file__).with_name("listed.toml")
+RESULTS = CHECKOUT / ".mutants"
+SEED = 1  # of the order: a run that is stopped early has seen a bit of everything
+SECONDS = 120  # for the cells of an answer and its check
+
+
+class PlayError(Exception):
+    """The mutants cannot be played; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """outcome: "killed", "broken" (killed by a cell before the check), "survived" or "problem". words: of the
+    refusal or the error. seconds: how long it took. key: a digest of all that it depends on."""
+
+    key: str
+    diff: str
+    outcome: str
+    words: str
+    seconds: float
+
+
+def solution_of(lab):
+    """The file of a lab's solution, by its number or name. Raises PlayError."""
+    there_are = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+    found = [path for path in there_are if str(lab) in (path.stem, path.stem[:2], path.stem[:2].lstrip("0"))]
+    if not found:
+        raise PlayError(f"There is no solution {lab!r}. There are: {', '.join(path.stem for path in there_are)}.")
+    return found[0]
+
+
+class Lab:
+    """The exercises of a lab, its mutants, and the keys of their results.
+
+    path: of the solution. tasks: the numbers of the exercises to play; all if none. Raises PlayError.
+    """
+
+    def __init__(self, path, tasks=()):
+        self.number = path.stem[:2]
+        self.exercises = {exercise.number: exercise for exercise in exercises_of(path)}
+        unknown = [str(task) for task in tasks if task not in self.exercises]
+        if unknown:
+            there_are = ", ".join(map(str, self.exercises))
+            raise PlayError(f"Lab {self.number} has no task {', '.join(unknown)}. Its tasks are {there_are}.")
+        self.tasks = [number for number in self.exercises if number in tasks or not tasks]
+        self.mutants = {mutant.id: mutant for number in self.tasks for mutant in mutants_of(self.exercises[number])}
+        self.keys = dict(self._keys(_digest_of_check(path.stem)))
+
+    def _keys(self, check):
+        cells = []
+        for exercise in self.exercises.values():
+            cells += exercise.before
+            for mutant in self.mutants.values():
+                if mutant.exercise == exercise.number:
+                    content = [*cells, mutant.source, *exercise.after, check]
+                    yield mutant.id, hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+            cells += [exercise.solution, *exercise.after]
+
+    def to_play(self, results):
+        """{exercise: [mutants]} of those without a Result that is still true, in an order drawn from the seed."""
+        wanted = {task: [] for task in self.tasks}
+        for mutant in self.mutants.values():
+            if mutant.id not in results or results[mutant.id].key != self.keys[mutant.id]:
+                wanted[mutant.exercise].append(mutant)
+        for mutants in wanted.values():
+            random.Random(SEED).shuffle(mutants)
+        return {task: mutants for task, mutants in wanted.items() if mutants}
+
+
+def _digest_of_check(notebook):
+    """A digest of the code that checks a lab: the module of its checks and all of the workshop that this imports."""
+    files, wanted = {}, [checks_of(notebook).__name__, "workshop.labs"]
+    while wanted:
+        name = wanted.pop()
+        path = CHECKOUT.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name not in files and path.exists():
+            files[name] = path.read_text(encoding="utf-8")
+            wanted += _imports(files[name])
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _imports(code):
+    """The names of workshop's modules that some code of it may import."""
+    import ast
+
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workshop"):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("workshop"))
+
+
+# -- what is known ----------------------------------------------------------------------------------------------------
+
+
+def read_results(lab, folder=RESULTS):
+    """{id: Result} of the runs before."""
+    try:
+        known = json.loads((folder / f"{lab}.json").read_text(encoding="utf-8"))
+        return {name: Result(**result) for name, result in known.items()}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def write_results(lab, results, folder=RESULTS):
+    folder.mkdir(exist_ok=True)
+    document = {name: dataclasses.asdict(results[name]) for name in sorted(results)}
+    new = folder / f"{lab}.new"
+    new.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(new, folder / f"{lab}.json")
+
+
+def read_listed(path=LISTED):
+    """{(id, diff): why} of the mutants that are as right as the solution. Raises PlayError where one says no why."""
+    listed = tomllib.loads(path.read_text(encoding="utf-8")).get("mutant", [])
+    for entry in listed:
+        if set(entry) != {"id", "diff", "why"} or not entry["why"].strip():
+            raise PlayError(f"{path.name}: {entry.get('id')} needs an id, a diff and a sentence why.")
+    return {(entry["id"], entry["diff"]): entry["why"] for entry in listed}
+
+
+def faults_of_listed(lab, results, listed):
+    """What is wrong with the list, a sentence each: mutants of these exercises that are gone, or that are killed.
+
+    lab: a Lab. results: {id: Result}. listed: as read_listed returns it.
+    """
+    for name, diff in listed:
+        number, task = name.split("/")[:2]
+        if number != lab.number or int(task) not in lab.tasks:
+            continue
+        mutant = lab.mutants.get(name)
+        if mutant is None or mutant.diff != diff:
+            elsewhere = [other.id for other in lab.mutants.values() if other.diff == diff]
+            moved = f"; there is one like it: {', '.join(elsewhere)}" if elsewhere else ""
+            yield f"{name} is listed, and there is no such mutant any more{moved}."
+        elif name in results and results[name].outcome in ("killed", "broken"):
+            yield f"{name} is listed, and it was killed: {results[name].words}"
+
+
+# -- players ----------------------------------------------------------------------------------------------------------
+
+
+class Player:
+    """A process that plays (see player.py), with a sandbox and a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = Path(tempfile.mkdtemp(prefix="player-", dir=folder))
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WORKSHOP_"))},
+            "WORKSHOP_STATE": str(self.folder / "state"),
+            "WORKSHOP_HEADLESS": "1",
+            "WORKSHOP_RECORDS": "memory",
+            "WORKSHOP_LEARNER": "mutant",
+            "MPLBACKEND": "agg",
+            "IPYTHONDIR": str(self.folder / "ipython"),
+            "PYTHONPATH": str(CHECKOUT),
+        }
+        with open(self.folder / "log", "w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.mutants.player"],
+                cwd=self.folder, env=environment, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                start_new_session=True,  # a Ctrl-C comes to us alone
+            )  # fmt: skip
+
+    def ask(self, **order):
+        """Its answer. Raises PlayError where it has died."""
+        try:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (OSError, ValueError):
+            last = (self.folder / "log").read_text(errors="replace").strip().splitlines()[-1:]
+            raise PlayError(f"A player ended. It said: {' '.join(last) or 'nothing'}") from None
+
+    def end(self):
+        """End it, its fork and its sandbox."""
+        with contextlib.suppress(OSError):
+            self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Run:
+    """Plays mutants on several players; what is known of each is told as soon as it is.
+
+    lab: a Lab. wanted: {exercise: [mutants]}, played in this order. workers: how many players. tell: a function that is
+    called with a mutant and its Result. faults: exercises that could not be played, a sentence each, filled while it
+    plays.
+    """
+
+    def __init__(self, lab, wanted, workers, tell):
+        self.lab, self.tell = lab, tell
+        self.left = {task: collections.deque(mutants) for task, mutants in wanted.items()}
+        self.workers = workers
+        self.faults = {}
+        self.stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._players = set()
+
+    def play(self):
+        """Play until nothing is left. Ended by a KeyboardInterrupt, it leaves nothing behind and raises it."""
+        folder = tempfile.mkdtemp(prefix="workshop-mutants-")
+        threads = [threading.Thread(target=self._work, args=[folder], daemon=True) for _ in range(self.workers)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.2)
+        finally:
+            self.stopped.set()
+            for player in list(self._players):
+                player.end()
+            for thread in threads:
+                thread.join()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _work(self, folder):
+        again = {}  # mutants that met a problem, once
+        while not self.stopped.is_set() and any(self.left.values()):
+            player = Player(folder)
+            self._players.add(player)
+            try:
+                self._play_on(player, again)
+            except PlayError as fault:
+                if self.stopped.is_set():
+                    return
+                self._give_up(self._next_task(), str(fault))
+            finally:
+                self._players.discard(player)
+                player.end()
+
+    def _next_task(self):
+        return next((task for task, mutants in self.left.items() if mutants), None)
+
+    def _give_up(self, task, why):
+        if task is not None:
+            self.left[task].clear()
+            self.faults[task] = why
+
+    def _play_on(self, player, again):
+        """Play what is left with this player, until nothing is, or the player is no good any more."""
+        before = []
+        for task, exercise in self.lab.exercises.items():
+            before += exercise.before
+            if self.left.get(task):
+                fault = player.ask(run=before)["fault"] or _not_done(player, exercise)
+                before = []
+                if fault:
+                    self._give_up(task, f"The solution itself is not done: {fault}")
+            while mutant := self._take(task):
+                answer = player.ask(play=[mutant.source, *exercise.after], seconds=SECONDS)
+                late = answer["words"].startswith("It did not end")
+                if answer["outcome"] == "problem" and mutant.id not in again:
+                    again[mutant.id] = answer
+                    self.left[task].appendleft(mutant)
+                elif not self.stopped.is_set():
+                    self.tell(mutant, Result(self.lab.keys[mutant.id], mutant.diff, **answer))
+                if late:
+                    return  # who knows what it left behind
+            before += [exercise.solution, *exercise.after[:-1]]
+
+    def _take(self, task):
+        with self._lock:
+            mutants = self.left.get(task)
+            return mutants.popleft() if mutants and not self.stopped.is_set() else None
+
+
+def _not_done(player, exercise):
+    """What the check says of the solution itself; "" if it is done."""
+    for _ in range(2):
+        answer = player.ask(play=[exercise.solution, *exercise.after], seconds=SECONDS)
+        if answer["outcome"] == "survived":
+            return ""
+    return answer["words"]
