@@ -1,8 +1,8 @@
 """`make mutants LAB=02`: how strong the checks of a lab are.
 
-Each thing that a learner writes in a solution is changed in one place, and the exercise's check is asked. A mutant that
-it calls done survives: the check does not see that difference. Goal: none survives but those that listed.toml says to be
-as right as the solution.
+Each thing that a learner writes in a solution is changed in one place, and the exercise's check is asked. A mutant
+that it calls done survives: the check does not see that difference. Goal: none survives but those that listed.toml says
+to be as right as the solution.
 """
 
 import argparse
@@ -36,6 +36,9 @@ def main(words=None):
             print(mutant.id, mutant.diff)
         return 0
     known = playing.read_results(lab.number)
+    if arguments.sample:
+        playing.write_sample(lab, known)
+        return 0
     wanted = lab.to_play({} if arguments.fresh else known)
     faults, seconds, stopped = play(console, lab, wanted, known, arguments.workers)
     results = {name: known[name] for name in lab.mutants if name in known and known[name].key == lab.keys[name]}
@@ -51,7 +54,10 @@ def main(words=None):
 
 
 def play(console, lab, wanted, known, workers):
-    """Play what is wanted and put it into `known` and its file; gives (faults by task, seconds, whether interrupted)."""
+    """Play what is wanted and put it into `known` and its file.
+
+    Returns (faults by task, seconds, whether it was interrupted).
+    """
     # Results of mutants that are gone are forgotten; those of other exercises stay.
     for name in [name for name in known if int(name.split("/")[1]) in lab.tasks and name not in lab.mutants]:
         del known[name]
@@ -81,7 +87,7 @@ def play(console, lab, wanted, known, workers):
 
 
 def report(console, lab, results, listed, verbose):
-    """Print what became of the mutants; gives whether none survived that should not."""
+    """Print what became of the mutants; returns whether none survived that should not."""
     survived = {name for name, result in results.items() if result.outcome == "survived"}
     as_right = {name for name in survived if (name, results[name].diff) in listed}
     table = Table("task", "made", "killed", "broken", "survived", "listed", "problem", "not played", box=None)
@@ -116,6 +122,7 @@ def _parser():
     parser.add_argument("--workers", type=int, default=WORKERS, help=f"players at once, {WORKERS} if not said")
     parser.add_argument("--fresh", action="store_true", help="play all, also those whose result is known")
     parser.add_argument("--made", action="store_true", help="only list the mutants")
+    parser.add_argument("--sample", action="store_true", help="only choose anew what `make test` plays of this lab")
     parser.add_argument("--verbose", action="store_true", help="show the killed ones, too, with the refusals")
     return parser
 

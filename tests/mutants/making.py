@@ -76,7 +76,7 @@ def _meaning(code):
     """What the code means to Python, without its layout; None where it does not compile."""
     try:
         tree = ast.parse(code)
-        compile(tree, "answer", "exec")
+        compile(code, "answer", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except (SyntaxError, ValueError):
         return None
     return ast.dump(tree)
@@ -85,26 +85,26 @@ def _meaning(code):
 def _place(answer, code):
     """(line, column) in the answer's code where the other code begins to differ; None if that is not all the
     learner's to write."""
-    old, new = answer.code, code
-    first = _alike(old, new)
-    behind = _alike(old[first:][::-1], new[first:][::-1])
-    line = old.count("\n", 0, first) + 1
-    last = old.count("\n", 0, max(first, len(old) - behind - 1)) + 1
-    if not any(begin <= line and last <= end for begin, end in answer.regions):
+    first, last, _ = _changed_lines(answer.code.splitlines(), code.splitlines())
+    if not any(begin <= first + 1 and max(first + 1, last) <= end for begin, end in answer.regions):
         return None
-    return line, first - (old.rfind("\n", 0, first) + 1)
+    offset = _alike(answer.code, code)
+    return answer.code.count("\n", 0, offset) + 1, offset - (answer.code.rfind("\n", 0, offset) + 1)
 
 
 def one_line_diff(old, new):
     """What was and what is from the first to the last line that differs, `- old + new` on one line."""
     old, new = old.splitlines(), new.splitlines()
+    first, last_of_old, last_of_new = _changed_lines(old, new)
+    gone, come = (" ".join(" ".join(lines).split()) for lines in (old[first:last_of_old], new[first:last_of_new]))
+    return " ".join(f"{sign} {lines}" for sign, lines in (("-", gone), ("+", come)) if lines)
+
+
+def _changed_lines(old, new):
+    """Where two lists of lines differ: old[first:last_of_old] was, new[first:last_of_new] is."""
     first = _alike(old, new)
     behind = _alike(old[first:][::-1], new[first:][::-1])
-    parts = []
-    for sign, lines in (("-", old), ("+", new)):
-        changed = " ".join(" ".join(lines[first : len(lines) - behind]).split())
-        parts += [f"{sign} {changed}"] if changed else []
-    return " ".join(parts)
+    return first, len(old) - behind, len(new) - behind
 
 
 def _alike(one, other):

@@ -101,17 +101,18 @@ def statements_exchanged(node):
     """Each statement after the one that follows it, where their order means something."""
     for nth in range(len(node.body) - 1):
         one, other = node.body[nth : nth + 2]
-        if _in_order(one, other):
+        if _in_order(one, other) and not prints(one) and not prints(other):
             yield node.with_changes(body=[*node.body[:nth], other, one, *node.body[nth + 2 :]])
 
 
 def _in_order(one, other):
-    """Whether a statement must stand before another: both call something, or one sets what the other uses."""
-    if m.findall(one, m.Call() | m.Return()) and m.findall(other, m.Call() | m.Return()):
+    """Whether a statement must stand before another: one sets what the other uses, or one does more than to set."""
+    pair = (one, other)
+    if not all(m.matches(each, m.SimpleStatementLine([m.Assign()])) for each in pair):
         return True
-    sets = [{name.value for target in m.findall(each, m.AssignTarget()) for name in m.findall(target, m.Name())}
-            for each in (one, other)]  # fmt: skip
-    uses = [{name.value for name in m.findall(each, m.Name())} for each in (one, other)]
+    module = cst.Module([])
+    sets = [{module.code_for_node(target.target) for target in m.findall(each, m.AssignTarget())} for each in pair]
+    uses = [{module.code_for_node(name) for name in m.findall(each, m.Name() | m.Subscript())} for each in pair]
     return bool(sets[0] & uses[1] or sets[1] & uses[0])
 
 
@@ -244,8 +245,8 @@ def field_dropped(node):
 @ours("element-dropped", cst.Tuple)
 @ours("element-dropped", cst.Set)
 def element_dropped(node):
-    """Each element of a list, tuple or set left out; a tuple of one would be something else."""
-    least = 1 if isinstance(node, cst.List) else 3 if isinstance(node, cst.Tuple) else 2
+    """Each element of a list, set or tuple left out; a tuple of two that has no brackets is mostly taken apart."""
+    least = 1 if isinstance(node, cst.List) else 3 if isinstance(node, cst.Tuple) and not node.lpar else 2
     if len(node.elements) >= least:
         for nth in range(len(node.elements)):
             yield node.with_changes(elements=_without(node.elements, nth))
@@ -256,22 +257,29 @@ def element_dropped(node):
 def next_exchanged(node):
     """Two states that are gone to, exchanged: those of a state's fields, or of two catchers or choices."""
     places = list(_nexts(node))
-    for nth, (one, name) in enumerate(places):
-        for other, second in places[nth + 1 :]:
-            if name.value != second.value:
-                yield node.deep_replace(one, one.with_changes(value=second)).deep_replace(
-                    other, other.with_changes(value=name)
-                )
+    for nth, one in enumerate(places):
+        for other in places[nth + 1 :]:
+            if one.value != other.value:
+                yield node.visit(_Exchange(one, other))
+
+
+class _Exchange(cst.CSTTransformer):
+    """Puts two nodes of a tree in each other's place."""
+
+    def __init__(self, one, other):
+        super().__init__()
+        self.others = {one: other, other: one}
+
+    def on_leave(self, original_node, updated_node):
+        return self.others.get(original_node, updated_node)
 
 
 def _nexts(node):
-    for element in node.elements:
-        inner = (
-            element.value.elements if isinstance(element.value, cst.Dict) and isinstance(node, cst.List) else [element]
-        )
-        for each in inner:
-            if _key(each) in ("Next", "Default") and isinstance(each.value, cst.SimpleString):
-                yield each, each.value
+    """The names of states that are gone to: those of a dict's fields, or of all dicts in a list."""
+    dicts = [node] if isinstance(node, cst.Dict) else [each.value for each in node.elements]
+    for element in [element for each in dicts if isinstance(each, cst.Dict) for element in each.elements]:
+        if _key(element) in ("Next", "Default") and isinstance(element.value, cst.SimpleString):
+            yield element.value
 
 
 _OTHER_ERRORS = {
@@ -343,7 +351,7 @@ def expression_path(node):
         return
     text = node.raw_value
     for path in re.finditer(r"\$states(?:\.\w+(?:\[\d+\])?)+", text):
-        whole, (before, _, last) = path[0], path[0].rpartition(".")
+        whole, before = path[0], path[0].rpartition(".")[0]
         others = [f"{whole}X"] if before != "$states" else []
         others += [before] if before.count(".") > 1 or before in ("$states.input", "$states.result") else []
         if whole.startswith("$states.context.Execution.Input"):

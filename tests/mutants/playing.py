@@ -23,6 +23,7 @@ from .exercises import exercises_of
 from .making import mutants_of
 
 LISTED = Path(__file__).with_name("listed.toml")
+SAMPLE = Path(__file__).with_name("sample.json")
 RESULTS = CHECKOUT / ".mutants"
 SEED = 1  # of the order: a run that is stopped early has seen a bit of everything
 SECONDS = 120  # for the cells of an answer and its check
@@ -161,6 +162,38 @@ def faults_of_listed(lab, results, listed):
             yield f"{name} is listed, and there is no such mutant any more{moved}."
         elif name in results and results[name].outcome in ("killed", "broken"):
             yield f"{name} is listed, and it was killed: {results[name].words}"
+
+
+def write_sample(lab, results, path=SAMPLE):
+    """Choose anew what `make test` plays of a lab: of each operator a mutant that is known to be killed, and quickly.
+
+    The exercise with the most of them comes first, since to get to one takes longer than to play a mutant.
+    """
+    killed = [lab.mutants[name] for name in results if name in lab.mutants and results[name].outcome == "killed"]
+    chosen = {}
+    while missing := {mutant.operator for mutant in killed} - set(chosen):
+        operators = {task: {m.operator for m in killed if m.exercise == task} & missing for task in lab.tasks}
+        task = max(lab.tasks, key=lambda task: len(operators[task]))
+        for operator in operators[task]:
+            of_it = [mutant for mutant in killed if (mutant.exercise, mutant.operator) == (task, operator)]
+            quickest = min(of_it, key=lambda mutant: (results[mutant.id].seconds, mutant.id))
+            chosen[operator] = {"task": task, "diff": quickest.diff}
+    sample = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    sample[lab.number] = chosen
+    path.write_text(json.dumps(sample, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_sample(lab, path=SAMPLE):
+    """{exercise: [mutants]} of a Lab's sample. Raises PlayError where one of them is no longer made."""
+    wanted = {}
+    for operator, entry in json.loads(path.read_text(encoding="utf-8"))[lab.number].items():
+        alike = (entry["task"], operator, entry["diff"])
+        found = [each for each in lab.mutants.values() if (each.exercise, each.operator, each.diff) == alike]
+        if not found:
+            again = f"Run `make mutants LAB={lab.number}`, then `python -m tests.mutants {lab.number} --sample`."
+            raise PlayError(f"The sample's mutant of {operator}, task {entry['task']}, is no longer made. {again}")
+        wanted.setdefault(entry["task"], []).append(found[0])
+    return {task: wanted[task] for task in lab.tasks if task in wanted}
 
 
 # -- players ----------------------------------------------------------------------------------------------------------
