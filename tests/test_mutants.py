@@ -1,5 +1,6 @@
 """Mutants of solutions: which are made, how they are played, and that the checks kill a sample of them; `long`: all."""
 
+import functools
 import json
 import signal
 
@@ -12,6 +13,7 @@ from workshop import authoring
 from workshop.environments import CHECKOUT
 
 LABS = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+lab_of = functools.cache(playing.Lab)  # a second of work
 
 # -- taking a lab apart -----------------------------------------------------------------------------------------------
 
@@ -151,15 +153,21 @@ def test_only_what_the_learner_writes_is_changed(tmp_path):
 
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_every_mutant_compiles_and_means_something_of_its_own(path):
-    for exercise in exercises_of(path):
-        mutants = making.mutants_of(exercise)
+    lab = lab_of(path)
+    for exercise in lab.exercises.values():
+        mutants = [mutant for mutant in lab.mutants.values() if mutant.exercise == exercise.number]
         code_of = [mutant.source.removeprefix(exercise.answer.magic) for mutant in mutants]
         meanings = {making._meaning(source) for source in code_of}
         assert (
             mutants and len(meanings) == len(mutants) and not meanings & {None, making._meaning(exercise.answer.code)}
         )
-        assert len({mutant.id for mutant in mutants}) == len(mutants)
-        assert mutants == making.mutants_of(exercise)
+
+
+def test_mutants_and_their_ids_are_always_the_same():
+    exercise = lab_of(LABS[0]).exercises[1]
+    mutants = making.mutants_of(exercise)
+    assert [mutant for mutant in lab_of(LABS[0]).mutants.values() if mutant.exercise == 1] == mutants
+    assert len({mutant.id for mutant in mutants}) == len(mutants)
 
 
 # -- what is known ----------------------------------------------------------------------------------------------------
@@ -177,18 +185,21 @@ def lab(tmp_path):
 
 
 def result(lab, name, outcome):
-    return playing.Result(lab.keys[name], lab.mutants[name].diff, outcome, "words", 1.0)
+    return playing.Result(name, lab.mutants[name].diff, outcome, "words", 1.0)
 
 
 def test_a_second_run_plays_what_has_changed(lab, tmp_path):
     one = lab(ANSWER)
     assert len(one.to_play({})[1]) == 3
-    results = {name: result(one, name, "killed") for name in one.mutants}
-    playing.write_results("01", results, tmp_path)
-    assert playing.read_results("01", tmp_path) == results
-    assert one.to_play(results) == {}
+    known = {one.keys[name]: result(one, name, "killed") for name in one.mutants}
+    playing.write_known(one, known, tmp_path)
+    assert playing.read_known(one, tmp_path) == known
+    assert one.to_play(known) == {} and set(one.results(known)) == set(one.mutants)
     # The mutants' ids and diffs are the same, but not what they do.
-    assert len(lab(ANSWER.replace("end", "stop")).to_play(results)[1]) == 3
+    other = lab(ANSWER.replace("end(event)", "stop(event)"))
+    assert len(other.to_play(known)[1]) == 3 and other.results(known) == {}
+    playing.write_known(other, known, tmp_path)
+    assert playing.read_known(other, tmp_path) == {}
 
 
 def test_the_order_is_drawn_and_always_the_same(lab):
@@ -224,7 +235,7 @@ def test_a_listed_mutant_says_why(tmp_path):
 
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_what_is_listed_is_made(path):
-    assert list(playing.faults_of_listed(playing.Lab(path), {}, playing.read_listed())) == []
+    assert list(playing.faults_of_listed(lab_of(path), {}, playing.read_listed())) == []
 
 
 # -- playing ----------------------------------------------------------------------------------------------------------
@@ -285,7 +296,7 @@ def test_a_solution_that_is_not_done_is_said_and_not_mutated(tmp_path):
 
 
 def test_an_interrupt_ends_all_and_keeps_what_is_known(tmp_path):
-    lab = playing.Lab(LABS[0], [1])
+    lab = lab_of(LABS[0], (1,))
     results = {}
 
     def tell(mutant, result):
@@ -305,7 +316,7 @@ SAMPLE = json.loads(playing.SAMPLE.read_text(encoding="utf-8"))
 @pytest.mark.takes(60)
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_the_checks_kill_the_sample(path):
-    lab = playing.Lab(path)
+    lab = lab_of(path)
     wanted = playing.read_sample(lab)
     results, faults = play(lab, wanted)
     alive = {name: result for name, result in results.items() if result.outcome not in ("killed", "broken")}
@@ -315,7 +326,7 @@ def test_the_checks_kill_the_sample(path):
 @pytest.mark.long
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_the_checks_kill_all_that_are_not_listed(path):
-    lab, listed = playing.Lab(path), playing.read_listed()
+    lab, listed = lab_of(path), playing.read_listed()
     results, faults = play(lab, lab.to_play({}), workers=2)
     alive = {
         name: f"{result.outcome}: {result.diff}"

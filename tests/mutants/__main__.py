@@ -35,18 +35,18 @@ def main(words=None):
         for mutant in lab.mutants.values():
             print(mutant.id, mutant.diff)
         return 0
-    known = playing.read_results(lab.number)
+    known = playing.read_known(lab)
     if arguments.sample:
-        playing.write_sample(lab, known)
+        playing.write_sample(lab, lab.results(known))
         return 0
     wanted = lab.to_play({} if arguments.fresh else known)
+    before = set(known) - {lab.keys[mutant.id] for mutants in wanted.values() for mutant in mutants}
+    known = {key: known[key] for key in before}
     faults, seconds, stopped = play(console, lab, wanted, known, arguments.workers)
-    results = {name: known[name] for name in lab.mutants if name in known and known[name].key == lab.keys[name]}
-    good = report(console, lab, results, listed, arguments.verbose)
+    good = report(console, lab, lab.results(known), listed, arguments.verbose)
     for task, fault in faults.items():
         console.print(f"Task {task} was not played. {fault}", markup=False)
-    played = sum(map(len, wanted.values())) - (len(lab.mutants) - len(results))
-    console.print(f"{len(lab.mutants)} mutants, {max(0, played)} of them played now, in {_minutes(seconds)}.")
+    console.print(f"{len(lab.mutants)} mutants, {len(set(known) - before)} of them played now, in {_minutes(seconds)}.")
     if stopped:
         console.print("Stopped. The next run goes on from here.")
         return 130
@@ -58,12 +58,6 @@ def play(console, lab, wanted, known, workers):
 
     Returns (faults by task, seconds, whether it was interrupted).
     """
-    # Results of mutants that are gone are forgotten; those of other exercises stay.
-    for name in [name for name in known if int(name.split("/")[1]) in lab.tasks and name not in lab.mutants]:
-        del known[name]
-    for mutants in wanted.values():
-        for mutant in mutants:
-            known.pop(mutant.id, None)
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
                TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn()]  # fmt: skip
     begun, counts = time.monotonic(), collections.Counter()
@@ -71,8 +65,8 @@ def play(console, lab, wanted, known, workers):
         bar = progress.add_task(f"Lab {lab.number}", total=sum(map(len, wanted.values())), told="")
 
         def tell(mutant, result):
-            known[mutant.id] = result
-            playing.write_results(lab.number, known)
+            known[lab.keys[mutant.id]] = result
+            playing.write_known(lab, known)
             counts[result.outcome] += 1
             told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
             progress.update(bar, advance=1, told=told)

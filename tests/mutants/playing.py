@@ -36,9 +36,9 @@ class PlayError(Exception):
 @dataclasses.dataclass(frozen=True)
 class Result:
     """outcome: "killed", "broken" (killed by a cell before the check), "survived" or "problem". words: of the
-    refusal or the error. seconds: how long it took. key: a digest of all that it depends on."""
+    refusal or the error. seconds: how long it took. id, diff: of the mutant."""
 
-    key: str
+    id: str
     diff: str
     outcome: str
     words: str
@@ -55,7 +55,7 @@ def solution_of(lab):
 
 
 class Lab:
-    """The exercises of a lab, its mutants, and the keys of their results.
+    """The exercises of a lab, its mutants, and the keys of their results: digests of all that these depend on.
 
     path: of the solution. tasks: the numbers of the exercises to play; all if none. Raises PlayError.
     """
@@ -81,11 +81,15 @@ class Lab:
                     yield mutant.id, hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
             cells += [exercise.solution, *exercise.after]
 
-    def to_play(self, results):
-        """{exercise: [mutants]} of those without a Result that is still true, in an order drawn from the seed."""
+    def results(self, known):
+        """{id: Result} of the mutants of which something is known. known: {key: Result}."""
+        return {name: known[self.keys[name]] for name in self.mutants if self.keys[name] in known}
+
+    def to_play(self, known):
+        """{exercise: [mutants]} of those of which nothing is known, in an order drawn from the seed."""
         wanted = {task: [] for task in self.tasks}
-        for mutant in self.mutants.values():
-            if mutant.id not in results or results[mutant.id].key != self.keys[mutant.id]:
+        for name, mutant in self.mutants.items():
+            if self.keys[name] not in known:
                 wanted[mutant.exercise].append(mutant)
         for mutants in wanted.values():
             random.Random(SEED).shuffle(mutants)
@@ -120,21 +124,26 @@ def _imports(code):
 # -- what is known ----------------------------------------------------------------------------------------------------
 
 
-def read_results(lab, folder=RESULTS):
-    """{id: Result} of the runs before."""
+def read_known(lab, folder=RESULTS):
+    """What the runs before found out of a Lab's mutants: {key: Result}."""
     try:
-        known = json.loads((folder / f"{lab}.json").read_text(encoding="utf-8"))
-        return {name: Result(**result) for name, result in known.items()}
+        known = json.loads((folder / f"{lab.number}.json").read_text(encoding="utf-8"))
+        return {key: Result(**result) for key, result in known.items()}
     except (OSError, ValueError, TypeError):
         return {}
 
 
-def write_results(lab, results, folder=RESULTS):
+def write_known(lab, known, folder=RESULTS):
+    """Keep what is known, but of this Lab's exercises no mutants that are no longer made."""
     folder.mkdir(exist_ok=True)
-    document = {name: dataclasses.asdict(results[name]) for name in sorted(results)}
-    new = folder / f"{lab}.new"
+    made = set(lab.keys.values())
+    kept = {
+        key: result for key, result in known.items() if key in made or int(result.id.split("/")[1]) not in lab.tasks
+    }
+    document = {key: dataclasses.asdict(result) for key, result in sorted(kept.items(), key=lambda item: item[1].id)}
+    new = folder / f"{lab.number}.new"
     new.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(new, folder / f"{lab}.json")
+    os.replace(new, folder / f"{lab.number}.json")
 
 
 def read_listed(path=LISTED):
@@ -275,11 +284,13 @@ class Run:
                     thread.join(0.2)
         finally:
             self.stopped.set()
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave a sandbox behind
             for player in list(self._players):
                 player.end()
             for thread in threads:
                 thread.join()
             shutil.rmtree(folder, ignore_errors=True)
+            signal.signal(signal.SIGINT, before)
 
     def _work(self, folder):
         again = {}  # mutants that met a problem, once
@@ -321,7 +332,7 @@ class Run:
                     again[mutant.id] = answer
                     self.left[task].appendleft(mutant)
                 elif not self.stopped.is_set():
-                    self.tell(mutant, Result(self.lab.keys[mutant.id], mutant.diff, **answer))
+                    self.tell(mutant, Result(mutant.id, mutant.diff, **answer))
                 if late:
                     return  # who knows what it left behind
             before += [exercise.solution, *exercise.after[:-1]]
