@@ -90,6 +90,7 @@ MADE = [
      ["a = {'ErrorEquals': ['States.TaskFailed']}", "a = {'ErrorEquals': ['States.Timeout']}"]),
     ("except-narrowed", "try:\n    f()\nexcept A:\n    g()", ["try:\n    f()\nexcept NotImplementedError:\n    g()"]),
     ("except-swallowed", "try:\n    f()\nexcept A:\n    g()", ["try:\n    f()\nexcept A:\n    pass"]),
+    ("except-swallowed", "try:\n    f()\nexcept A:\n    print(a)", []),
     ("except-widened", "try:\n    f()\nexcept A:\n    g()", ["try:\n    f()\nexcept Exception:\n    g()"]),
     ("except-widened", "try:\n    f()\nexcept Exception:\n    g()", []),
     ("except-widened", "with suppress(A):\n    f()", ["with suppress(Exception):\n    f()"]),
@@ -291,7 +292,7 @@ def test_a_solution_that_is_not_done_is_said_and_not_mutated(tmp_path):
     lab = playing.Lab(write(tmp_path / "01-polling-loop.ipynb", code("%load_ext workshop", id="one"), answer, check))
     results, faults = play(lab, lab.to_play({}))
     assert (results, faults) == (
-        {}, {1: "The solution itself is not done: Task None: not yet. It is not kept. To keep it."}
+        {}, {1: "The solution is not done: Task None: not yet. It is not kept. To keep it."}
     )  # fmt: skip
 
 

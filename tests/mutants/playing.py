@@ -324,7 +324,8 @@ class Run:
                 fault = player.ask(run=before)["fault"] or _not_done(player, exercise)
                 before = []
                 if fault:
-                    self._give_up(task, f"The solution itself is not done: {fault}")
+                    self._give_up(task, f"The solution is not done: {fault}")
+            played = False
             while mutant := self._take(task):
                 answer = player.ask(play=[mutant.source, *exercise.after], seconds=SECONDS)
                 late = answer["words"].startswith("It did not end")
@@ -335,6 +336,11 @@ class Run:
                     self.tell(mutant, Result(mutant.id, mutant.diff, **answer))
                 if late:
                     return  # who knows what it left behind
+                played = True
+            if played and not self.stopped.is_set() and (fault := _not_done(player, exercise)):
+                self.faults[task] = (
+                    f"After its mutants the solution is not done any more: {fault} They are not to be believed."
+                )
             before += [exercise.solution, *exercise.after[:-1]]
 
     def _take(self, task):
