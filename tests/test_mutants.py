@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import signal
 
 import pytest
@@ -10,9 +11,8 @@ from mutants.exercises import answer_of, exercises_of
 from notebook_files import code, task, write
 
 from workshop import authoring
-from workshop.environments import CHECKOUT
 
-LABS = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+LABS = playing.solutions()
 lab_of = functools.cache(playing.Lab)  # a second of work
 
 # -- taking a lab apart -----------------------------------------------------------------------------------------------
@@ -239,7 +239,22 @@ def test_what_is_listed_is_made(path):
     assert list(playing.faults_of_listed(lab_of(path), {}, playing.read_listed())) == []
 
 
+def test_the_sample_has_each_lab_and_is_found_where_its_places_have_moved(tmp_path):
+    labs = [lab_of(path) for path in LABS]
+    assert all(playing.read_sample(lab) for lab in labs)
+    first = next(iter(labs[0].mutants.values()))
+    moved = [{"id": first.id.rpartition("/")[0] + "/99:9", "diff": first.diff}]
+    (tmp_path / "sample.json").write_text(json.dumps(moved))
+    assert playing.read_sample(labs[0], tmp_path / "sample.json") == {first.exercise: [first]}
+    (tmp_path / "sample.json").write_text(json.dumps([{**moved[0], "diff": "- gone"}]))
+    with pytest.raises(playing.PlayError, match="is in the sample and no longer made"):
+        playing.read_sample(labs[0], tmp_path / "sample.json")
+
+
 # -- playing ----------------------------------------------------------------------------------------------------------
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are played in forks")
 
 
 def play(lab, wanted, workers=1):
@@ -268,6 +283,7 @@ if sold == 0:
 """
 
 
+@forks
 def test_a_mutant_survives_is_killed_breaks_or_meets_a_problem(tmp_path):
     """Each begins with the names that were there before the answer, whatever the one before it left."""
     answer, check = task(1, PLAYED)
@@ -286,6 +302,7 @@ def test_a_mutant_survives_is_killed_breaks_or_meets_a_problem(tmp_path):
     }
 
 
+@forks
 def test_a_solution_that_is_not_done_is_said_and_not_mutated(tmp_path):
     answer, check = task(1, PLAYED)
     check.source = CHECK.replace("kept != 1", "kept == 1")
@@ -296,6 +313,7 @@ def test_a_solution_that_is_not_done_is_said_and_not_mutated(tmp_path):
     )  # fmt: skip
 
 
+@forks
 def test_an_interrupt_ends_all_and_keeps_what_is_known(tmp_path):
     lab = lab_of(LABS[0], (1,))
     results = {}
@@ -311,9 +329,7 @@ def test_an_interrupt_ends_all_and_keeps_what_is_known(tmp_path):
     assert results and len(results) < len(lab.mutants) and not players
 
 
-SAMPLE = json.loads(playing.SAMPLE.read_text(encoding="utf-8"))
-
-
+@forks
 @pytest.mark.takes(60)
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_the_checks_kill_the_sample(path):
@@ -324,6 +340,7 @@ def test_the_checks_kill_the_sample(path):
     assert (alive, faults, len(results)) == ({}, {}, sum(map(len, wanted.values())))
 
 
+@forks
 @pytest.mark.long
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_the_checks_kill_all_that_are_not_listed(path):

@@ -7,6 +7,7 @@ to be as right as the solution.
 
 import argparse
 import collections
+import os
 import signal
 import sys
 import time
@@ -22,9 +23,14 @@ WORKERS = 2
 
 def main(words=None):
     arguments = _parser().parse_args(words)
+    if not hasattr(os, "fork"):
+        sys.exit("mutants: They are played in forks of a process, which Windows has not. WSL has.")
     # Where this is a job in the background, its shell has the system ignore interrupts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     console = Console(highlight=False, soft_wrap=True)
+    if arguments.sample:
+        playing.write_sample([playing.Lab(path) for path in playing.solutions()])
+        return 0
     try:
         path = playing.solution_of(arguments.lab)
         lab = playing.Lab(path, arguments.task)
@@ -36,9 +42,6 @@ def main(words=None):
             print(mutant.id, mutant.diff)
         return 0
     known = playing.read_known(lab)
-    if arguments.sample:
-        playing.write_sample(lab, lab.results(known))
-        return 0
     wanted = lab.to_play({} if arguments.fresh else known)
     before = set(known) - {lab.keys[mutant.id] for mutants in wanted.values() for mutant in mutants}
     known = {key: known[key] for key in before}
@@ -111,12 +114,14 @@ def _minutes(seconds):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.splitlines()[0])
-    parser.add_argument("lab", help="a lab's number or name: 02")
+    parser.add_argument("lab", nargs="?", help="a lab's number or name: 02")
     parser.add_argument("--task", type=int, action="append", default=[], help="only this exercise; may be repeated")
     parser.add_argument("--workers", type=int, default=WORKERS, help=f"players at once, {WORKERS} if not said")
     parser.add_argument("--fresh", action="store_true", help="play all, also those whose result is known")
     parser.add_argument("--made", action="store_true", help="only list the mutants")
-    parser.add_argument("--sample", action="store_true", help="only choose anew what `make test` plays of this lab")
+    parser.add_argument(
+        "--sample", action="store_true", help="only choose anew what `make test` plays, from what is known of all labs"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the killed ones, too, with the refusals")
     return parser
 

@@ -36,16 +36,18 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     HistoryManager.enabled = False  # it would write to the author's
     shell = InteractiveShell.instance()
-    player = Player(shell)
+    notebook = Notebook(shell)
     try:
         for line in sys.stdin:
-            print(json.dumps(player.answer(json.loads(line))), file=answers, flush=True)
+            print(json.dumps(notebook.answer(json.loads(line))), file=answers, flush=True)
     finally:
-        player.end_child()
+        notebook.end_child()
         sandbox.stop()
 
 
-class Player:
+class Notebook:
+    """The cells of a lab that have been run, and forks of it that run some more."""
+
     def __init__(self, shell):
         self.shell = shell
         self.account = None  # what was there before the answer; looked up when it is needed

@@ -45,9 +45,16 @@ class Result:
     seconds: float
 
 
+def solutions():
+    """The files of all solutions."""
+    return sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+
+
 def solution_of(lab):
     """The file of a lab's solution, by its number or name. Raises PlayError."""
-    there_are = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+    there_are = solutions()
+    if not lab:
+        raise PlayError("Say which lab, by its number: `make mutants LAB=02`.")
     found = [path for path in there_are if str(lab) in (path.stem, path.stem[:2], path.stem[:2].lstrip("0"))]
     if not found:
         raise PlayError(f"There is no solution {lab!r}. There are: {', '.join(path.stem for path in there_are)}.")
@@ -173,36 +180,44 @@ def faults_of_listed(lab, results, listed):
             yield f"{name} is listed, and it was killed: {results[name].words}"
 
 
-def write_sample(lab, results, path=SAMPLE):
-    """Choose anew what `make test` plays of a lab: of each operator a mutant that is known to be killed, and quickly.
+def write_sample(labs, path=SAMPLE):
+    """Choose anew what `make test` plays: of each operator and of each lab a mutant that is known to be killed.
 
-    The exercise with the most of them comes first, since to get to one takes longer than to play a mutant.
+    Early exercises come first, since few cells stand before them, and of an exercise what is killed quickly.
     """
-    killed = [lab.mutants[name] for name in results if name in lab.mutants and results[name].outcome == "killed"]
+    killed = []
+    for lab in labs:
+        results = lab.results(read_known(lab)).values()
+        killed += [(lab.mutants[result.id], result.seconds) for result in results if result.outcome == "killed"]
+    killed.sort(key=lambda each: (each[0].exercise, each[0].id[:2], each[1], each[0].id))
     chosen = {}
-    while missing := {mutant.operator for mutant in killed} - set(chosen):
-        operators = {task: {m.operator for m in killed if m.exercise == task} & missing for task in lab.tasks}
-        task = max(lab.tasks, key=lambda task: len(operators[task]))
-        for operator in operators[task]:
-            of_it = [mutant for mutant in killed if (mutant.exercise, mutant.operator) == (task, operator)]
-            quickest = min(of_it, key=lambda mutant: (results[mutant.id].seconds, mutant.id))
-            chosen[operator] = {"task": task, "diff": quickest.diff}
-    sample = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    sample[lab.number] = chosen
-    path.write_text(json.dumps(sample, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    for mutant, _ in killed:
+        chosen.setdefault(mutant.operator, mutant)
+    firsts = {lab.number: next((m for m, _ in killed if m.id[:2] == lab.number), None) for lab in labs}
+    sample = [*chosen.values()]
+    sample += [first for number, first in firsts.items() if first and number not in {each.id[:2] for each in sample}]
+    entries = [{"id": mutant.id, "diff": mutant.diff} for mutant in sorted(sample, key=lambda mutant: mutant.id)]
+    path.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_sample(lab, path=SAMPLE):
-    """{exercise: [mutants]} of a Lab's sample. Raises PlayError where one of them is no longer made."""
+    """{exercise: [mutants]} of a Lab's part of the sample; its places may have moved.
+
+    Raises PlayError where one of them is no longer made.
+    """
     wanted = {}
-    for operator, entry in json.loads(path.read_text(encoding="utf-8"))[lab.number].items():
-        alike = (entry["task"], operator, entry["diff"])
-        found = [each for each in lab.mutants.values() if (each.exercise, each.operator, each.diff) == alike]
+    for entry in json.loads(path.read_text(encoding="utf-8")):
+        what = entry["id"].split("/")[:3]
+        if what[0] != lab.number:
+            continue
+        found = [each for each in lab.mutants.values() if (each.id.split("/")[:3], each.diff) == (what, entry["diff"])]
         if not found:
-            again = f"Run `make mutants LAB={lab.number}`, then `python -m tests.mutants {lab.number} --sample`."
-            raise PlayError(f"The sample's mutant of {operator}, task {entry['task']}, is no longer made. {again}")
-        wanted.setdefault(entry["task"], []).append(found[0])
-    return {task: wanted[task] for task in lab.tasks if task in wanted}
+            raise PlayError(
+                f"{entry['id']} is in the sample and no longer made. Run `make mutants LAB={lab.number}`, then "
+                "`python -m tests.mutants --sample`, which chooses anew."
+            )
+        wanted.setdefault(found[0].exercise, []).append(found[0])
+    return wanted
 
 
 # -- players ----------------------------------------------------------------------------------------------------------
@@ -213,6 +228,7 @@ class Player:
 
     def __init__(self, folder):
         self.folder = Path(tempfile.mkdtemp(prefix="player-", dir=folder))
+        (self.folder / "work").mkdir()
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WORKSHOP_"))},
             "WORKSHOP_STATE": str(self.folder / "state"),
@@ -226,7 +242,7 @@ class Player:
         with open(self.folder / "log", "w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.mutants.player"],
-                cwd=self.folder, env=environment, text=True,
+                cwd=self.folder / "work", env=environment, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 start_new_session=True,  # a Ctrl-C comes to us alone
             )  # fmt: skip
