@@ -302,6 +302,48 @@ def test_a_mutant_survives_is_killed_breaks_or_meets_a_problem(tmp_path):
     }
 
 
+BEFORE = """
+import os
+
+import boto3
+
+from workshop import Lab, deploy
+from workshop.checks import NotYet
+
+lab = Lab("01-polling-loop")
+table = boto3.resource("dynamodb").Table(deploy.table(lab.name("kept"), key="Id"))
+table.put_item(Item={"Id": "one"})
+machine = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+kept = deploy.state_machine(lab.name("kept"), machine)
+stepfunctions = boto3.client("stepfunctions")
+"""
+LEAVES = """
+items, files = table.scan()["Items"], os.path.exists("left")
+tables = boto3.client("dynamodb").list_tables()["TableNames"]
+running = stepfunctions.list_executions(stateMachineArn=kept, statusFilter="RUNNING")["executions"]
+table.put_item(Item={"Id": "two"})
+table.delete_item(Key={"Id": "one"})
+deploy.table(lab.name("left"), key="Id")
+stepfunctions.start_execution(stateMachineArn=kept)
+open("left", "w").close()
+"""
+NOTHING_LEFT = """
+if (items, files, tables, running) != ([{"Id": "one"}], False, [lab.name("kept")], []):
+    raise NotYet(f"{items} {files} {tables} {running}", "What was there before.")
+"""
+
+
+@forks
+def test_what_a_mutant_leaves_in_the_account_and_the_folder_is_gone_for_the_next(tmp_path):
+    answer, check = task(1, "### BEGIN SOLUTION\nsold = 1\n### END SOLUTION")
+    check.source = NOTHING_LEFT
+    before = [code("%load_ext workshop", id="one"), code(BEFORE, id="two")]
+    cells = [*before, answer, code(LEAVES, id="three"), check]
+    lab = playing.Lab(write(tmp_path / "01-polling-loop.ipynb", *cells))
+    results, faults = play(lab, lab.to_play({}))
+    assert [(result.outcome, result.words) for result in results.values()] == [("survived", "")] * 2 and not faults
+
+
 @forks
 def test_a_solution_that_is_not_done_is_said_and_not_mutated(tmp_path):
     answer, check = task(1, PLAYED)
