@@ -125,6 +125,8 @@ MADE = [
     ("statement-dropped", "print(a)\nf()", ["print(a)"]),
     ("statements-exchanged", "f()\ng()", ["g()\nf()"]),
     ("statements-exchanged", "a = 1\nb = 2", []),
+    ("statements-exchanged", "def f():\n    g(a)\na = 1", []),
+    ("statements-exchanged", "def f():\n    g(a)\na = f()", ["a = f()\ndef f():\n    g(a)"]),
     ("statements-exchanged", "a = 1\nb = a", ["b = a\na = 1"]),
     ("string", "f('a')", ["f('XXaXX')"]),
     ("string", "f(f'a{b}')", ["f(f'XXaXX{b}')"]),

@@ -108,11 +108,16 @@ def statements_exchanged(node):
 def _in_order(one, other):
     """Whether a statement must stand before another: one sets what the other uses, or one does more than to set."""
     pair = (one, other)
-    if not all(m.matches(each, m.SimpleStatementLine([m.Assign()])) for each in pair):
+    if not all(m.matches(each, m.SimpleStatementLine([m.Assign()]) | m.FunctionDef()) for each in pair):
         return True
-    module = cst.Module([])
-    sets = [{module.code_for_node(target.target) for target in m.findall(each, m.AssignTarget())} for each in pair]
-    uses = [{module.code_for_node(name) for name in m.findall(each, m.Name() | m.Subscript())} for each in pair]
+    code = cst.Module([]).code_for_node
+    sets = [{code(target.target) for target in m.findall(each, m.AssignTarget())} for each in pair]
+    uses = [{code(name) for name in m.findall(each, m.Name() | m.Subscript())} for each in pair]
+    for each, its_sets, its_uses in zip(pair, sets, uses, strict=True):
+        if isinstance(each, cst.FunctionDef):  # what it uses must be there when it is called
+            its_sets.clear()
+            its_uses.clear()
+            its_sets.add(each.name.value)
     return bool(sets[0] & uses[1] or sets[1] & uses[0])
 
 
