@@ -33,16 +33,13 @@ def main():
     """Answer on what was the standard output, until the input ends; what cells print goes where errors go."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     HistoryManager.enabled = False  # it would write to the author's
     shell = InteractiveShell.instance()
     notebook = Notebook(shell)
-    try:
-        for line in sys.stdin:
-            print(json.dumps(notebook.answer(json.loads(line))), file=answers, flush=True)
-    finally:
-        notebook.end_child()
-        sandbox.stop()
+    signal.signal(signal.SIGTERM, lambda *_: notebook.end())
+    for line in sys.stdin:
+        print(json.dumps(notebook.answer(json.loads(line))), file=answers, flush=True)
+    notebook.end()
 
 
 class Notebook:
@@ -120,6 +117,12 @@ class Notebook:
             str(error) if isinstance(error, labs.NotYet | labs.NotAttempted | labs.SandboxProblem) else one_line(error)
         )
         return {"outcome": "killed" if refused else "problem", "words": words}
+
+    def end(self):
+        """End this process at once, and its sandbox. A SystemExit would end a cell, where one runs."""
+        self.end_child()
+        sandbox.stop()
+        os._exit(0)
 
     def end_child(self):
         if self.child:

@@ -301,7 +301,10 @@ class Run:
         finally:
             self.stopped.set()
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave a sandbox behind
-            for player in list(self._players):
+            players = list(self._players)
+            for player in players:
+                player.process.terminate()
+            for player in players:
                 player.end()
             for thread in threads:
                 thread.join()
@@ -327,7 +330,7 @@ class Run:
         return next((task for task, mutants in self.left.items() if mutants), None)
 
     def _give_up(self, task, why):
-        if task is not None:
+        if task is not None and not self.stopped.is_set():
             self.left[task].clear()
             self.faults[task] = why
 
