@@ -275,7 +275,7 @@ sold = 1
 ### END SOLUTION
 """
 CHECK = """
-from workshop.checks import NotYet
+from workshop.labs import NotYet
 import os
 
 if kept != 1:
@@ -310,7 +310,7 @@ import os
 import boto3
 
 from workshop import Lab, deploy
-from workshop.checks import NotYet
+from workshop.labs import NotYet
 
 lab = Lab("01-polling-loop")
 table = boto3.resource("dynamodb").Table(deploy.table(lab.name("kept"), key="Id"))

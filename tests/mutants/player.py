@@ -26,7 +26,6 @@ from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
 from workshop import cleaning, labs, sandbox
-from workshop.checks import one_line
 
 
 def main():
@@ -159,6 +158,10 @@ class Account:
             before, now = self.items[table], _items(table)
             if before != now:
                 _restore(table, before, now)
+
+
+def one_line(error):
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _end_executions(machine):

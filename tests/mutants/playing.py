@@ -16,7 +16,6 @@ import threading
 import tomllib
 from pathlib import Path
 
-from workshop.checks import checks_of
 from workshop.environments import CHECKOUT
 
 from .exercises import exercises_of
@@ -105,7 +104,7 @@ class Lab:
 
 def _digest_of_check(notebook):
     """A digest of the code that checks a lab: the module of its checks and all of the workshop that this imports."""
-    files, wanted = {}, [checks_of(notebook).__name__, "workshop.labs"]
+    files, wanted = {}, [f"workshop.checks.{notebook[3:].replace('-', '_')}", "workshop.labs"]
     while wanted:
         name = wanted.pop()
         path = CHECKOUT.joinpath(*name.split("."))
@@ -187,8 +186,10 @@ def write_sample(labs, path=SAMPLE):
     """
     killed = []
     for lab in labs:
-        results = lab.results(read_known(lab)).values()
-        killed += [(lab.mutants[result.id], result.seconds) for result in results if result.outcome == "killed"]
+        # Of a run before the last change, too: the test will tell.
+        results = [result for result in read_known(lab).values() if result.outcome == "killed"]
+        mutants = [(lab.mutants.get(result.id), result) for result in results]
+        killed += [(mutant, result.seconds) for mutant, result in mutants if mutant and mutant.diff == result.diff]
     killed.sort(key=lambda each: (each[0].exercise, each[0].id[:2], each[1], each[0].id))
     chosen = {}
     for mutant, _ in killed:
@@ -232,7 +233,6 @@ class Player:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WORKSHOP_"))},
             "WORKSHOP_STATE": str(self.folder / "state"),
-            "WORKSHOP_HEADLESS": "1",
             "WORKSHOP_RECORDS": "memory",
             "WORKSHOP_LEARNER": "mutant",
             "MPLBACKEND": "agg",
