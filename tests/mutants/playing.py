@@ -187,16 +187,19 @@ def write_sample(labs, path=SAMPLE):
     killed = []
     for lab in labs:
         # Of a run before the last change, too: the test will tell.
-        results = [result for result in read_known(lab).values() if result.outcome == "killed"]
-        mutants = [(lab.mutants.get(result.id), result) for result in results]
-        killed += [(mutant, result.seconds) for mutant, result in mutants if mutant and mutant.diff == result.diff]
-    killed.sort(key=lambda each: (each[0].exercise, each[0].id[:2], each[1], each[0].id))
+        for result in read_known(lab).values():
+            mutant = lab.mutants.get(result.id)
+            if mutant and mutant.diff == result.diff and result.outcome in ("killed", "broken"):
+                place = (mutant.exercise, result.outcome == "broken", lab.number, result.seconds, mutant.id)
+                killed.append((place, mutant))
+    killed = [mutant for _, mutant in sorted(killed, key=lambda each: each[0])]
     chosen = {}
-    for mutant, _ in killed:
+    for mutant in killed:
         chosen.setdefault(mutant.operator, mutant)
-    firsts = {lab.number: next((m for m, _ in killed if m.id[:2] == lab.number), None) for lab in labs}
     sample = [*chosen.values()]
-    sample += [first for number, first in firsts.items() if first and number not in {each.id[:2] for each in sample}]
+    for lab in labs:
+        if lab.number not in {mutant.id[:2] for mutant in sample}:
+            sample += [mutant for mutant in killed if mutant.id[:2] == lab.number][:1]
     entries = [{"id": mutant.id, "diff": mutant.diff} for mutant in sorted(sample, key=lambda mutant: mutant.id)]
     path.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
