@@ -436,6 +436,18 @@ def test_the_wrapped_engine_is_pinned_exactly():
     assert str(engine.specifier) == str(entries(CHECKOUT / "sandbox")["ministack"][0][0].specifier)
 
 
+@pytest.mark.parametrize("package", ["aws-durable-execution-sdk-python", "aws-durable-execution-sdk-python-testing"])
+def test_both_environments_have_the_same_durable_sdks(package):
+    pinned = [each for folder in (CHECKOUT, CHECKOUT / "sandbox") for each in asked(folder) if each.name == package]
+    locked = [entries(folder)[package][0][0] for folder in (CHECKOUT, CHECKOUT / "sandbox")]
+    assert len(pinned) == len(locked) == 2
+    assert len({str(each.specifier) for each in pinned + locked}) == 1
+
+
+def test_the_engines_stay_out_of_the_learners_environment():
+    assert "ministack" not in entries(CHECKOUT)
+
+
 def test_what_environment_yml_gives_to_pip_is_taken_by_pip(tmp_path, monkeypatch):
     text = (CHECKOUT / "environment.yml").read_text()
     lines = re.findall(r"^      - (.*)$", text.partition("- pip:\n")[2], re.MULTILINE)

@@ -18,8 +18,8 @@ def test_lint(command):
 
 def test_conda_and_pip_install_the_same_packages():
     lines = (CHECKOUT / "environment.yml").read_text().splitlines()
-    conda = {line.strip().removeprefix("- ").replace(" ", "") for line in lines if line.startswith("  - ")}
-    conda -= {"conda-forge", "pip", "pip:", "python>=3.11"}
+    conda = {line.strip().removeprefix("- ").replace(" ", "") for line in lines if line.lstrip().startswith("- ")}
+    conda -= {"conda-forge", "pip", "pip:", "python>=3.11", "--editable."}
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     assert conda == {requirement.replace(" ", "") for requirement in project["dependencies"]}
     assert project["requires-python"] == ">=3.11"
