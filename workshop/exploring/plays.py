@@ -1,0 +1,450 @@
+"""One play of a durable handler: a schedule, a world, and what came of it."""
+
+import datetime
+import importlib
+import json
+import os
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workshop.exploring.engine import Clock, Engine
+from workshop.exploring.processes import Client, Crashed, Hangs, Process, current, in_step
+from workshop.exploring.schedules import Crash
+from workshop.exploring.worlds import ProcessEnded
+
+MOST_INVOCATIONS = 500  # of one execution; what goes on for longer never ends
+_ENDINGS = {"SUCCEEDED", "FAILED", "TIMED_OUT"}
+
+
+@dataclass
+class Run:
+    """What came of one schedule.
+
+    schedule: a tuple of Crash; empty where nothing crashed. world: the name of the world it was played in.
+    status: "SUCCEEDED", "FAILED" or "TIMED_OUT" as on AWS; "WAITS" where it waits for what never comes, "HANGS" where
+        the handler did not come back, "ENDLESS" where it went on for 500 invocations.
+    result: what it returned, as data. error: {"ErrorType": ..., "ErrorMessage": ...}, or None.
+    effects: what happened in the world, in order: a list of tuples.
+    history: the events, as GetDurableExecutionHistory gives them with IncludeExecutionData; a list of dicts.
+    story: what happened, in order: a list of (seconds on the one clock, sentence).
+    faults: what is wrong with it whatever was intended, in words: a list.
+    seconds: how long it took on the one clock. invocations: how often the handler ran. crashed: how many of the
+    schedule's crashes took place. marks: where it could have crashed, see schedules.places.
+    """
+
+    schedule: tuple = ()
+    world: str = ""
+    status: str = "RUNNING"
+    result: object = None
+    error: dict | None = None
+    effects: list = field(default_factory=list)
+    history: list = field(default_factory=list)
+    story: list = field(default_factory=list)
+    faults: list = field(default_factory=list)
+    seconds: int = 0
+    invocations: int = 0
+    crashed: int = 0
+    marks: list = field(default_factory=list)
+
+    @property
+    def outcome(self):
+        """What it came to: (status, result, type of the error, its message)."""
+        error = self.error or {}
+        return self.status, self.result, error.get("ErrorType"), error.get("ErrorMessage")
+
+    def in_words(self):
+        """How it ended, in a few words."""
+        match self.status:
+            case "SUCCEEDED":
+                return f"it returned {_short(json.dumps(self.result))}"
+            case "FAILED":
+                return f"it failed: {_named(self.error)}"
+            case "TIMED_OUT":
+                return "it timed out"
+            case "WAITS":
+                return "it waits for ever"
+            case "HANGS":
+                return "its handler did not come back"
+        return "it never came to an end"
+
+    def tell(self):
+        """The story as text, a line for each thing that happened."""
+        return "\n".join(f"{_time(seconds):>12}  {line}" for seconds, line in self.story)
+
+
+class Play:
+    """Plays one schedule: Play(program, event, world).run()."""
+
+    def __init__(self, program, event, world, name="", schedule=(), inside=False, timeout=None):
+        self.program, self.world = program, world
+        self.schedule, self.inside, self.timeout = tuple(schedule), inside, timeout
+        self.result = Run(schedule=self.schedule, world=name)
+        self.clock = Clock()
+        self.engine = Engine(self.clock, Client(self), self._invoke, self._called)
+        self.process = None
+        self._event = json.dumps(event)
+        self._left = list(self.schedule)
+        self._counts = {"checkpoint": 0, "effect": 0}
+        self._printed = ""
+        self._unstored = []  # effects outside of steps: (invocation, effect)
+        self._lock = threading.RLock()
+        self._names = {}  # id of an operation -> what it is called in the story
+
+    def run(self):
+        """Play it to its end; returns the Run."""
+        self.world._play = self
+        run = self.result
+        try:
+            with _modules(self.world.modules):
+                self.engine.start(self._event, self.timeout)
+                while not self.engine.execution.is_complete and run.status == "RUNNING":
+                    if run.invocations >= MOST_INVOCATIONS:
+                        run.status = "ENDLESS"
+                        self._fault(f"It went on for {MOST_INVOCATIONS} invocations, and was not over.")
+                    elif not self.clock.run_next():
+                        run.status = "WAITS"
+                        self._fault(f"It waits for {self._waits_for()}, and nothing will come.")
+        except Hangs as hang:
+            run.status = "HANGS"
+            self._fault(f"The handler does not come back: it is at {hang}.")
+        finally:
+            self.world._play = None
+        self._close()
+        return run
+
+    def _close(self):
+        run, execution = self.result, self.engine.execution
+        if execution.is_complete:
+            run.status = execution.current_status().value
+            if execution.result.result:
+                run.result = json.loads(execution.result.result)
+            if execution.result.error:
+                run.error = execution.result.error.to_dict()
+        run.effects = list(self.world.effects)
+        run.seconds = self.clock.seconds()
+        run.history = self.engine.events()
+        if (run.error or {}).get("ErrorType") == "NonDeterministicExecutionError":
+            self._fault("On replay the handler came to another operation than the first time: "
+                        f"{_difference(run.error['ErrorMessage'])}.", first=True)  # fmt: skip
+        for invocation, effect in self._unstored:
+            again = [other for other, same in self._unstored if same == effect and other > invocation]
+            if again:
+                self._fault(f"{say(effect)} happens outside of a step: it happened in invocation {invocation}, "
+                            f"and again in invocation {again[0]}.")  # fmt: skip
+                break
+        self._tell(f"The end: {run.in_words()}.")
+
+    def _fault(self, text, first=False):
+        if text not in self.result.faults:
+            self.result.faults.insert(0 if first else len(self.result.faults), text)
+
+    # -- the process --------------------------------------------------------------------------------------------------
+
+    def _invoke(self, invocation_input, context):
+        run = self.result
+        run.invocations += 1
+        cold = self.process is None
+        if cold:
+            self.process = Process(lambda: self.program(self.world), self)
+        again = "" if run.invocations == 1 else ", and the handler begins again"
+        self._tell(f"Invocation {run.invocations}{', in a new process' if cold and again else ''}{again}.")
+        try:
+            response = self.process.invoke(invocation_input, context)
+            self._end_print()
+            self._pass_by("end", run.invocations, in_step=False)
+        except (Crashed, ProcessEnded):
+            self.process = None
+            raise Crashed("The process ended.") from None
+        except Hangs:
+            raise
+        except Exception as error:  # what Lambda calls a function error: the same process is not used again
+            self._tell(f"The invocation fails: {type(error).__name__}: {_short(str(error))}")
+            self.process = None
+            raise
+        self._judge_left(response.invocation_output.status.value)
+        return response
+
+    def handler_left(self, process, suspended):
+        """The handler has returned or raised; suspended: whether it raised what the SDK suspends it with."""
+        self._swallowed = process.suspended and not suspended and not process.ended
+
+    def _judge_left(self, status):
+        operations = [each for each in self.engine.execution.operations[1:] if each.parent_id is None]
+        if self._swallowed:
+            self._fault(
+                f"The handler was to be suspended, to wait for {self._waits_for()}, and went on: something in it, such "
+                "as a bare except or a return in a finally, catches what suspends it."
+            )
+        elif status == "SUCCEEDED":
+            passed = [self._name(each) for each in operations if each.operation_id not in self.process.reached]
+            if passed:
+                self._fault(f"On replay the handler never came to {passed[0]}, which it had come to before.")
+
+    def _crash(self):
+        self.process.ended = True
+        self.result.crashed += 1
+        crash = self._left.pop(0)
+        self._end_print()
+        self._tell(f"CRASH {crash}.")
+
+    def _pass_by(self, where, n, in_step):
+        """A place where the process can crash; ends it there if the schedule says so."""
+        crash = Crash(where, n)
+        self.result.marks.append((crash, in_step))
+        if self._left and self._left[0] == crash and (self.inside or not in_step):
+            self._crash()
+            raise Crashed("The process ended.")
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def checkpoint(self, token, updates, client_token):
+        """A checkpoint call of the handler; raises Crashed where the process ends with it."""
+        process = self.process
+        if process is None or process.ended:
+            raise Crashed("The process has ended.")
+        with self._lock:
+            process.progress()
+            if not updates:
+                return self.engine.checkpoint(token, updates, client_token)
+            self._counts["checkpoint"] += 1
+            n = self._counts["checkpoint"]
+            self._pass_by("before", n, in_step=bool(process.open_steps))
+            answer = self.engine.checkpoint(token, updates, client_token)
+            self._note(n, updates, process)
+            self._pass_by("after", n, in_step=bool(process.open_steps))
+            return answer
+
+    def _note(self, n, updates, process):
+        operations = {each.operation_id: each for each in self.engine.execution.operations}
+        ended = {each.operation_id for each in updates if each.action.value != "START"}
+        for update in updates:
+            operation = operations.get(update.operation_id)
+            if operation is None:
+                continue
+            if update.operation_type.value == "STEP":
+                if update.action.value == "START":
+                    process.open_steps.add(update.operation_id)
+                else:
+                    process.open_steps.discard(update.operation_id)
+            if update.action.value == "START" and update.operation_id in ended:
+                continue  # its end says it all
+            self._tell(f"Checkpoint {n}: {self._name(operation)} {_what(update)}.")
+
+    def step_begins(self, process, identifier):
+        process.progress()
+        process.open_steps.add(identifier.operation_id)
+
+    def before_effect(self):
+        process = current()
+        if process is not None:
+            process.check()
+            process.progress()
+
+    def after_effect(self, effect):
+        process = current()
+        if process is None:
+            self._tell(f"{say(effect)}.")
+            return
+        with self._lock:
+            self._end_print()
+            self._counts["effect"] += 1
+            inside = in_step()
+            self._tell(f"{say(effect)}{'' if inside else ', outside of a step'}.")
+            if not inside:
+                self._unstored.append((self.result.invocations, effect))
+            try:
+                self._pass_by("inside", self._counts["effect"], in_step=True)
+            except Crashed:
+                raise ProcessEnded from None
+
+    def printed(self, text):
+        self._printed += text
+
+    def _end_print(self):
+        for line in self._printed.splitlines():
+            self._tell(f"It prints: {_short(line)}")
+        self._printed = ""
+
+    # -- the world ----------------------------------------------------------------------------------------------------
+
+    def seconds(self):
+        return self.clock.seconds()
+
+    def later(self, seconds, do):
+        self.clock.call_later(do, seconds)
+
+    def answer(self, how, callback_id, value):
+        process = current()
+        if process is not None:
+            process.check()
+        operation = next((each for each in self.engine.execution.operations
+                          if each.callback_details and each.callback_details.callback_id == callback_id), None)  # fmt: skip
+        name = self._name(operation) if operation else f"callback {_short(str(callback_id))}, which there is not,"
+        word = {"succeed": "answered", "fail": "answered with a failure", "heartbeat": "kept alive"}[how]
+        if operation and self.engine.answer(how, callback_id, value):
+            self._tell(f"{_upper(name)} is {word}.")
+            return True
+        self._tell(f"{_upper(name)} is {word}, and it is not taken: it was over.")
+        return False
+
+    def _called(self, function, payload):
+        result = json.dumps(self.world.invoke(function, json.loads(payload or "{}")))
+        self._tell(f"Function {function} returns {_short(result)}.")
+        return result
+
+    # -- words --------------------------------------------------------------------------------------------------------
+
+    def _tell(self, line):
+        self.result.story.append((self.clock.seconds(), line))
+
+    def _name(self, operation):
+        kind = operation.sub_type or operation.operation_type.value
+        word = _KINDS.get(kind, kind.lower())
+        return f'{word} "{operation.name}"' if operation.name else f"a {word} without a name"
+
+    def _waits_for(self):
+        waits = [each for each in self.engine.execution.operations[1:]
+                 if each.status.value in ("STARTED", "PENDING", "READY") and each.operation_type.value != "CONTEXT"]  # fmt: skip
+        return " and ".join(map(self._name, waits)) or "nothing"
+
+
+_KINDS = {
+    "Step": "step",
+    "Wait": "wait",
+    "Callback": "callback",
+    "WaitForCallback": "the wait for callback",
+    "WaitForCondition": "the polling loop",
+    "ChainedInvoke": "the invoke",
+    "RunInChildContext": "child context",
+    "Parallel": "parallel",
+    "ParallelBranch": "branch",
+    "Map": "map",
+    "MapIteration": "map item",
+}
+
+
+def say(effect):
+    """An effect in words: ("order", "A-17") is 'order A-17'."""
+    return _short(" ".join(each if isinstance(each, str) else repr(each) for each in effect), 100)
+
+
+def _what(update):
+    match update.action.value:
+        case "START":
+            options = update.wait_options
+            return f"begins, {_duration(options.wait_seconds)} long" if options else "begins"
+        case "SUCCEED":
+            return f"has ended with {_short(update.payload)}" if update.payload else "has ended"
+        case "FAIL":
+            return f"has failed: {_named(update.error.to_dict())}"
+        case "RETRY":
+            delay = _duration(update.step_options.next_attempt_delay_seconds)
+            if update.error:
+                return f"has failed, and is tried again after {delay}: {_named(update.error.to_dict())}"
+            return f"is not satisfied yet, and looks again after {delay}"
+    return update.action.value.lower()
+
+
+def _named(error):
+    return _short(f"{(error or {}).get('ErrorType')}: {(error or {}).get('ErrorMessage', '')}", 120)
+
+
+def _difference(message):
+    return message.partition(": ")[2] or message
+
+
+def _short(text, width=60):
+    text = " ".join(str(text).split())
+    return text if len(text) <= width else text[: width - 4] + " ..."
+
+
+def _upper(text):
+    return text[:1].upper() + text[1:]
+
+
+def _time(seconds):
+    return str(datetime.timedelta(seconds=seconds))
+
+
+def _duration(seconds):
+    for size, word in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {word}{'s' * (seconds > size)}"
+    return f"{seconds} second{'s' * (seconds != 1)}"
+
+
+# -- where the handler comes from -------------------------------------------------------------------------------------
+
+
+class _modules:
+    """Have `import NAME` find these objects, for a while."""
+
+    def __init__(self, modules):
+        self._modules = modules
+
+    def __enter__(self):
+        self._kept = {name: sys.modules.get(name) for name in self._modules}
+        sys.modules.update(self._modules)
+
+    def __exit__(self, *_):
+        for name, module in self._kept.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
+
+
+def program_of(handler):
+    """What makes the handler when a process starts: a function of the world.
+
+    handler: what @durable_execution has made, or another function of (event, context) is what runs, in each process
+    the same object; a function of one argument is such a function already; a Path, or text that is a file's name or
+    source, is run anew in each process, and its lambda_handler is what runs.
+    """
+    if isinstance(handler, Path | str):
+        return _from_source(handler)
+    if _is_program(handler):
+        return handler
+    return lambda world: handler
+
+
+def _is_program(handler):
+    import inspect
+
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return len([each for each in parameters if each.default is each.empty]) == 1
+
+
+def _from_source(source):
+    text, name, folder = str(source), "the source", None
+    if isinstance(source, Path) or "\n" not in text:
+        if not Path(source).is_file():
+            raise FileNotFoundError(f"There is no file {source} in {Path.cwd()}: first run the cell that writes it.")
+        text, name, folder = Path(source).read_text(encoding="utf-8"), str(source), Path(source).resolve().parent
+    code = compile(text, name, "exec")
+
+    def load(world):
+        # What the file imports from its own folder belongs to the process, and is as new as that.
+        path, known = sys.path[:], set(sys.modules)
+        if folder:
+            sys.path.insert(0, str(folder))
+        namespace = {"__name__": "lambda_function", "__file__": name}
+        try:
+            exec(code, namespace)
+        finally:
+            sys.path[:] = path
+            for each in set(sys.modules) - known:
+                file = getattr(sys.modules[each], "__file__", None) or ""
+                if folder and os.path.dirname(os.path.abspath(file)) == str(folder):
+                    del sys.modules[each]
+        if "lambda_handler" not in namespace:
+            raise NameError(f"{name} defines no lambda_handler(event, context), which is what Lambda calls.")
+        return namespace["lambda_handler"]
+
+    importlib.invalidate_caches()
+    return load

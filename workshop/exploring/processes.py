@@ -1,0 +1,351 @@
+"""The process that a durable handler runs in: it can crash, it can hang, and it is watched.
+
+A process is a set of threads here: the SDK's, in which the handler and its steps run. When it crashes, the checkpoint
+that is under way fails, and so does all that its threads do from then on; nothing of it reaches the world.
+"""
+
+import contextlib
+import ctypes
+import io
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+
+import aws_durable_execution_sdk_python as sdk
+from aws_durable_execution_sdk_python import exceptions, execution, lambda_service, state
+from aws_durable_execution_sdk_python.operation import base
+from aws_durable_execution_sdk_python_testing.invoker import InvokeResponse
+
+from workshop.exploring.worlds import ProcessEnded
+
+# A handler hangs that does nothing to be seen for so long: seconds of this machine's time, or of its processor's. A
+# busy machine makes the first of them long, so it is generous.
+QUIET_SECONDS = 10
+BUSY_SECONDS = 2
+_ENDING_SECONDS = 2  # for the threads of a process that was ended by force
+
+_SDK_FOLDER = os.path.dirname(sdk.__file__)
+_HERE = os.path.dirname(__file__)
+_this_thread = threading.local()  # .process: whose code it runs; .steps: how many step bodies it is in
+
+
+class Crashed(Exception):
+    """The process ended: what the SDK gets in place of a checkpoint's answer."""
+
+
+class Hangs(Exception):
+    """The handler did nothing for too long."""
+
+
+def current():
+    """The process whose code this thread runs, or None."""
+    return getattr(_this_thread, "process", None)
+
+
+def in_step():
+    return getattr(_this_thread, "steps", 0) > 0
+
+
+class Process:
+    """From a cold start to a crash, or to the end of the execution.
+
+    load: function that returns the handler; called once, when the process starts. watcher: told what happens, a Play.
+    """
+
+    def __init__(self, load, watcher):
+        self.ended = False
+        self.open_steps = set()  # ids of the step attempts that have begun, and are not stored
+        self.reached = set()  # ids of the operations that this invocation has come to
+        self.suspended = False  # whether the handler was told to stop here
+        self._handler = None
+        self._load, self.watcher = load, watcher
+        self._busy = 0.0
+        self._quiet = 0.0
+
+    def progress(self):
+        self._quiet, self._busy = time.monotonic(), time.process_time()
+
+    def check(self):
+        """Raise ProcessEnded where this process has crashed; for all that its code does."""
+        if self.ended:
+            raise ProcessEnded
+
+    def invoke(self, invocation_input, context):
+        """Run the handler once; returns the runner's InvokeResponse. Raises Crashed, Hangs, or what the SDK raises."""
+        answer = {}
+        before = set(threading.enumerate())
+        self.reached, self.suspended, self.open_steps = set(), False, set()
+
+        def run():
+            _this_thread.process = self
+            try:
+                if self._handler is None:
+                    self._handler = sdk.durable_execution(self._watched(_undecorated(self._load())))
+                answer["output"] = self._handler(invocation_input, context)
+            except BaseException as error:
+                answer["error"] = error
+            finally:
+                del _this_thread.process
+
+        thread = threading.Thread(target=run, name="explored-invocation", daemon=True)
+        self.progress()
+        thread.start()
+        try:
+            self._wait(thread, before)
+        except BaseException:  # hangs, or somebody stops the exploration
+            self._end_by_force(thread, before)
+            raise
+        if self.ended:
+            raise Crashed("The process ended.")
+        if "error" in answer:
+            if isinstance(answer["error"], Exception):
+                raise answer["error"]
+            raise RuntimeError(f"The process ended: {type(answer['error']).__name__}.")  # sys.exit() and the like
+        return InvokeResponse.from_output(answer["output"], context.aws_request_id)
+
+    def _watched(self, handler):
+        def watched(event, context):
+            _this_thread.process, _this_thread.steps, _this_thread.root = self, 0, True
+            suspended = False
+            try:
+                return handler(event, context)
+            except exceptions.SuspendExecution:
+                suspended = True
+                raise
+            finally:
+                _this_thread.root = False
+                self.watcher.handler_left(self, suspended)
+
+        return watched
+
+    def _wait(self, thread, before):
+        while thread.is_alive():
+            thread.join(0.2)
+            if not thread.is_alive():
+                return
+            if (
+                time.monotonic() - self._quiet > QUIET_SECONDS
+                or time.process_time() - self._busy > BUSY_SECONDS
+            ):
+                raise Hangs(self._where(before))
+
+    def _threads(self, before):
+        """The threads of this process, with their frames."""
+        frames = sys._current_frames()
+        for thread in set(threading.enumerate()) - before:
+            stack = traceback.StackSummary.extract(traceback.walk_stack(frames[thread.ident]), lookup_lines=False) if (
+                thread.ident in frames
+            ) else []
+            if thread.name == "explored-invocation" or any(each.filename.startswith(_SDK_FOLDER) for each in stack):
+                yield thread, stack
+
+    def _where(self, before):
+        """Which line of the handler's code runs, in words."""
+        for _, stack in self._threads(before):
+            files = [each.filename for each in stack]
+            if any(name.startswith(_SDK_FOLDER) for name in files):
+                for each in stack:  # the innermost first
+                    own = (_SDK_FOLDER, _HERE, os.path.dirname(threading.__file__))
+                    if not each.filename.startswith(own):
+                        return f"line {each.lineno} of {os.path.basename(each.filename)}, in {each.name}"
+        return "a line that cannot be told"
+
+    def _end_by_force(self, thread, before):
+        self.ended = True
+        end = time.monotonic() + _ENDING_SECONDS
+        while thread.is_alive() and time.monotonic() < end:
+            for each, _ in list(self._threads(before)):
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(each.ident), ctypes.py_object(ProcessEnded))
+            thread.join(0.02)
+
+
+def _undecorated(handler):
+    """The function that @durable_execution was put on, so that it can be put on anew, with a watch in between."""
+    code = getattr(handler, "__code__", None)
+    decorated = code is not None and code.co_filename == execution.__file__
+    return handler.__wrapped__ if decorated else handler
+
+
+class Client(lambda_service.DurableServiceClient):
+    """What the SDK takes for the service: its checkpoints go to the play."""
+
+    def __init__(self, play):
+        self._play = play
+
+    def checkpoint(self, durable_execution_arn, checkpoint_token, updates, client_token):
+        answer = self._play.checkpoint(checkpoint_token, updates, client_token)
+        return lambda_service.CheckpointOutput(
+            answer.checkpoint_token,
+            lambda_service.CheckpointUpdatedExecutionState(answer.new_execution_state.operations, None),
+        )
+
+    def get_execution_state(self, durable_execution_arn, checkpoint_token, next_marker, max_items=1000):
+        page = self._play.engine.state(checkpoint_token, next_marker, max_items)
+        return lambda_service.StateOutput(page.operations, page.next_marker)
+
+    def stop(self, execution_arn, payload):
+        raise NotImplementedError("The explorer stops no execution.")
+
+
+# -- the SDK, while something is explored -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def mended():
+    """The SDK 3.0.0 as the explorer needs it, in this process and for as long as it explores.
+
+    Mends:
+    - At the end of each invocation the SDK waits until its thread for checkpoints looks whether it should end, which it
+      does every 100 ms. Here it is woken. (The sandbox does the same: sandbox/durable/sdk_mends.py.)
+    - The SDK gathers the checkpoints that nobody waits for, such as the begin of a step, until somebody waits for
+      one, or for 100 ms. Here only the former counts, so that the n-th checkpoint is the same one on any machine.
+    - An operation of more than 768,000 bytes waits for ever for a batch that it fits into. Here it is sent alone. (So
+      does the sandbox.)
+
+    Watched, and not changed: when a step's body begins and ends, to which operations a handler comes, and when it is
+    told to stop. A `time.sleep` in a handler moves the one clock and takes no time.
+    """
+    executing, stopped = state.ExecutionState, state.ExecutionState.stop_checkpointing
+
+    def stop_checkpointing(self):
+        stopped(self)
+        self._checkpoint_queue.put(state._Signal.REFRESH_WAKE)
+
+    def read_timeout(self, batch, now, deadline):
+        if batch.has_blocked_caller:
+            return 0
+        until_refresh = self._seconds_until_next_refresh(now)
+        return 60 if until_refresh is None else min(60, until_refresh)
+
+    def drain_overflow(self, batch):
+        with contextlib.suppress(state.queue.Empty):
+            while not batch.is_full():
+                operation = self._overflow_queue.get_nowait()
+                size = self._calculate_operation_size(operation)
+                if not batch.is_empty() and not batch.fits(size):
+                    self._overflow_queue.put(operation)
+                    return
+                batch.add(operation, size)
+
+    wrap = executing.wrap_user_function
+
+    def wrap_user_function(self, user_function, operation_identifier, *more, **options):
+        process = getattr(self._service_client, "_play", None) and self._service_client._play.process
+        wrapped = wrap(self, user_function, operation_identifier, *more, **options)
+        if process is None:
+            return wrapped
+        is_step = operation_identifier.type is lambda_service.OperationType.STEP
+
+        def watched(*arguments, **named):
+            before = getattr(_this_thread, "process", None), getattr(_this_thread, "steps", 0)
+            _this_thread.process, _this_thread.steps = process, before[1] + is_step
+            try:
+                if is_step:
+                    process.check()
+                    process.watcher.step_begins(process, operation_identifier)
+                return wrapped(*arguments, **named)
+            finally:
+                _this_thread.process, _this_thread.steps = before
+
+        return watched
+
+    look = base.OperationExecutor._get_checkpoint_result
+
+    def get_checkpoint_result(self):
+        process = current() or getattr(getattr(self.state._service_client, "_play", None), "process", None)
+        if process is not None:
+            process.reached.add(self.operation_identifier.operation_id)
+        return look(self)
+
+    suspend = exceptions.SuspendExecution.__init__
+
+    def suspended(self, message):
+        suspend(self, message)
+        if current() is not None and getattr(_this_thread, "root", False):
+            current().suspended = True
+
+    sleep = time.sleep
+
+    def sleep_on_the_clock(seconds):
+        process = current()
+        if process is None:
+            sleep(seconds)
+        else:
+            process.check()
+            process.watcher.clock.advance(seconds)
+            process.progress()
+
+    changes = [
+        (executing, "stop_checkpointing", stop_checkpointing),
+        (executing, "_read_timeout", read_timeout),
+        (executing, "_drain_overflow", drain_overflow),
+        (executing, "wrap_user_function", wrap_user_function),
+        (base.OperationExecutor, "_get_checkpoint_result", get_checkpoint_result),
+        (exceptions.SuspendExecution, "__init__", suspended),
+        (time, "sleep", sleep_on_the_clock),
+    ]
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
+    for owner, name, value in changes:
+        setattr(owner, name, value)
+    try:
+        with _captured():
+            yield
+    finally:
+        for owner, name, value in kept:
+            setattr(owner, name, value)
+
+
+class _Prints(io.TextIOBase):
+    """Standard output: what a handler prints belongs to its story, all else goes where it went."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        process = current()
+        if process is None:
+            return self._stream.write(text)
+        process.progress()
+        process.watcher.printed(text)
+        return len(text)
+
+    def flush(self):
+        self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+class _Records(logging.Handler):
+    def __init__(self, others):
+        super().__init__()
+        self._others = others
+
+    def emit(self, record):
+        process = current()
+        if process is not None:
+            process.watcher.printed(f"{record.levelname} {record.getMessage()}\n")
+        else:
+            for handler in self._others:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+
+
+@contextlib.contextmanager
+def _captured():
+    root = logging.getLogger()
+    packages = [logging.getLogger(name) for name in (sdk.__name__, "aws_durable_execution_sdk_python_testing")]
+    levels, handlers = [each.level for each in packages], root.handlers[:]
+    root.handlers[:] = [_Records(handlers or [logging.lastResort])]
+    for package in packages:
+        package.setLevel(logging.CRITICAL + 1)
+    try:
+        with contextlib.redirect_stdout(_Prints(sys.stdout)):
+            yield
+    finally:
+        root.handlers[:] = handlers
+        for package, level in zip(packages, levels, strict=True):
+            package.setLevel(level)
