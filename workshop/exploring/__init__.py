@@ -44,7 +44,7 @@ _one_at_a_time = threading.RLock()  # the SDK is mended for the whole process
 class Exploration:
     """What an exploration found.
 
-    run: the Run that breaks, with the fewest crashes; None where none was found. why: what is wrong with it, a sentence.
+    run: the Run that breaks, with the fewest crashes; None where none was found. why: what is wrong with it.
     played, known: how many schedules were played, of how many that could have been, so far as is known; each a dict by
         number of crashes: {0: 1, 1: 24, 2: 312}.
     reference: the Run without a crash, in the first world. seconds: that it took. complete: whether all were played.
@@ -181,7 +181,7 @@ class _Search:
                 yield run, self._wrong(run)
 
     def _one_more(self, runs, number, seed):
-        """Play what each of these runs can be with one crash more, in an order that the seed draws where there are many."""
+        """Play what each of these runs can be with one crash more; pairs in an order that the seed draws."""
         wanted = [(run.world, (*run.schedule, crash)) for run in runs for crash in schedules.further(run, self._inside)]
         self._known[number] = len(wanted)
         if number > 1:

@@ -4,6 +4,8 @@ from collections import Counter
 
 from workshop.exploring.plays import say
 
+_CONFLICT = object()  # under this, two values that stand for one
+
 
 def difference(reference, twin, run):
     """What a run did otherwise than the one without a crash, in a sentence; None where there is nothing.
@@ -18,13 +20,13 @@ def difference(reference, twin, run):
         if mine != theirs and Counter(map(say, twin.effects)) == theirs:
             return _more_or_less(theirs, mine)
     elif not _alike(reference.effects, twin.effects, run.effects, names):
-        return _told(reference, run)
+        return _told(reference, run, names)
     if not _alike(list(reference.outcome), list(twin.outcome), list(run.outcome), names):
         return f"Without a crash {reference.in_words()}. Here {run.in_words()}."
     return None
 
 
-def _told(reference, run):
+def _told(reference, run, names):
     kinds = [Counter(effect[:1] for effect in each.effects) for each in (reference, run)]
     for kind in {**kinds[0], **kinds[1]}:
         if kinds[0][kind] != kinds[1][kind]:
@@ -33,11 +35,11 @@ def _told(reference, run):
     for theirs, mine in zip(reference.effects, run.effects, strict=True):
         if theirs[:1] != mine[:1]:
             return f"Without a crash there is {say(theirs)} at this point, and here {say(mine)}."
-    return "It begins with one value, and goes on with another, which should be the same: " + _changed(reference, run)
-
-
-def _changed(reference, run):
-    return " and ".join(f"{say(effect)}" for effect in run.effects[:4]) + "."
+    if _CONFLICT in names:
+        one, other = names[_CONFLICT]
+        return f"What is one value throughout without a crash has become two: {one} and {other}."
+    theirs, mine = next(pair for pair in zip(reference.effects, run.effects, strict=True) if pair[0] != pair[1])
+    return f"Without a crash there is {say(theirs)} at this point, and here {say(mine)}."
 
 
 def _more_or_less(theirs, mine):
@@ -63,5 +65,8 @@ def _alike(reference, twin, other, names):
             _alike(reference[key], twin[key], other[key], names) for key in reference
         )
     if reference != twin:  # drawn at random
-        return names.setdefault(repr(reference), repr(other)) == repr(other)
+        known = names.setdefault(repr(reference), repr(other))
+        if known != repr(other):
+            names.setdefault(_CONFLICT, (known, repr(other)))
+        return known == repr(other)
     return reference == other

@@ -16,7 +16,7 @@ import itertools
 import threading
 from concurrent.futures import Future
 
-from aws_durable_execution_sdk_python.lambda_service import ErrorObject, OperationStatus
+from aws_durable_execution_sdk_python.lambda_service import ErrorObject, OperationAction, OperationStatus, OperationType
 from aws_durable_execution_sdk_python_testing.checkpoint.processor import CheckpointProcessor
 from aws_durable_execution_sdk_python_testing.exceptions import (
     DurableFunctionsTestError,
@@ -24,7 +24,7 @@ from aws_durable_execution_sdk_python_testing.exceptions import (
     ResourceNotFoundException,
 )
 from aws_durable_execution_sdk_python_testing.executor import Executor
-from aws_durable_execution_sdk_python_testing.invoker import create_test_lambda_context
+from aws_durable_execution_sdk_python_testing.invoker import InProcessInvoker, create_test_lambda_context
 from aws_durable_execution_sdk_python_testing.model import StartDurableExecutionInput
 from aws_durable_execution_sdk_python_testing.stores.memory import InMemoryExecutionStore
 from aws_durable_execution_sdk_python_testing.worker.checkpoint_tasks import CallableTask
@@ -132,6 +132,10 @@ class _Workers(ExecutionRegistry):
         return worker
 
 
+class Crashed(Exception):
+    """The process ended; its invocation has no answer."""
+
+
 class Engine(Executor):
     """One execution of a durable function, from its start to its end.
 
@@ -177,19 +181,41 @@ class Engine(Executor):
     def events(self):
         """The history, as GetDurableExecutionHistory gives it with IncludeExecutionData; a list of dicts."""
         events = [event.to_dict() for event in self.get_execution_history(self.arn, True, max_items=100_000).events]
-        # The runner leaves the details out here.
-        ended = iter(self.execution.invocation_completions)
-        for event in events:
-            if event["EventType"] == "InvocationCompleted":
-                details = next(ended)
-                failure = self.failures.get(details.request_id)
-                event["InvocationCompletedDetails"] = {
-                    "StartTimestamp": details.start_timestamp,
-                    "EndTimestamp": details.end_timestamp,
-                    "RequestId": details.request_id,
-                    **({"Error": {"Payload": failure.to_dict(), "Truncated": False}} if failure else {}),
-                }
+        self._complete(events)
         return events
+
+    def _complete(self, events):
+        """Add the details that the runner leaves out of a history: time limits, attempts, states, how invocations end.
+
+        (The sandbox adds the same: sandbox/durable/history.py.)
+        """
+        ended, updates, attempts = iter(self.execution.invocation_completions), {}, {}
+        for update in self.execution.updates:
+            updates.setdefault(update.operation_id, []).append(update)
+        for event in events:
+            details = event.setdefault(f"{event['EventType']}Details", {})
+            if event["EventType"] == "InvocationCompleted":
+                invocation = next(ended)
+                details["StartTimestamp"] = invocation.start_timestamp
+                details["EndTimestamp"] = invocation.end_timestamp
+                details["RequestId"] = invocation.request_id
+                if invocation.request_id in self.failures:
+                    failure = self.failures[invocation.request_id].to_dict()
+                    details["Error"] = {"Payload": failure, "Truncated": False}
+            elif updates.get(event.get("Id")):  # the events of an operation are in the order of its updates
+                update = updates[event["Id"]].pop(0)
+                limits = update.callback_options
+                if limits:
+                    named = {"Timeout": limits.timeout_seconds, "HeartbeatTimeout": limits.heartbeat_timeout_seconds}
+                    details.update({name: seconds for name, seconds in named.items() if seconds})
+                if update.operation_type is OperationType.STEP and update.action is not OperationAction.START:
+                    attempts[event["Id"]] = attempts.get(event["Id"], 0) + 1
+                    details["RetryDetails"] = {"CurrentAttempt": attempts[event["Id"]]}
+                    if update.action is OperationAction.RETRY:
+                        delay = update.step_options.next_attempt_delay_seconds
+                        details["RetryDetails"]["NextAttemptDelaySeconds"] = delay
+                        if not update.error:
+                            details["Result"] = {"Payload": update.payload, "Truncated": False}
 
     # -- in place of the runner's event loop --------------------------------------------------------------------------
 
@@ -218,7 +244,7 @@ class Engine(Executor):
                 request = context.aws_request_id
                 self._fail_after_invalid_output(execution_arn, fault, began, self._clock.now(), request)
             except Exception as error:
-                fault = self.failures[context.aws_request_id] = ErrorObject.from_exception(error)
+                fault = self.failures[context.aws_request_id] = _error_of(error)
                 self.execution.record_invocation_completion(began, self._clock.now(), context.aws_request_id)
                 self._on_lane(lambda: self._retry_after_error(execution_arn, fault))
             else:
@@ -238,8 +264,6 @@ class Engine(Executor):
     # -- in place of the runner's invoker -----------------------------------------------------------------------------
 
     def create_invocation_input(self, execution):
-        from aws_durable_execution_sdk_python_testing.invoker import InProcessInvoker
-
         return InProcessInvoker(None, self._client).create_invocation_input(execution)
 
     # -- other functions ----------------------------------------------------------------------------------------------
@@ -260,7 +284,7 @@ class Engine(Executor):
         return dispatch
 
     def answer(self, how, callback_id, value):
-        """Answer a callback: "succeed" (bytes or None), "fail" (type, message), "heartbeat"; returns if it was taken."""
+        """Answer a callback: "succeed" (bytes or None), "fail" (type, message), "heartbeat". Returns if it was taken."""
         if self.execution.is_complete:
             return False  # the runner would take it
         try:
@@ -274,3 +298,10 @@ class Engine(Executor):
         except (ResourceNotFoundException, DurableFunctionsTestError):
             return False
         return True
+
+
+def _error_of(error):
+    """What Lambda reports of an invocation that failed."""
+    if isinstance(error, Crashed):
+        return ErrorObject(message=str(error), type="Runtime.ExitError", data=None, stack_trace=None)
+    return ErrorObject.from_exception(error)

@@ -1,21 +1,24 @@
 """One play of a durable handler: a schedule, a world, and what came of it."""
 
+import contextlib
 import datetime
 import importlib
+import inspect
 import json
 import os
+import re
 import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workshop.exploring.engine import Clock, Engine
-from workshop.exploring.processes import Client, Crashed, Hangs, Process, current, in_step
+from workshop.exploring.engine import Clock, Crashed, Engine
+from workshop.exploring.processes import Client, Hangs, Process, current, in_step
 from workshop.exploring.schedules import Crash
 from workshop.exploring.worlds import ProcessEnded
 
 MOST_INVOCATIONS = 500  # of one execution; what goes on for longer never ends
-_ENDINGS = {"SUCCEEDED", "FAILED", "TIMED_OUT"}
+_UNDER_WAY = {"STARTED", "PENDING", "READY"}
 
 
 @dataclass
@@ -97,7 +100,7 @@ class Play:
         self.world._play = self
         run = self.result
         try:
-            with _modules(self.world.modules):
+            with _importable(self.world.modules):
                 self.engine.start(self._event, self.timeout)
                 while not self.engine.execution.is_complete and run.status == "RUNNING":
                     if run.invocations >= MOST_INVOCATIONS:
@@ -105,7 +108,9 @@ class Play:
                         self._fault(f"It went on for {MOST_INVOCATIONS} invocations, and was not over.")
                     elif not self.clock.run_next():
                         run.status = "WAITS"
-                        self._fault(f"It waits for {self._waits_for()}, and nothing will come.")
+                        self._fault(
+                            f"It waits for {self._waits_for()}, and nothing will come: no answer, and no timeout."
+                        )
         except Hangs as hang:
             run.status = "HANGS"
             self._fault(f"The handler does not come back: it is at {hang}.")
@@ -125,7 +130,7 @@ class Play:
         run.effects = list(self.world.effects)
         run.seconds = self.clock.seconds()
         run.history = self.engine.events()
-        if (run.error or {}).get("ErrorType") == "NonDeterministicExecutionError":
+        if _type(run.error) == "NonDeterministicExecutionError":
             self._fault("On replay the handler came to another operation than the first time: "
                         f"{_difference(run.error['ErrorMessage'])}.", first=True)  # fmt: skip
         for invocation, effect in self._unstored:
@@ -156,7 +161,7 @@ class Play:
             self._pass_by("end", run.invocations, in_step=False)
         except (Crashed, ProcessEnded):
             self.process = None
-            raise Crashed("The process ended.") from None
+            raise Crashed("Runtime exited without providing a reason") from None
         except Hangs:
             raise
         except Exception as error:  # what Lambda calls a function error: the same process is not used again
@@ -174,8 +179,8 @@ class Play:
         operations = [each for each in self.engine.execution.operations[1:] if each.parent_id is None]
         if self._swallowed:
             self._fault(
-                f"The handler was to be suspended, to wait for {self._waits_for()}, and went on: something in it, such "
-                "as a bare except or a return in a finally, catches what suspends it."
+                f"The handler was told to stop at {self._waits_for()}, and went on: something in it, such as a bare "
+                "except or a return in a finally, catches what suspends it."
             )
         elif status == "SUCCEEDED":
             passed = [self._name(each) for each in operations if each.operation_id not in self.process.reached]
@@ -195,7 +200,7 @@ class Play:
         self.result.marks.append((crash, in_step))
         if self._left and self._left[0] == crash and (self.inside or not in_step):
             self._crash()
-            raise Crashed("The process ended.")
+            raise Crashed("Runtime exited without providing a reason")
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -203,7 +208,7 @@ class Play:
         """A checkpoint call of the handler; raises Crashed where the process ends with it."""
         process = self.process
         if process is None or process.ended:
-            raise Crashed("The process has ended.")
+            raise Crashed("Runtime exited without providing a reason")
         with self._lock:
             process.progress()
             if not updates:
@@ -279,8 +284,7 @@ class Play:
         process = current()
         if process is not None:
             process.check()
-        operation = next((each for each in self.engine.execution.operations
-                          if each.callback_details and each.callback_details.callback_id == callback_id), None)  # fmt: skip
+        operation = self._callback(callback_id)
         name = self._name(operation) if operation else f"callback {_short(str(callback_id))}, which there is not,"
         word = {"succeed": "answered", "fail": "answered with a failure", "heartbeat": "kept alive"}[how]
         if operation and self.engine.answer(how, callback_id, value):
@@ -288,6 +292,13 @@ class Play:
             return True
         self._tell(f"{_upper(name)} is {word}, and it is not taken: it was over.")
         return False
+
+    def _callback(self, callback_id):
+        """The operation of a callback, or None."""
+        for operation in self.engine.execution.operations:
+            if operation.callback_details and operation.callback_details.callback_id == callback_id:
+                return operation
+        return None
 
     def _called(self, function, payload):
         result = json.dumps(self.world.invoke(function, json.loads(payload or "{}")))
@@ -305,8 +316,11 @@ class Play:
         return f'{word} "{operation.name}"' if operation.name else f"a {word} without a name"
 
     def _waits_for(self):
-        waits = [each for each in self.engine.execution.operations[1:]
-                 if each.status.value in ("STARTED", "PENDING", "READY") and each.operation_type.value != "CONTEXT"]  # fmt: skip
+        waits = [
+            each
+            for each in self.engine.execution.operations[1:]
+            if each.operation_type.value != "CONTEXT" and each.status.value in _UNDER_WAY
+        ]
         return " and ".join(map(self._name, waits)) or "nothing"
 
 
@@ -336,7 +350,7 @@ def _what(update):
             options = update.wait_options
             return f"begins, {_duration(options.wait_seconds)} long" if options else "begins"
         case "SUCCEED":
-            return f"has ended with {_short(update.payload)}" if update.payload else "has ended"
+            return f"has ended with {_short(update.payload)}" if update.payload not in (None, "null") else "has ended"
         case "FAIL":
             return f"has failed: {_named(update.error.to_dict())}"
         case "RETRY":
@@ -348,11 +362,19 @@ def _what(update):
 
 
 def _named(error):
-    return _short(f"{(error or {}).get('ErrorType')}: {(error or {}).get('ErrorMessage', '')}", 120)
+    return _short(f"{_type(error)}: {(error or {}).get('ErrorMessage') or ''}".removesuffix(": "), 120)
+
+
+def _type(error):
+    """The class of an error, without its module."""
+    return str((error or {}).get("ErrorType")).rpartition(".")[2]
 
 
 def _difference(message):
-    return message.partition(": ")[2] or message
+    """What the SDK says of an operation that differs, in words."""
+    _, _, said = message.partition(": ")
+    parts = re.findall(r"(\w+) checkpoint=(.*?) current=(.*?)(?:, |$)", said)
+    return " and ".join(f"its {what} was {before}, and is {now}" for what, before, now in parts) or message
 
 
 def _short(text, width=60):
@@ -378,18 +400,15 @@ def _duration(seconds):
 # -- where the handler comes from -------------------------------------------------------------------------------------
 
 
-class _modules:
-    """Have `import NAME` find these objects, for a while."""
-
-    def __init__(self, modules):
-        self._modules = modules
-
-    def __enter__(self):
-        self._kept = {name: sys.modules.get(name) for name in self._modules}
-        sys.modules.update(self._modules)
-
-    def __exit__(self, *_):
-        for name, module in self._kept.items():
+@contextlib.contextmanager
+def _importable(modules):
+    """Have `import NAME` find these objects, {name: object}, for a while."""
+    kept = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name, module in kept.items():
             if module is None:
                 sys.modules.pop(name, None)
             else:
@@ -411,8 +430,6 @@ def program_of(handler):
 
 
 def _is_program(handler):
-    import inspect
-
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):

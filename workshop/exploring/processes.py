@@ -19,6 +19,7 @@ from aws_durable_execution_sdk_python import exceptions, execution, lambda_servi
 from aws_durable_execution_sdk_python.operation import base
 from aws_durable_execution_sdk_python_testing.invoker import InvokeResponse
 
+from workshop.exploring.engine import Crashed
 from workshop.exploring.worlds import ProcessEnded
 
 # A handler hangs that does nothing to be seen for so long: seconds of this machine's time, or of its processor's. A
@@ -32,12 +33,8 @@ _HERE = os.path.dirname(__file__)
 _this_thread = threading.local()  # .process: whose code it runs; .steps: how many step bodies it is in
 
 
-class Crashed(Exception):
-    """The process ended: what the SDK gets in place of a checkpoint's answer."""
-
-
-class Hangs(Exception):
-    """The handler did nothing for too long."""
+class Hangs(BaseException):
+    """The handler did nothing for too long; where it is, in words. Nobody but a Play can go on after it."""
 
 
 def current():
@@ -99,7 +96,7 @@ class Process:
             self._end_by_force(thread, before)
             raise
         if self.ended:
-            raise Crashed("The process ended.")
+            raise Crashed("Runtime exited without providing a reason")
         if "error" in answer:
             if isinstance(answer["error"], Exception):
                 raise answer["error"]
@@ -126,19 +123,18 @@ class Process:
             thread.join(0.2)
             if not thread.is_alive():
                 return
-            if (
-                time.monotonic() - self._quiet > QUIET_SECONDS
-                or time.process_time() - self._busy > BUSY_SECONDS
-            ):
+            if time.monotonic() - self._quiet > QUIET_SECONDS or time.process_time() - self._busy > BUSY_SECONDS:
                 raise Hangs(self._where(before))
 
     def _threads(self, before):
         """The threads of this process, with their frames."""
         frames = sys._current_frames()
         for thread in set(threading.enumerate()) - before:
-            stack = traceback.StackSummary.extract(traceback.walk_stack(frames[thread.ident]), lookup_lines=False) if (
-                thread.ident in frames
-            ) else []
+            stack = (
+                traceback.StackSummary.extract(traceback.walk_stack(frames[thread.ident]), lookup_lines=False)
+                if (thread.ident in frames)
+                else []
+            )
             if thread.name == "explored-invocation" or any(each.filename.startswith(_SDK_FOLDER) for each in stack):
                 yield thread, stack
 
