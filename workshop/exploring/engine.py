@@ -284,7 +284,10 @@ class Engine(Executor):
         return dispatch
 
     def answer(self, how, callback_id, value):
-        """Answer a callback: "succeed" (bytes or None), "fail" (type, message), "heartbeat". Returns if it was taken."""
+        """Answer a callback; returns whether it was taken.
+
+        how: "succeed", with a value of bytes or None; "fail", with (type, message); "heartbeat".
+        """
         if self.execution.is_complete:
             return False  # the runner would take it
         try:

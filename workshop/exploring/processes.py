@@ -316,15 +316,17 @@ class _Prints(io.TextIOBase):
 
 
 class _Records(logging.Handler):
-    def __init__(self, others):
+    """Log records: what a handler logs belongs to its story, all else goes where it went."""
+
+    def __init__(self, level, others):
         super().__init__()
-        self._others = others
+        self._level, self._others = level, others
 
     def emit(self, record):
         process = current()
         if process is not None:
             process.watcher.printed(f"{record.levelname} {record.getMessage()}\n")
-        else:
+        elif record.levelno >= self._level:
             for handler in self._others:
                 if record.levelno >= handler.level:
                     handler.handle(record)
@@ -334,8 +336,9 @@ class _Records(logging.Handler):
 def _captured():
     root = logging.getLogger()
     packages = [logging.getLogger(name) for name in (sdk.__name__, "aws_durable_execution_sdk_python_testing")]
-    levels, handlers = [each.level for each in packages], root.handlers[:]
-    root.handlers[:] = [_Records(handlers or [logging.lastResort])]
+    levels, level, handlers = [each.level for each in packages], root.level, root.handlers[:]
+    root.handlers[:] = [_Records(level, handlers or [logging.lastResort])]
+    root.setLevel(min(level, logging.INFO))  # as Lambda has it for a durable function, which logs JSON
     for package in packages:
         package.setLevel(logging.CRITICAL + 1)
     try:
@@ -343,5 +346,6 @@ def _captured():
             yield
     finally:
         root.handlers[:] = handlers
+        root.setLevel(level)
         for package, level in zip(packages, levels, strict=True):
             package.setLevel(level)
