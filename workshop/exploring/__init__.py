@@ -1,5 +1,6 @@
 """Explore a durable function: crash its process wherever it can crash, and see whether it still does what is intended.
 
+    from aws_durable_execution_sdk_python.config import Duration
     from workshop.exploring import World, explore
 
     class Shop(World):
@@ -82,7 +83,19 @@ class Exploration:
         printer.text(str(self))
 
 
-def explore(handler, event, *, world=World, crashes=2, intended=None, inside=False, seconds=5.0, seed=0, timeout=None):
+def explore(
+    handler,
+    event,
+    *,
+    world=World,
+    crashes=2,
+    intended=None,
+    inside=False,
+    seconds=5.0,
+    seed=0,
+    timeout=None,
+    progress=None,
+):
     """Play a durable handler without a crash, with each single crash, with pairs, and so on; returns an Exploration.
 
     handler: a function of the world that returns the handler, called anew in each process (so that a crash forgets what
@@ -100,13 +113,14 @@ def explore(handler, event, *, world=World, crashes=2, intended=None, inside=Fal
         is interrupted runs again, so each effect needs an idempotency key then.
     seconds: how long to go on for. At Ctrl-C it ends sooner, and says what it has played.
     timeout: of the whole execution, in seconds (DurableConfig's ExecutionTimeout), on the one clock; None for none.
+    progress: function of the Exploration so far, called after each schedule, for a progress bar.
 
     Whatever is intended, these are faults: effects outside of steps that are repeated on replay, other operations on
-    replay, operations that a replay never comes to, a suspension that is swallowed, a handler that hangs, waits for
-    what never comes, or goes on for ever.
+    replay, operations that a replay never comes to, durable calls inside of steps, a suspension that is swallowed, a
+    handler that hangs, waits for what never comes, or goes on for ever.
     """
     search = _Search(handler, event, world, intended, inside, timeout)
-    return search.go(crashes, seconds, seed)
+    return search.go(crashes, seconds, seed, progress or (lambda found: None))
 
 
 def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None):
@@ -118,10 +132,10 @@ def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None)
 
 class _Search:
     def __init__(self, handler, event, world, intended, inside, timeout):
-        from workshop.exploring import comparing, plays
+        from workshop.exploring import comparing, plays, programs
 
         self._plays, self._differs = plays, comparing.difference
-        self._program, self._event = plays.program_of(handler), event
+        self._program, self._event = programs.program_of(handler), event
         self.worlds = world if isinstance(world, dict) else {"": world}
         self._intended, self._inside, self._timeout = intended, inside, timeout
         self._references = {}
@@ -138,7 +152,7 @@ class _Search:
         made = self.worlds[world]()
         return self._plays.Play(self._program, self._event, made, world, schedule, self._inside, self._timeout).run()
 
-    def go(self, crashes, seconds, seed):
+    def go(self, crashes, seconds, seed, progress):
         begun = time.monotonic()
         end = begun + seconds
         found = Exploration(played=self._played, known=self._known)
@@ -148,6 +162,7 @@ class _Search:
                     if why:
                         found.run, found.why = self._shrink(run, why)
                         break
+                    progress(found)
                     if time.monotonic() > end:
                         break
                 else:

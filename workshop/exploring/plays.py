@@ -2,22 +2,19 @@
 
 import contextlib
 import datetime
-import importlib
-import inspect
 import json
-import os
 import re
-import sys
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from workshop.exploring.engine import Clock, Crashed, Engine
 from workshop.exploring.processes import Client, Hangs, Process, current, in_step
+from workshop.exploring.programs import importable
 from workshop.exploring.schedules import Crash
 from workshop.exploring.worlds import ProcessEnded
 
-MOST_INVOCATIONS = 500  # of one execution; what goes on for longer never ends
+MOST_INVOCATIONS = 250  # of one execution; what goes on for longer never ends
+_STATUSES = {"SUCCEEDED", "FAILED", "TIMED_OUT"}
 _UNDER_WAY = {"STARTED", "PENDING", "READY"}
 
 
@@ -27,7 +24,7 @@ class Run:
 
     schedule: a tuple of Crash; empty where nothing crashed. world: the name of the world it was played in.
     status: "SUCCEEDED", "FAILED" or "TIMED_OUT" as on AWS; "WAITS" where it waits for what never comes, "HANGS" where
-        the handler did not come back, "ENDLESS" where it went on for 500 invocations.
+        the handler did not come back, "ENDLESS" where it went on for 250 invocations.
     result: what it returned, as data. error: {"ErrorType": ..., "ErrorMessage": ...}, or None.
     effects: what happened in the world, in order: a list of tuples.
     history: the events, as GetDurableExecutionHistory gives them with IncludeExecutionData; a list of dicts.
@@ -56,6 +53,22 @@ class Run:
         """What it came to: (status, result, type of the error, its message)."""
         error = self.error or {}
         return self.status, self.result, error.get("ErrorType"), error.get("ErrorMessage")
+
+    def replay(self):
+        """The run as a Replay, which a notebook shows as a picture, invocation by invocation."""
+        from workshop.replays import Replay
+
+        execution = {
+            "DurableExecutionArn": "arn:aws:lambda:us-east-1:123456789012:function:explored:$LATEST",
+            "Status": self.status if self.status in _STATUSES else "RUNNING",
+            "StartTimestamp": self.history[0]["EventTimestamp"],
+            "Result": json.dumps(self.result),
+            "Error": self.error,
+        }
+        end = self.history[-1]["EventTimestamp"]
+        if self.status in _STATUSES:
+            execution["EndTimestamp"] = end
+        return Replay(execution, self.history, seen=end)
 
     def in_words(self):
         """How it ended, in a few words."""
@@ -100,7 +113,7 @@ class Play:
         self.world._play = self
         run = self.result
         try:
-            with _importable(self.world.modules):
+            with importable(self.world.modules, getattr(self.program, "folder", None)):
                 self.engine.start(self._event, self.timeout)
                 while not self.engine.execution.is_complete and run.status == "RUNNING":
                     if run.invocations >= MOST_INVOCATIONS:
@@ -241,6 +254,16 @@ class Play:
         process.progress()
         process.open_steps.add(identifier.operation_id)
 
+    def called_in_step(self, identifier):
+        name = f'"{identifier.name}"' if identifier.name else "one without a name"
+        self._fault(f"A durable operation, {name}, is called inside of a step: steps cannot contain others.")
+
+    def exits(self, process):
+        """The handler ended its own process."""
+        process.ended = True
+        self._end_print()
+        self._tell("The handler ends its process.")
+
     def before_effect(self):
         process = current()
         if process is not None:
@@ -259,10 +282,10 @@ class Play:
             self._tell(f"{say(effect)}{'' if inside else ', outside of a step'}.")
             if not inside:
                 self._unstored.append((self.result.invocations, effect))
-            try:
+            # The effect has happened, and so does what the world does in the same call. It is the process that cannot
+            # go on: its next effect or checkpoint does not happen.
+            with contextlib.suppress(Crashed):
                 self._pass_by("inside", self._counts["effect"], in_step=True)
-            except Crashed:
-                raise ProcessEnded from None
 
     def printed(self, text):
         self._printed += text
@@ -281,9 +304,6 @@ class Play:
         self.clock.call_later(do, seconds)
 
     def answer(self, how, callback_id, value):
-        process = current()
-        if process is not None:
-            process.check()
         operation = self._callback(callback_id)
         name = self._name(operation) if operation else f"callback {_short(str(callback_id))}, which there is not,"
         word = {"succeed": "answered", "fail": "answered with a failure", "heartbeat": "kept alive"}[how]
@@ -395,73 +415,3 @@ def _duration(seconds):
         if seconds and seconds % size == 0:
             return f"{seconds // size} {word}{'s' * (seconds > size)}"
     return f"{seconds} second{'s' * (seconds != 1)}"
-
-
-# -- where the handler comes from -------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _importable(modules):
-    """Have `import NAME` find these objects, {name: object}, for a while."""
-    kept = {name: sys.modules.get(name) for name in modules}
-    sys.modules.update(modules)
-    try:
-        yield
-    finally:
-        for name, module in kept.items():
-            if module is None:
-                sys.modules.pop(name, None)
-            else:
-                sys.modules[name] = module
-
-
-def program_of(handler):
-    """What makes the handler when a process starts: a function of the world.
-
-    handler: what @durable_execution has made, or another function of (event, context) is what runs, in each process
-    the same object; a function of one argument is such a function already; a Path, or text that is a file's name or
-    source, is run anew in each process, and its lambda_handler is what runs.
-    """
-    if isinstance(handler, Path | str):
-        return _from_source(handler)
-    if _is_program(handler):
-        return handler
-    return lambda world: handler
-
-
-def _is_program(handler):
-    try:
-        parameters = inspect.signature(handler).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return len([each for each in parameters if each.default is each.empty]) == 1
-
-
-def _from_source(source):
-    text, name, folder = str(source), "the source", None
-    if isinstance(source, Path) or "\n" not in text:
-        if not Path(source).is_file():
-            raise FileNotFoundError(f"There is no file {source} in {Path.cwd()}: first run the cell that writes it.")
-        text, name, folder = Path(source).read_text(encoding="utf-8"), str(source), Path(source).resolve().parent
-    code = compile(text, name, "exec")
-
-    def load(world):
-        # What the file imports from its own folder belongs to the process, and is as new as that.
-        path, known = sys.path[:], set(sys.modules)
-        if folder:
-            sys.path.insert(0, str(folder))
-        namespace = {"__name__": "lambda_function", "__file__": name}
-        try:
-            exec(code, namespace)
-        finally:
-            sys.path[:] = path
-            for each in set(sys.modules) - known:
-                file = getattr(sys.modules[each], "__file__", None) or ""
-                if folder and os.path.dirname(os.path.abspath(file)) == str(folder):
-                    del sys.modules[each]
-        if "lambda_handler" not in namespace:
-            raise NameError(f"{name} defines no lambda_handler(event, context), which is what Lambda calls.")
-        return namespace["lambda_handler"]
-
-    importlib.invalidate_caches()
-    return load

@@ -4,6 +4,7 @@ A process is a set of threads here: the SDK's, in which the handler and its step
 that is under way fails, and so does all that its threads do from then on; nothing of it reaches the world.
 """
 
+import concurrent.futures.thread
 import contextlib
 import ctypes
 import io
@@ -29,7 +30,8 @@ BUSY_SECONDS = 2
 _ENDING_SECONDS = 2  # for the threads of a process that was ended by force
 
 _SDK_FOLDER = os.path.dirname(sdk.__file__)
-_HERE = os.path.dirname(__file__)
+_NOT_THE_HANDLER = (_SDK_FOLDER, os.path.dirname(__file__), os.path.dirname(threading.__file__), "<frozen")
+_THREAD = "explored-invocation"
 _this_thread = threading.local()  # .process: whose code it runs; .steps: how many step bodies it is in
 
 
@@ -87,7 +89,7 @@ class Process:
             finally:
                 del _this_thread.process
 
-        thread = threading.Thread(target=run, name="explored-invocation", daemon=True)
+        thread = threading.Thread(target=run, name=_THREAD, daemon=True)
         self.progress()
         thread.start()
         try:
@@ -123,39 +125,54 @@ class Process:
             thread.join(0.2)
             if not thread.is_alive():
                 return
-            if time.monotonic() - self._quiet > QUIET_SECONDS or time.process_time() - self._busy > BUSY_SECONDS:
+            if self.ended:  # it crashed, and something in it goes on: in truth it could not
+                self._end_by_force(thread, before)
+                return
+            busy, quiet = time.process_time() - self._busy, time.monotonic() - self._quiet
+            if quiet > QUIET_SECONDS or busy > BUSY_SECONDS:
                 raise Hangs(self._where(before))
 
     def _threads(self, before):
-        """The threads of this process, with their frames."""
+        """The threads of this process, each with its stack, the innermost frame first."""
         frames = sys._current_frames()
         for thread in set(threading.enumerate()) - before:
-            stack = (
-                traceback.StackSummary.extract(traceback.walk_stack(frames[thread.ident]), lookup_lines=False)
-                if (thread.ident in frames)
-                else []
-            )
-            if thread.name == "explored-invocation" or any(each.filename.startswith(_SDK_FOLDER) for each in stack):
+            stack = list(traceback.walk_stack(frames[thread.ident])) if thread.ident in frames else []
+            files = [frame.f_code.co_filename for frame, _ in stack]
+            if thread.name == _THREAD or any(name.startswith(_SDK_FOLDER) for name in files):
                 yield thread, stack
 
     def _where(self, before):
         """Which line of the handler's code runs, in words."""
-        for _, stack in self._threads(before):
-            files = [each.filename for each in stack]
-            if any(name.startswith(_SDK_FOLDER) for name in files):
-                for each in stack:  # the innermost first
-                    own = (_SDK_FOLDER, _HERE, os.path.dirname(threading.__file__))
-                    if not each.filename.startswith(own):
-                        return f"line {each.lineno} of {os.path.basename(each.filename)}, in {each.name}"
+        for thread, stack in self._threads(before):
+            for frame, line in stack if thread.name != _THREAD else ():
+                if _is_own(frame):
+                    return f"line {line} of {os.path.basename(frame.f_code.co_filename)}, in {frame.f_code.co_name}"
         return "a line that cannot be told"
 
     def _end_by_force(self, thread, before):
+        """Raise ProcessEnded in all threads of this process, again and again, until they have ended.
+
+        It is raised where a thread is in the handler's own code, and hardly ever in the libraries below, which can be
+        harmed by it. A thread that waits outside of Python (for a lock, a socket) does not hear it: it is left behind,
+        and what waits for it when Python ends is told not to.
+        """
         self.ended = True
         end = time.monotonic() + _ENDING_SECONDS
+        tries = 0
         while thread.is_alive() and time.monotonic() < end:
-            for each, _ in list(self._threads(before)):
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(each.ident), ctypes.py_object(ProcessEnded))
-            thread.join(0.02)
+            tries += 1
+            for each, stack in list(self._threads(before)):
+                if stack and (_is_own(stack[0][0]) or tries % 200 == 0):
+                    number, error = ctypes.c_ulong(each.ident), ctypes.py_object(ProcessEnded)
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error)
+            thread.join(0.001)
+        for each, _ in list(self._threads(before)):
+            concurrent.futures.thread._threads_queues.pop(each, None)
+
+
+def _is_own(frame):
+    """Whether a frame is of the handler's code: neither of a library nor of the explorer."""
+    return not frame.f_code.co_filename.startswith(_NOT_THE_HANDLER)
 
 
 def _undecorated(handler):
@@ -202,7 +219,7 @@ def mended():
       does the sandbox.)
 
     Watched, and not changed: when a step's body begins and ends, to which operations a handler comes, and when it is
-    told to stop. A `time.sleep` in a handler moves the one clock and takes no time.
+    told to stop. In a handler `time.sleep` moves the one clock and takes no time, and `os._exit` ends its process only.
     """
     executing, stopped = state.ExecutionState, state.ExecutionState.stop_checkpointing
 
@@ -254,6 +271,8 @@ def mended():
         process = current() or getattr(getattr(self.state._service_client, "_play", None), "process", None)
         if process is not None:
             process.reached.add(self.operation_identifier.operation_id)
+            if in_step():
+                process.watcher.called_in_step(self.operation_identifier)
         return look(self)
 
     suspend = exceptions.SuspendExecution.__init__
@@ -274,6 +293,15 @@ def mended():
             process.watcher.clock.advance(seconds)
             process.progress()
 
+    leave = os._exit
+
+    def end_process(status):
+        process = current()
+        if process is None:
+            leave(status)
+        process.watcher.exits(process)
+        raise ProcessEnded
+
     changes = [
         (executing, "stop_checkpointing", stop_checkpointing),
         (executing, "_read_timeout", read_timeout),
@@ -282,6 +310,7 @@ def mended():
         (base.OperationExecutor, "_get_checkpoint_result", get_checkpoint_result),
         (exceptions.SuspendExecution, "__init__", suspended),
         (time, "sleep", sleep_on_the_clock),
+        (os, "_exit", end_process),
     ]
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
     for owner, name, value in changes:
