@@ -1,6 +1,8 @@
 """Exploring durable functions: right ones pass all crashes, wrong ones are told with the shortest story."""
 
+import itertools
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -14,6 +16,9 @@ from aws_durable_execution_sdk_python.retries import RetryPresets
 
 from workshop import exploring
 from workshop.exploring import Crash, World, explore, play
+from workshop.exploring.comparing import difference
+from workshop.exploring.plays import Run
+from workshop.exploring.schedules import shrunk
 
 HOUR = Duration.from_hours(1)
 CPU_SECONDS = 60  # no exploration here is cut short by a busy machine
@@ -130,6 +135,93 @@ def test_branches_side_by_side_pass():
 
     exploration = found(program, crashes=1)
     assert exploration.ok and exploration.complete, exploration
+
+
+def test_a_decision_that_is_drawn_in_a_step_is_the_same_one_in_each_play():
+    def program(jobs):
+        def handler(event, context):
+            number = context.step(lambda _: random.randint(1, 1000), name="draw")
+            context.wait(HOUR, name="hour")
+            if number % 2:
+                context.step(lambda _: jobs.order("odd"), name="order")
+            return number
+
+        return handler
+
+    state = random.getstate()
+    exploration = found(program)
+    assert exploration.ok and exploration.complete, exploration
+    assert random.getstate() == state
+
+
+def test_what_changes_by_itself_is_no_difference():
+    calls = itertools.count()
+
+    def program(jobs):
+        def handler(event, context):
+            today = context.step(lambda _: next(calls) // 5, name="what day is it")  # the first runs are on one day
+            context.step(lambda _: jobs.did("order", "day", today), name="order")
+            return today
+
+        return handler
+
+    exploration = found(program)
+    assert exploration.ok and exploration.complete, exploration
+
+
+def test_where_nothing_can_be_compared_it_says_so():
+    calls = itertools.count()
+
+    def program(jobs):
+        def handler(event, context):
+            context.step(lambda _: [jobs.did("order") for _ in range(next(calls))], name="order")
+
+        return handler
+
+    assert found(program).why.startswith("Two runs without a crash do not do the same")
+    assert found(program, intended=lambda run: None, crashes=1).ok
+
+
+def run_of(*effects, branches=None, **outcome):
+    branches = branches or [None] * len(effects)
+    return Run(effects=list(effects), branches=branches, **{"status": "SUCCEEDED", **outcome})
+
+
+@pytest.mark.parametrize(
+    "reference, twin, run, words",
+    [
+        (run_of(("a",)), run_of(("a",)), run_of(("a",)), None),
+        (run_of(("a",)), run_of(("a",)), run_of(("a",), ("a",)), "a happened twice; without a crash it happens once."),
+        (run_of(("a",)), run_of(("a",)), run_of(), "a happened never; without a crash it happens once."),
+        (
+            run_of(("a", 1)),
+            run_of(("a", 1)),
+            run_of(("a", 2)),
+            "there is a 1 at this point, and here a 2.",
+        ),
+        (run_of(("a", 1), ("b", 1)), run_of(("a", 2), ("b", 2)), run_of(("a", 3), ("b", 3)), None),
+        (run_of(("a", 1), ("b", 1)), run_of(("a", 2), ("b", 2)), run_of(("a", 3), ("b", 4)), "become two: 3 and 4"),
+        (run_of(("a", 1), result=1), run_of(("a", 2), result=2), run_of(("a", 3), result=4), "Here it returned 4."),
+        (
+            run_of(("a",), ("b",)),
+            run_of(("a",), ("b",)),
+            run_of(("b",), ("a",)),
+            "there is a at this point, and here b",
+        ),
+        (run_of(result=1), run_of(result=1), run_of(status="FAILED", error={"ErrorType": "x.E"}), "Here it failed: E."),
+    ],
+)
+def test_two_runs_are_compared(reference, twin, run, words):
+    found = difference(reference, twin, run)
+    assert found == words or words in found
+
+
+def test_which_of_two_branches_comes_first_is_nobodys_concern():
+    one = run_of(("a",), ("b",), ("c",), branches=["1", "2", "1"])
+    other = run_of(("b",), ("a",), ("c",), branches=["2", "1", "1"])
+    assert difference(one, one, other) is None
+    turned = run_of(("c",), ("a",), ("b",), branches=["1", "1", "2"])
+    assert "there is a at this point, and here c" in difference(one, one, turned)
 
 
 def test_it_stops_when_its_time_is_over_and_says_what_it_has_played():
@@ -412,8 +504,6 @@ def test_two_crashes_are_found_where_it_takes_two_and_no_more_are_told():
 
 
 def test_a_schedule_is_shrunk():
-    from workshop.exploring.schedules import shrunk
-
     crashes = tuple(Crash("before", number) for number in range(1, 6))
     needed = {crashes[1], crashes[3]}
     schedule, broke = shrunk(crashes, lambda schedule: needed <= {*schedule} and f"{len(schedule)} crashes")

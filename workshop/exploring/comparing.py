@@ -4,6 +4,9 @@ from collections import Counter
 
 from workshop.exploring.plays import say
 
+_NOTHING_TO_COMPARE = (
+    "Two runs without a crash do not do the same, so there is nothing to compare with: tell explore what is intended."
+)
 _CONFLICT = object()  # under this, two values that stand for one
 
 
@@ -13,38 +16,35 @@ def difference(reference, twin, run):
     reference, twin: two Runs without a crash. Where they differ, a value is drawn at random: there a run may have
     another one, but then the same other one wherever the reference has that.
     """
+    effects = [_in_order(each) for each in (reference, twin, run)]
+    outcomes = [list(each.outcome) for each in (reference, twin, run)]
+    for values in (effects, outcomes):
+        if not _alike(values[0], values[1], values[1], {}):
+            return _NOTHING_TO_COMPARE
     names = {}
-    if not _alike(reference.effects, twin.effects, twin.effects, {}):
-        # Not even two runs without a crash do the same in the same order (branches side by side): only how much counts.
-        mine, theirs = Counter(map(say, run.effects)), Counter(map(say, reference.effects))
-        if mine != theirs and Counter(map(say, twin.effects)) == theirs:
-            return _more_or_less(theirs, mine)
-    elif not _alike(reference.effects, twin.effects, run.effects, names):
-        return _told(reference, run, names)
-    if not _alike(list(reference.outcome), list(twin.outcome), list(run.outcome), names):
+    if not _alike(*effects, names):
+        return _told(effects[0], effects[2], names)
+    if not _alike(*outcomes, names):
         return f"Without a crash {reference.in_words()}. Here {run.in_words()}."
     return None
 
 
-def _told(reference, run, names):
-    kinds = [Counter(effect[:1] for effect in each.effects) for each in (reference, run)]
-    for kind in {**kinds[0], **kinds[1]}:
-        if kinds[0][kind] != kinds[1][kind]:
-            of = next(effect for effect in [*run.effects, *reference.effects] if effect[:1] == kind)
-            return _times(say(of), *(count[kind] for count in kinds))
-    for theirs, mine in zip(reference.effects, run.effects, strict=True):
-        if theirs[:1] != mine[:1]:
-            return f"Without a crash there is {say(theirs)} at this point, and here {say(mine)}."
+def _in_order(run):
+    """The effects of a run, those of each branch together: which branch comes first is nobody's concern."""
+    return [effect for _, effect in sorted(zip(run.branches, run.effects, strict=True), key=lambda pair: pair[0] or "")]
+
+
+def _told(expected, found, names):
+    counts = [Counter(effect[:1] for effect in effects) for effects in (expected, found)]
+    for kind in {**counts[0], **counts[1]}:
+        if counts[0][kind] != counts[1][kind]:
+            one = next(effect for effect in [*found, *expected] if effect[:1] == kind)
+            return _times(say(one), *(count[kind] for count in counts))
     if _CONFLICT in names:
         one, other = names[_CONFLICT]
         return f"What is one value throughout without a crash has become two: {one} and {other}."
-    theirs, mine = next(pair for pair in zip(reference.effects, run.effects, strict=True) if pair[0] != pair[1])
+    theirs, mine = next(pair for pair in zip(expected, found, strict=True) if pair[0] != pair[1])
     return f"Without a crash there is {say(theirs)} at this point, and here {say(mine)}."
-
-
-def _more_or_less(theirs, mine):
-    effect = next(each for each in {**theirs, **mine} if theirs[each] != mine[each])
-    return _times(effect, theirs[effect], mine[effect])
 
 
 def _times(effect, expected, found):

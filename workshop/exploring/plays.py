@@ -5,10 +5,11 @@ import datetime
 import json
 import re
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 
 from workshop.exploring.engine import Clock, Crashed, Engine
-from workshop.exploring.processes import Client, Hangs, Process, current, in_step
+from workshop.exploring.processes import Client, Hangs, Process, current, in_step, operation_here
 from workshop.exploring.programs import importable
 from workshop.exploring.schedules import Crash
 from workshop.exploring.worlds import ProcessEnded
@@ -31,7 +32,8 @@ class Run:
     story: what happened, in order: a list of (seconds on the one clock, sentence).
     faults: what is wrong with it whatever was intended, in words: a list.
     seconds: how long it took on the one clock. invocations: how often the handler ran. crashed: how many of the
-    schedule's crashes took place. marks: where it could have crashed, see schedules.places.
+    schedule's crashes took place. branches: for each effect, the id of the branch of a parallel or map in which it
+    happened, or None. marks: where it could have crashed, see schedules.places.
     """
 
     schedule: tuple = ()
@@ -46,6 +48,7 @@ class Run:
     seconds: int = 0
     invocations: int = 0
     crashed: int = 0
+    branches: list = field(default_factory=list)
     marks: list = field(default_factory=list)
 
     @property
@@ -106,7 +109,8 @@ class Play:
         self._printed = ""
         self._unstored = []  # effects outside of steps: (invocation, effect)
         self._lock = threading.RLock()
-        self._names = {}  # id of an operation -> what it is called in the story
+        self._begun = Counter()  # id of a step -> how often its body has begun
+        self._within = []  # for each effect, the id of the operation in whose function it happened, or None
 
     def run(self):
         """Play it to its end; returns the Run."""
@@ -141,6 +145,7 @@ class Play:
             if execution.result.error:
                 run.error = execution.result.error.to_dict()
         run.effects = list(self.world.effects)
+        run.branches = self._branches()
         run.seconds = self.clock.seconds()
         run.history = self.engine.events()
         if _type(run.error) == "NonDeterministicExecutionError":
@@ -153,6 +158,16 @@ class Play:
                             f"and again in invocation {again[0]}.")  # fmt: skip
                 break
         self._tell(f"The end: {run.in_words()}.")
+
+    def _branches(self):
+        """For each effect, the id of the branch (of parallel or map) in which it happened, or None."""
+        operations = {each.operation_id: each for each in self.engine.execution.operations}
+        branches = []
+        for within in self._within:
+            while within in operations and operations[within].sub_type not in ("ParallelBranch", "MapIteration"):
+                within = operations[within].parent_id
+            branches.append(within if within in operations else None)
+        return branches
 
     def _fault(self, text, first=False):
         if text not in self.result.faults:
@@ -251,8 +266,12 @@ class Play:
             self._tell(f"Checkpoint {n}: {self._name(operation)} {_what(update)}.")
 
     def step_begins(self, process, identifier):
+        """Returns what this attempt of this step is called, a text."""
         process.progress()
         process.open_steps.add(identifier.operation_id)
+        with self._lock:
+            self._begun[identifier.operation_id] += 1
+            return f"{identifier.operation_id} {self._begun[identifier.operation_id]}"
 
     def called_in_step(self, identifier):
         name = f'"{identifier.name}"' if identifier.name else "one without a name"
@@ -272,6 +291,7 @@ class Play:
 
     def after_effect(self, effect):
         process = current()
+        self._within.append(operation_here())
         if process is None:
             self._tell(f"{say(effect)}.")
             return

@@ -5,19 +5,16 @@ that is under way fails, and so does all that its threads do from then on; nothi
 """
 
 import concurrent.futures.thread
-import contextlib
 import ctypes
-import io
-import logging
 import os
+import random
 import sys
 import threading
 import time
 import traceback
 
 import aws_durable_execution_sdk_python as sdk
-from aws_durable_execution_sdk_python import exceptions, execution, lambda_service, state
-from aws_durable_execution_sdk_python.operation import base
+from aws_durable_execution_sdk_python import exceptions, execution, lambda_service
 from aws_durable_execution_sdk_python_testing.invoker import InvokeResponse
 
 from workshop.exploring.engine import Crashed
@@ -32,7 +29,10 @@ _ENDING_SECONDS = 2  # for the threads of a process that was ended by force
 _SDK_FOLDER = os.path.dirname(sdk.__file__)
 _NOT_THE_HANDLER = (_SDK_FOLDER, os.path.dirname(__file__), os.path.dirname(threading.__file__), "<frozen")
 _THREAD = "explored-invocation"
-_this_thread = threading.local()  # .process: whose code it runs; .steps: how many step bodies it is in
+
+# What code a thread runs. process: whose. steps: how many step bodies it is in. operation: the id of the innermost
+# operation whose function it is in. root: whether it is the one that the handler itself runs in.
+this_thread = threading.local()
 
 
 class Hangs(BaseException):
@@ -41,11 +41,17 @@ class Hangs(BaseException):
 
 def current():
     """The process whose code this thread runs, or None."""
-    return getattr(_this_thread, "process", None)
+    return getattr(this_thread, "process", None)
 
 
 def in_step():
-    return getattr(_this_thread, "steps", 0) > 0
+    """Whether this thread runs a step's body."""
+    return getattr(this_thread, "steps", 0) > 0
+
+
+def operation_here():
+    """The id of the operation whose function this thread runs, or None."""
+    return getattr(this_thread, "operation", None)
 
 
 class Process:
@@ -79,15 +85,16 @@ class Process:
         self.reached, self.suspended, self.open_steps = set(), False, set()
 
         def run():
-            _this_thread.process = self
+            this_thread.process = self
             try:
+                random.seed()
                 if self._handler is None:
                     self._handler = sdk.durable_execution(self._watched(_undecorated(self._load())))
                 answer["output"] = self._handler(invocation_input, context)
             except BaseException as error:
                 answer["error"] = error
             finally:
-                del _this_thread.process
+                del this_thread.process
 
         thread = threading.Thread(target=run, name=_THREAD, daemon=True)
         self.progress()
@@ -107,7 +114,7 @@ class Process:
 
     def _watched(self, handler):
         def watched(event, context):
-            _this_thread.process, _this_thread.steps, _this_thread.root = self, 0, True
+            this_thread.process, this_thread.steps, this_thread.root = self, 0, True
             suspended = False
             try:
                 return handler(event, context)
@@ -115,7 +122,7 @@ class Process:
                 suspended = True
                 raise
             finally:
-                _this_thread.root = False
+                this_thread.root = False
                 self.watcher.handler_left(self, suspended)
 
         return watched
@@ -186,195 +193,18 @@ class Client(lambda_service.DurableServiceClient):
     """What the SDK takes for the service: its checkpoints go to the play."""
 
     def __init__(self, play):
-        self._play = play
+        self.play = play
 
     def checkpoint(self, durable_execution_arn, checkpoint_token, updates, client_token):
-        answer = self._play.checkpoint(checkpoint_token, updates, client_token)
+        answer = self.play.checkpoint(checkpoint_token, updates, client_token)
         return lambda_service.CheckpointOutput(
             answer.checkpoint_token,
             lambda_service.CheckpointUpdatedExecutionState(answer.new_execution_state.operations, None),
         )
 
     def get_execution_state(self, durable_execution_arn, checkpoint_token, next_marker, max_items=1000):
-        page = self._play.engine.state(checkpoint_token, next_marker, max_items)
+        page = self.play.engine.state(checkpoint_token, next_marker, max_items)
         return lambda_service.StateOutput(page.operations, page.next_marker)
 
     def stop(self, execution_arn, payload):
         raise NotImplementedError("The explorer stops no execution.")
-
-
-# -- the SDK, while something is explored -----------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def mended():
-    """The SDK 3.0.0 as the explorer needs it, in this process and for as long as it explores.
-
-    Mends:
-    - At the end of each invocation the SDK waits until its thread for checkpoints looks whether it should end, which it
-      does every 100 ms. Here it is woken. (The sandbox does the same: sandbox/durable/sdk_mends.py.)
-    - The SDK gathers the checkpoints that nobody waits for, such as the begin of a step, until somebody waits for
-      one, or for 100 ms. Here only the former counts, so that the n-th checkpoint is the same one on any machine.
-    - An operation of more than 768,000 bytes waits for ever for a batch that it fits into. Here it is sent alone. (So
-      does the sandbox.)
-
-    Watched, and not changed: when a step's body begins and ends, to which operations a handler comes, and when it is
-    told to stop. In a handler `time.sleep` moves the one clock and takes no time, and `os._exit` ends its process only.
-    """
-    executing, stopped = state.ExecutionState, state.ExecutionState.stop_checkpointing
-
-    def stop_checkpointing(self):
-        stopped(self)
-        self._checkpoint_queue.put(state._Signal.REFRESH_WAKE)
-
-    def read_timeout(self, batch, now, deadline):
-        if batch.has_blocked_caller:
-            return 0
-        until_refresh = self._seconds_until_next_refresh(now)
-        return 60 if until_refresh is None else min(60, until_refresh)
-
-    def drain_overflow(self, batch):
-        with contextlib.suppress(state.queue.Empty):
-            while not batch.is_full():
-                operation = self._overflow_queue.get_nowait()
-                size = self._calculate_operation_size(operation)
-                if not batch.is_empty() and not batch.fits(size):
-                    self._overflow_queue.put(operation)
-                    return
-                batch.add(operation, size)
-
-    wrap = executing.wrap_user_function
-
-    def wrap_user_function(self, user_function, operation_identifier, *more, **options):
-        process = getattr(self._service_client, "_play", None) and self._service_client._play.process
-        wrapped = wrap(self, user_function, operation_identifier, *more, **options)
-        if process is None:
-            return wrapped
-        is_step = operation_identifier.type is lambda_service.OperationType.STEP
-
-        def watched(*arguments, **named):
-            before = getattr(_this_thread, "process", None), getattr(_this_thread, "steps", 0)
-            _this_thread.process, _this_thread.steps = process, before[1] + is_step
-            try:
-                if is_step:
-                    process.check()
-                    process.watcher.step_begins(process, operation_identifier)
-                return wrapped(*arguments, **named)
-            finally:
-                _this_thread.process, _this_thread.steps = before
-
-        return watched
-
-    look = base.OperationExecutor._get_checkpoint_result
-
-    def get_checkpoint_result(self):
-        process = current() or getattr(getattr(self.state._service_client, "_play", None), "process", None)
-        if process is not None:
-            process.reached.add(self.operation_identifier.operation_id)
-            if in_step():
-                process.watcher.called_in_step(self.operation_identifier)
-        return look(self)
-
-    suspend = exceptions.SuspendExecution.__init__
-
-    def suspended(self, message):
-        suspend(self, message)
-        if current() is not None and getattr(_this_thread, "root", False):
-            current().suspended = True
-
-    sleep = time.sleep
-
-    def sleep_on_the_clock(seconds):
-        process = current()
-        if process is None:
-            sleep(seconds)
-        else:
-            process.check()
-            process.watcher.clock.advance(seconds)
-            process.progress()
-
-    leave = os._exit
-
-    def end_process(status):
-        process = current()
-        if process is None:
-            leave(status)
-        process.watcher.exits(process)
-        raise ProcessEnded
-
-    changes = [
-        (executing, "stop_checkpointing", stop_checkpointing),
-        (executing, "_read_timeout", read_timeout),
-        (executing, "_drain_overflow", drain_overflow),
-        (executing, "wrap_user_function", wrap_user_function),
-        (base.OperationExecutor, "_get_checkpoint_result", get_checkpoint_result),
-        (exceptions.SuspendExecution, "__init__", suspended),
-        (time, "sleep", sleep_on_the_clock),
-        (os, "_exit", end_process),
-    ]
-    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
-    for owner, name, value in changes:
-        setattr(owner, name, value)
-    try:
-        with _captured():
-            yield
-    finally:
-        for owner, name, value in kept:
-            setattr(owner, name, value)
-
-
-class _Prints(io.TextIOBase):
-    """Standard output: what a handler prints belongs to its story, all else goes where it went."""
-
-    def __init__(self, stream):
-        self._stream = stream
-
-    def write(self, text):
-        process = current()
-        if process is None:
-            return self._stream.write(text)
-        process.progress()
-        process.watcher.printed(text)
-        return len(text)
-
-    def flush(self):
-        self._stream.flush()
-
-    def __getattr__(self, name):
-        return getattr(self._stream, name)
-
-
-class _Records(logging.Handler):
-    """Log records: what a handler logs belongs to its story, all else goes where it went."""
-
-    def __init__(self, level, others):
-        super().__init__()
-        self._level, self._others = level, others
-
-    def emit(self, record):
-        process = current()
-        if process is not None:
-            process.watcher.printed(f"{record.levelname} {record.getMessage()}\n")
-        elif record.levelno >= self._level:
-            for handler in self._others:
-                if record.levelno >= handler.level:
-                    handler.handle(record)
-
-
-@contextlib.contextmanager
-def _captured():
-    root = logging.getLogger()
-    packages = [logging.getLogger(name) for name in (sdk.__name__, "aws_durable_execution_sdk_python_testing")]
-    levels, level, handlers = [each.level for each in packages], root.level, root.handlers[:]
-    root.handlers[:] = [_Records(level, handlers or [logging.lastResort])]
-    root.setLevel(min(level, logging.INFO))  # as Lambda has it for a durable function, which logs JSON
-    for package in packages:
-        package.setLevel(logging.CRITICAL + 1)
-    try:
-        with contextlib.redirect_stdout(_Prints(sys.stdout)):
-            yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        for package, level in zip(packages, levels, strict=True):
-            package.setLevel(level)
