@@ -519,6 +519,15 @@ def test_a_crash_during_replay_and_at_the_end_of_an_invocation():
     assert [effect[0] for effect in run.effects] == ["save", "start", "order"]
 
 
+def test_a_crash_that_cannot_be_is_refused_and_one_that_does_not_come_is_not_counted():
+    with pytest.raises(
+        ValueError, match="crashes at one of before, after, end, inside and a number from 1, not 'midway', 1"
+    ):
+        play(right, {"Item": "A-17"}, world=Jobs, schedule=[Crash("midway", 1)])
+    run = play(right, {"Item": "A-17"}, world=Jobs, schedule=[Crash("before", 99)])
+    assert (run.crashed, run.status) == (0, "SUCCEEDED")
+
+
 def test_what_a_process_that_has_crashed_still_does_does_not_happen():
     def program(jobs):
         def handler(event, context):

@@ -124,7 +124,11 @@ def explore(
 
 
 def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None):
-    """Play a handler once, and let it crash where the schedule says, a list of Crash; returns a Run. See explore."""
+    """Play a handler once, and let it crash where the schedule says; returns a Run.
+
+    schedule: a list of Crash, in the order in which they happen. Those that come to nothing are not counted in
+        run.crashed. The rest is as for explore. Raises ValueError where there is no such place.
+    """
     search = _Search(handler, event, world, None, inside, timeout)
     with search.ready():
         return search.play(next(iter(search.worlds)), tuple(schedule))

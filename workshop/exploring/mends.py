@@ -167,8 +167,7 @@ class _Prints(io.TextIOBase):
         process = current()
         if process is None:
             return self._stream.write(text)
-        process.progress()
-        process.watcher.printed(text)
+        process.tells(text)
         return len(text)
 
     def flush(self):
@@ -188,7 +187,7 @@ class _Records(logging.Handler):
     def emit(self, record):
         process = current()
         if process is not None:
-            process.watcher.printed(f"{record.levelname} {record.getMessage()}\n")
+            process.tells(f"{record.levelname} {record.getMessage()}\n")
         elif record.levelno >= self._level:
             for handler in self._others:
                 if record.levelno >= handler.level:

@@ -33,7 +33,8 @@ class Run:
     faults: what is wrong with it whatever was intended, in words: a list.
     seconds: how long it took on the one clock. invocations: how often the handler ran. crashed: how many of the
     schedule's crashes took place. branches: for each effect, the id of the branch of a parallel or map in which it
-    happened, or None. marks: where it could have crashed, see schedules.places.
+    happened, or None. marks: each place where it could have crashed, a Crash,
+    and whether that lies inside of a step.
     """
 
     schedule: tuple = ()
@@ -98,7 +99,8 @@ class Play:
 
     def __init__(self, program, event, world, name="", schedule=(), inside=False, timeout=None):
         self.program, self.world = program, world
-        self.schedule, self.inside, self.timeout = tuple(schedule), inside, timeout
+        self.schedule = tuple(Crash.checked(*crash) for crash in schedule)
+        self.inside, self.timeout = inside, timeout
         self.result = Run(schedule=self.schedule, world=name)
         self.clock = Clock()
         self.engine = Engine(self.clock, Client(self), self._invoke, self._called)
@@ -107,10 +109,12 @@ class Play:
         self._left = list(self.schedule)
         self._counts = {"checkpoint": 0, "effect": 0}
         self._printed = ""
-        self._unstored = []  # effects outside of steps: (invocation, effect)
+        self._outside = []  # effects outside of steps: (invocation, effect)
         self._lock = threading.RLock()
         self._begun = Counter()  # id of a step -> how often its body has begun
-        self._within = []  # for each effect, the id of the operation in whose function it happened, or None
+        # For each effect, the id of the operation in whose function it happened, or None.
+        self._within = [None] * len(world.effects)
+        self._swallowed = False  # whether what suspends the handler did not come through
 
     def run(self):
         """Play it to its end; returns the Run."""
@@ -151,8 +155,8 @@ class Play:
         if _type(run.error) == "NonDeterministicExecutionError":
             self._fault("On replay the handler came to another operation than the first time: "
                         f"{_difference(run.error['ErrorMessage'])}.", first=True)  # fmt: skip
-        for invocation, effect in self._unstored:
-            again = [other for other, same in self._unstored if same == effect and other > invocation]
+        for invocation, effect in self._outside:
+            again = [other for other, same in self._outside if same == effect and other > invocation]
             if again:
                 self._fault(f"{say(effect)} happens outside of a step: it happened in invocation {invocation}, "
                             f"and again in invocation {again[0]}.")  # fmt: skip
@@ -275,7 +279,7 @@ class Play:
 
     def called_in_step(self, identifier):
         name = f'"{identifier.name}"' if identifier.name else "one without a name"
-        self._fault(f"A durable operation, {name}, is called inside of a step: steps cannot contain others.")
+        self._fault(f"A durable operation, {name}, is called inside of a step, which cannot contain any.")
 
     def exits(self, process):
         """The handler ended its own process."""
@@ -283,25 +287,23 @@ class Play:
         self._end_print()
         self._tell("The handler ends its process.")
 
-    def before_effect(self):
+    def happens(self, effect):
+        """Something is done in the world. Raises ProcessEnded where it is not, since who does it has crashed."""
         process = current()
-        if process is not None:
-            process.check()
-            process.progress()
-
-    def after_effect(self, effect):
-        process = current()
-        self._within.append(operation_here())
-        if process is None:
-            self._tell(f"{say(effect)}.")
-            return
         with self._lock:
-            self._end_print()
+            if process is not None:
+                process.check()
+                process.progress()
+                self._end_print()
+            self.world.effects.append(effect)
+            self._within.append(operation_here())
+            if process is None:  # the world does something by itself
+                self._tell(f"{say(effect)}.")
+                return
+            self._tell(f"{say(effect)}{'' if in_step() else ', outside of a step'}.")
+            if not in_step():
+                self._outside.append((self.result.invocations, effect))
             self._counts["effect"] += 1
-            inside = in_step()
-            self._tell(f"{say(effect)}{'' if inside else ', outside of a step'}.")
-            if not inside:
-                self._unstored.append((self.result.invocations, effect))
             # The effect has happened, and so does what the world does in the same call. It is the process that cannot
             # go on: its next effect or checkpoint does not happen.
             with contextlib.suppress(Crashed):

@@ -78,6 +78,12 @@ class Process:
         if self.ended:
             raise ProcessEnded
 
+    def tells(self, text):
+        """Its code prints or logs something."""
+        if not self.ended:
+            self.progress()
+            self.watcher.printed(text)
+
     def invoke(self, invocation_input, context):
         """Run the handler once; returns the runner's InvokeResponse. Raises Crashed, Hangs, or what the SDK raises."""
         answer = {}

@@ -20,25 +20,29 @@ class Crash(NamedTuple):
     where: str
     n: int
 
+    @classmethod
+    def checked(cls, where, n):
+        """A Crash that can be. Raises ValueError where there is no such place."""
+        if where not in _PLACES or not isinstance(n, int) or n < 1:
+            raise ValueError(
+                f"A process crashes at one of {', '.join(_PLACES)} and a number from 1, not {where!r}, {n!r}."
+            )
+        return cls(where, n)
+
     def __str__(self):
         return _PLACES[self.where].format(self.n)
 
 
-def places(run, inside):
-    """Where a process can crash in a run like this one, in the order in which it happens; a list of Crash.
-
-    run.marks has a Crash for each place that was passed, and whether it lies inside a step.
-    inside: whether to give those inside of a step, too.
-    """
-    return [crash for crash, in_step in run.marks if inside or not in_step]
-
-
 def further(run, inside):
-    """The places in a run that come after its last crash: what can be added to its schedule."""
-    marks = run.marks
-    if run.schedule:
-        marks = marks[[crash for crash, _ in marks].index(run.schedule[-1]) + 1 :] if run.crashed else []
-    return [crash for crash, in_step in marks if inside or not in_step]
+    """The places in a run that come after its last crash: what can be added to its schedule.
+
+    inside: whether those that lie inside of a step are wanted, too.
+    """
+    if run.crashed < len(run.schedule):  # with branches side by side, a place may be another one the next time
+        return []
+    passed = [crash for crash, _ in run.marks]
+    last = passed.index(run.schedule[-1]) if run.schedule else -1
+    return [crash for crash, in_step in run.marks[last + 1 :] if inside or not in_step]
 
 
 def shrunk(schedule, breaks):

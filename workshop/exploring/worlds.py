@@ -40,10 +40,9 @@ class World:
         Raises ProcessEnded in a process that has crashed by now: there it does not happen.
         """
         if self._play:
-            self._play.before_effect()
-        self.effects.append(effect)
-        if self._play:
-            self._play.after_effect(effect)
+            self._play.happens(effect)
+        else:
+            self.effects.append(effect)
 
     def now(self):
         """Seconds since the execution began, on the one clock."""
