@@ -201,14 +201,14 @@ def run_of(*effects, branches=None, **outcome):
         ),
         (run_of(("a", 1), ("b", 1)), run_of(("a", 2), ("b", 2)), run_of(("a", 3), ("b", 3)), None),
         (run_of(("a", 1), ("b", 1)), run_of(("a", 2), ("b", 2)), run_of(("a", 3), ("b", 4)), "become two: 3 and 4"),
-        (run_of(("a", 1), result=1), run_of(("a", 2), result=2), run_of(("a", 3), result=4), "Here it returned 4."),
+        (run_of(("a", 1), result=1), run_of(("a", 2), result=2), run_of(("a", 3), result=4), "here it returned 4."),
         (
             run_of(("a",), ("b",)),
             run_of(("a",), ("b",)),
             run_of(("b",), ("a",)),
             "there is a at this point, and here b",
         ),
-        (run_of(result=1), run_of(result=1), run_of(status="FAILED", error={"ErrorType": "x.E"}), "Here it failed: E."),
+        (run_of(result=1), run_of(result=1), run_of(status="FAILED", error={"ErrorType": "x.E"}), "here it failed: E."),
     ],
 )
 def test_two_runs_are_compared(reference, twin, run, words):
@@ -557,6 +557,21 @@ def test_a_process_that_has_crashed_cannot_go_on_for_ever():
     assert (run.status, run.result, run.invocations) == ("SUCCEEDED", "done", 2)
 
 
+def test_how_long_a_body_takes_does_not_change_which_checkpoint_is_the_nth():
+    def program(jobs):
+        def handler(event, context):
+            context.step(lambda _: threading.Event().wait(0.3), name="slow")  # the SDK gathers for 0.1 s
+
+        return handler
+
+    marks = [str(crash) for crash, _ in play(program, {}).marks]
+    assert marks == [
+        "before checkpoint 1 is stored",
+        "after checkpoint 1 is stored, before its answer arrives",
+        "at the end of invocation 1, before its answer arrives",
+    ]
+
+
 def test_a_handler_that_hangs_is_told_with_its_line():
     def program(jobs):
         def handler(event, context):
@@ -681,7 +696,7 @@ def test_a_file_is_run_anew_in_each_process_with_the_files_beside_it(tmp_path):
     assert play(tmp_path / "handler.py", {"Item": "A-17"}, world=Shop).result == 2
     run = play(tmp_path / "handler.py", {"Item": "A-17"}, world=Shop, schedule=[Crash("end", 2)])
     assert (run.result, run.effects) == (1, [("order", "A-17")])
-    assert "Without a crash it returned 2. Here it returned 1." in found(tmp_path / "handler.py", Shop).why
+    assert "Without a crash it returned 2; here it returned 1." in found(tmp_path / "handler.py", Shop).why
     (tmp_path / "counting.py").write_text("def count():\n    return 7\n")
     assert play(str(tmp_path / "handler.py"), {"Item": "A-17"}, world=Shop).result == 7
     assert found(tmp_path / "handler.py", Shop).ok

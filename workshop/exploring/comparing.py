@@ -25,7 +25,7 @@ def difference(reference, twin, run):
     if not _alike(*effects, names):
         return _told(effects[0], effects[2], names)
     if not _alike(*outcomes, names):
-        return f"Without a crash {reference.in_words()}. Here {run.in_words()}."
+        return f"Without a crash {reference.in_words()}; here {run.in_words()}."
     return None
 
 

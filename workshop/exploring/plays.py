@@ -161,7 +161,7 @@ class Play:
                 self._fault(f"{say(effect)} happens outside of a step: it happened in invocation {invocation}, "
                             f"and again in invocation {again[0]}.")  # fmt: skip
                 break
-        self._tell(f"The end: {run.in_words()}.")
+        self._tell(f"The end: {run.in_words()}")
 
     def _branches(self):
         """For each effect, the id of the branch (of parallel or map) in which it happened, or None."""
@@ -224,7 +224,7 @@ class Play:
         self.result.crashed += 1
         crash = self._left.pop(0)
         self._end_print()
-        self._tell(f"CRASH {crash}.")
+        self._tell(f"CRASH {crash}")
 
     def _pass_by(self, where, n, in_step):
         """A place where the process can crash; ends it there if the schedule says so."""
@@ -267,7 +267,7 @@ class Play:
                     process.open_steps.discard(update.operation_id)
             if update.action.value == "START" and update.operation_id in ended:
                 continue  # its end says it all
-            self._tell(f"Checkpoint {n}: {self._name(operation)} {_what(update)}.")
+            self._tell(f"Checkpoint {n}: {self._name(operation)} {_what(update)}")
 
     def step_begins(self, process, identifier):
         """Returns what this attempt of this step is called, a text."""
@@ -298,9 +298,9 @@ class Play:
             self.world.effects.append(effect)
             self._within.append(operation_here())
             if process is None:  # the world does something by itself
-                self._tell(f"{say(effect)}.")
+                self._tell(say(effect))
                 return
-            self._tell(f"{say(effect)}{'' if in_step() else ', outside of a step'}.")
+            self._tell(f"{say(effect)}{'' if in_step() else ', outside of a step'}")
             if not in_step():
                 self._outside.append((self.result.invocations, effect))
             self._counts["effect"] += 1
@@ -314,7 +314,7 @@ class Play:
 
     def _end_print(self):
         for line in self._printed.splitlines():
-            self._tell(f"It prints: {_short(line)}")
+            self.result.story.append((self.clock.seconds(), f"It prints: {_short(line)}"))
         self._printed = ""
 
     # -- the world ----------------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ class Play:
     # -- words --------------------------------------------------------------------------------------------------------
 
     def _tell(self, line):
-        self.result.story.append((self.clock.seconds(), line))
+        self.result.story.append((self.clock.seconds(), line if line.endswith((".", "!", "?")) else f"{line}."))
 
     def _name(self, operation):
         kind = operation.sub_type or operation.operation_type.value

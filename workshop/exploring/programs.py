@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import inspect
-import os
 import sys
 from pathlib import Path
 
@@ -31,9 +30,10 @@ def importable(modules, folder):
 
 def _modules_in(folder):
     """The names of the modules that were imported from files in this folder."""
-    where = str(folder) if folder else None
-    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-    return [name for name, file in files.items() if file and where and os.path.dirname(file) == where]
+    if not folder:
+        return []
+    files = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
+    return [name for name, file in files.items() if file.startswith(str(folder)) and Path(file).parent == folder]
 
 
 def _forget(folder):
