@@ -13,6 +13,7 @@ import pytest
 from aws_durable_execution_sdk_python import durable_execution, exceptions, state
 from aws_durable_execution_sdk_python.config import Duration, StepConfig, WaitForCallbackConfig
 from aws_durable_execution_sdk_python.retries import RetryPresets
+from jupyter_client.manager import start_new_kernel
 
 from workshop import exploring
 from workshop.exploring import Crash, World, explore, play
@@ -463,6 +464,11 @@ def answered_once_started_once(run):
     return f"The job was started {len(started)} times." if len(started) != 1 else None
 
 
+def test_an_answer_that_comes_during_an_invocation_needs_no_invocation_more():
+    assert play(right, {"Item": "A-17"}, world=Early).invocations == 2
+    assert play(right, {"Item": "A-17"}, world=Jobs).invocations == 3
+
+
 def test_an_answer_that_comes_before_its_callback_is_saved_is_lost():
     exploration = found(saves_after_start, {"after": Jobs, "early": Early}, intended=answered_once_started_once)
     assert exploration.why == "It ends with the job's answer; it failed: CallbackTimeoutError: Callback timed out."
@@ -572,7 +578,9 @@ def test_how_long_a_body_takes_does_not_change_which_checkpoint_is_the_nth():
     ]
 
 
-def test_a_handler_that_hangs_is_told_with_its_line():
+def test_a_handler_that_hangs_is_told_with_its_line(monkeypatch):
+    monkeypatch.setattr("workshop.exploring.processes.BUSY_SECONDS", 0.5)
+
     def program(jobs):
         def handler(event, context):
             context.step(lambda _: None, name="think")
@@ -751,3 +759,39 @@ def test_the_example_of_its_documentation_runs():
     example = "\n".join(line[4:] for line in lines if line.startswith("    ") or not line)
     exec(example.replace("explore(program", "seen = explore(program"), names := {})
     assert names["seen"].ok and names["seen"].complete
+
+
+# -- in a notebook ----------------------------------------------------------------------------------------------------
+
+CELL = """
+import threading
+from workshop.exploring import World, explore
+
+def program(world):
+    def handler(event, context):
+        print("never seen")
+        for number in range(3):
+            context.step(lambda _: world.did("step", number), name=f"step-{number}")
+    return handler
+
+explored = explore(program, {}, seconds=600, crashes=4, progress=lambda it: it.played.get(3) and print("on and on"))
+print(explored.ok, explored.complete, [each.name for each in threading.enumerate() if "dex" in each.name])
+"""
+
+
+def test_in_a_notebook_it_goes_on_until_it_is_interrupted():
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute(CELL)
+        text, interrupted = "", False
+        while "True False" not in text:
+            message = client.get_iopub_msg(timeout=120)
+            assert message["msg_type"] != "error", message["content"]
+            text += message["content"].get("text", "")
+            if "on and on" in text and not interrupted:
+                manager.interrupt_kernel()
+                interrupted = True
+        assert "True False []" in text and "never seen" not in text
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

@@ -29,6 +29,7 @@ import contextlib
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from workshop.exploring import schedules
@@ -130,8 +131,8 @@ def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None)
         run.crashed. The rest is as for explore. Raises ValueError where there is no such place.
     """
     search = _Search(handler, event, world, None, inside, timeout)
-    with search.ready():
-        return search.play(next(iter(search.worlds)), tuple(schedule))
+    with search.ready() as call:
+        return call(search.play, next(iter(search.worlds)), tuple(schedule))
 
 
 class _Search:
@@ -147,10 +148,15 @@ class _Search:
 
     @contextlib.contextmanager
     def ready(self):
+        """Within this, schedules can be played, in a thread of its own: by what it yields, call(function, *arguments).
+
+        Ctrl-C is heard by the main thread only. So it never hits the engine or a process in the middle of something:
+        what is under way is played to its end first.
+        """
         from workshop.exploring.mends import mended
 
-        with _one_at_a_time, mended():
-            yield
+        with _one_at_a_time, mended(), ThreadPoolExecutor(1, thread_name_prefix="explorer") as pool:
+            yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
     def play(self, world, schedule):
         made = self.worlds[world]()
@@ -160,19 +166,16 @@ class _Search:
         begun = time.monotonic()
         end = begun + seconds
         found = Exploration(played=self._played, known=self._known)
-        with self.ready():
-            try:
-                for run, why in self._runs(crashes, seed):
-                    if why:
-                        found.run, found.why = self._shrink(run, why)
-                        break
-                    progress(found)
-                    if time.monotonic() > end:
-                        break
-                else:
-                    found.complete = True
-            except KeyboardInterrupt:
-                pass
+        runs = self._runs(crashes, seed)
+        with contextlib.suppress(KeyboardInterrupt), self.ready() as call:
+            while not found.complete and found.run is None:
+                run, why = call(next, runs, (None, None))
+                if why:
+                    found.run, found.why = call(self._shrink, run, why)
+                found.complete = run is None
+                progress(found)
+                if time.monotonic() > end:
+                    break
         found.reference = next((twins[0] for twins in self._references.values()), None)
         found.seconds = time.monotonic() - begun
         return found

@@ -20,11 +20,11 @@ from aws_durable_execution_sdk_python_testing.invoker import InvokeResponse
 from workshop.exploring.engine import Crashed
 from workshop.exploring.worlds import ProcessEnded
 
-# A handler hangs that does nothing to be seen for so long: seconds of this machine's time, or of its processor's. A
-# busy machine makes the first of them long, so it is generous.
-QUIET_SECONDS = 10
-BUSY_SECONDS = 2
-_ENDING_SECONDS = 2  # for the threads of a process that was ended by force
+# A handler hangs that does nothing to be seen for so long: looks at it, of which each takes 0.2 s at least, or seconds
+# of the processor's time. Both last longer on a machine that is busy.
+QUIET_LOOKS = 50
+BUSY_SECONDS = 4
+_TRIES = 3000  # to end the threads of a process by force, each of which takes a millisecond at least
 
 _SDK_FOLDER = os.path.dirname(sdk.__file__)
 _NOT_THE_HANDLER = (_SDK_FOLDER, os.path.dirname(__file__), os.path.dirname(threading.__file__), "<frozen")
@@ -67,11 +67,11 @@ class Process:
         self.suspended = False  # whether the handler was told to stop here
         self._handler = None
         self._load, self.watcher = load, watcher
-        self._busy = 0.0
-        self._quiet = 0.0
+        self._quiet, self._busy = 0, 0.0
 
     def progress(self):
-        self._quiet, self._busy = time.monotonic(), time.process_time()
+        """It does something that is seen: it does not hang."""
+        self._quiet, self._busy = 0, time.process_time()
 
     def check(self):
         """Raise ProcessEnded where this process has crashed; for all that its code does."""
@@ -107,7 +107,7 @@ class Process:
         thread.start()
         try:
             self._wait(thread, before)
-        except BaseException:  # hangs, or somebody stops the exploration
+        except Hangs:
             self._end_by_force(thread, before)
             raise
         if self.ended:
@@ -141,8 +141,8 @@ class Process:
             if self.ended:  # it crashed, and something in it goes on: in truth it could not
                 self._end_by_force(thread, before)
                 return
-            busy, quiet = time.process_time() - self._busy, time.monotonic() - self._quiet
-            if quiet > QUIET_SECONDS or busy > BUSY_SECONDS:
+            self._quiet += 1
+            if self._quiet > QUIET_LOOKS or time.process_time() - self._busy > BUSY_SECONDS:
                 raise Hangs(self._where(before))
 
     def _threads(self, before):
@@ -170,14 +170,13 @@ class Process:
         and what waits for it when Python ends is told not to.
         """
         self.ended = True
-        end = time.monotonic() + _ENDING_SECONDS
-        tries = 0
-        while thread.is_alive() and time.monotonic() < end:
-            tries += 1
+        for number in range(_TRIES):
+            if not thread.is_alive():
+                return
             for each, stack in list(self._threads(before)):
-                if stack and (_is_own(stack[0][0]) or tries % 200 == 0):
-                    number, error = ctypes.c_ulong(each.ident), ctypes.py_object(ProcessEnded)
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error)
+                if stack and (_is_own(stack[0][0]) or number % 200 == 199):
+                    ended = ctypes.py_object(ProcessEnded)
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(each.ident), ended)
             thread.join(0.001)
         for each, _ in list(self._threads(before)):
             concurrent.futures.thread._threads_queues.pop(each, None)
