@@ -11,8 +11,17 @@ import uuid
 
 import pytest
 from aws_durable_execution_sdk_python import durable_execution, exceptions, state
-from aws_durable_execution_sdk_python.config import Duration, StepConfig, WaitForCallbackConfig
+from aws_durable_execution_sdk_python.config import (
+    CompletionConfig,
+    Duration,
+    JitterStrategy,
+    MapConfig,
+    ParallelConfig,
+    StepConfig,
+    WaitForCallbackConfig,
+)
 from aws_durable_execution_sdk_python.retries import RetryPresets
+from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitStrategyConfig, create_wait_strategy
 from jupyter_client.manager import start_new_kernel
 
 from workshop import exploring
@@ -21,8 +30,8 @@ from workshop.exploring.comparing import difference
 from workshop.exploring.plays import Run
 from workshop.exploring.schedules import shrunk
 
-HOUR = Duration.from_hours(1)
-CPU_SECONDS = 60  # no exploration here is cut short by a busy machine
+HOUR, MINUTE = Duration.from_hours(1), Duration.from_minutes(1)
+PATIENCE = 3600  # seconds: no exploration here is cut short by a busy machine
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +74,9 @@ class Jobs(World):
     def order(self, item):
         self.did("order", item)
 
+    def invoke(self, function, payload):
+        return payload
+
 
 class Early(Jobs):
     ends_after = None
@@ -82,7 +94,7 @@ WORLDS = {"after": Jobs, "early": Early, "twice": Twice, "its answer gets lost":
 
 
 def found(program, world=Jobs, event=None, **options):
-    return explore(program, event or {"Item": "A-17"}, world=world, seconds=CPU_SECONDS, **options)
+    return explore(program, event or {"Item": "A-17"}, world=world, seconds=PATIENCE, **options)
 
 
 def waited(context, jobs, job, submit):
@@ -120,22 +132,76 @@ def test_a_right_function_passes_all_single_crashes_and_all_pairs():
     )
 
 
-def test_branches_side_by_side_pass():
-    def program(jobs):
-        def order_later(item):
-            def branch(context):
-                context.wait(HOUR, name="hour")
-                return context.step(lambda _: jobs.order(item), name="order")
+def polls(jobs):
+    pace = WaitStrategyConfig(lambda state: state == "runs", initial_delay=HOUR, jitter_strategy=JitterStrategy.NONE)
+    config = WaitForConditionConfig(create_wait_strategy(pace), initial_state="runs")
 
-            return branch
+    def handler(event, context):
+        def look(state, _):
+            return "runs" if jobs.now() < 7000 else "ended"
 
-        def handler(event, context):
-            context.parallel([order_later("a"), order_later("b")], name="both").throw_if_error()
+        state = context.wait_for_condition(look, config, name="job")
+        context.step(lambda _: jobs.order(state), name="order")
 
-        return handler
+    return handler
 
+
+def maps(jobs):
+    def handler(event, context):
+        key = context.step(lambda _: str(uuid.uuid4()), name="key")
+
+        def order(branch, item, index, items):
+            branch.wait(Duration.from_hours(index + 1), name="hours")
+            return branch.step(lambda _: jobs.did("order", key, item) or item, name="order")
+
+        return context.map(["a", "b"], order, name="all", config=MapConfig(max_concurrency=2)).get_results()
+
+    return handler
+
+
+def nests(jobs):
+    def handler(event, context):
+        def child(inner):
+            now = inner.step(lambda _: time.strftime("%H:%M:%S"), name="now")
+            inner.wait(HOUR, name="hour")
+            inner.step(lambda _: jobs.did("mail", now), name="mail")
+            return now
+
+        now = context.run_in_child_context(child, name="child")
+        return now, context.invoke("other", {"N": 1}, name="invoke")
+
+    return handler
+
+
+def races(jobs):
+    def handler(event, context):
+        branches = [lambda branch: branch.wait(HOUR, name="hour"), lambda branch: branch.wait(MINUTE, name="minute")]
+        first = ParallelConfig(completion_config=CompletionConfig.first_successful())
+        batch = context.parallel(branches, name="race", config=first)
+        context.step(lambda _: jobs.order(str(batch.success_count)), name="order")
+        context.wait(HOUR, name="hour")
+
+    return handler
+
+
+def compensates(jobs):
+    def handler(event, context):
+        try:
+            context.step(lambda _: 1 / 0, name="divide", config=StepConfig(retry_strategy=RetryPresets.none()))
+        except Exception as error:
+            kind = type(error).__name__
+            context.step(lambda _: jobs.did("undo", kind), name="undo")
+            raise ValueError("undone") from None
+
+    return handler
+
+
+@pytest.mark.parametrize("program", [polls, maps, nests, races, compensates], ids=lambda program: program.__name__)
+def test_right_functions_of_every_kind_pass(program):
     exploration = found(program, crashes=1)
     assert exploration.ok and exploration.complete, exploration
+    assert exploration.played[1] > 2
+    assert exploration.reference.effects, exploration.reference.tell()
 
 
 def test_a_decision_that_is_drawn_in_a_step_is_the_same_one_in_each_play():
