@@ -535,6 +535,19 @@ def test_an_answer_that_comes_during_an_invocation_needs_no_invocation_more():
     assert play(right, {"Item": "A-17"}, world=Jobs).invocations == 3
 
 
+def test_the_second_answer_to_a_callback_is_not_taken():
+    story = [line for _, line in play(right, {"Item": "A-17"}, world=Twice).story if "is answered" in line]
+    assert story == [
+        'Callback "job create callback id" is answered.',
+        'Callback "job create callback id" is answered, and it is not taken: it was over.',
+    ]
+
+
+def test_a_large_result_does_not_hang_as_it_does_with_the_sdk_unmended():
+    run = play(lambda jobs: lambda event, context: len(context.step(lambda _: "x" * 800_000)), {})
+    assert run.outcome == ("SUCCEEDED", 800_000, None, None)
+
+
 def test_an_answer_that_comes_before_its_callback_is_saved_is_lost():
     exploration = found(saves_after_start, {"after": Jobs, "early": Early}, intended=answered_once_started_once)
     assert exploration.why == "It ends with the job's answer; it failed: CallbackTimeoutError: Callback timed out."

@@ -288,8 +288,6 @@ class Engine(Executor):
 
         how: "succeed", with a value of bytes or None; "fail", with (type, message); "heartbeat".
         """
-        if self.execution.is_complete:
-            return False  # the runner would take it
         try:
             if how == "succeed":
                 self.send_callback_success(callback_id, value)
