@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 from notebook_files import Toy, code, task, write
 
 from workshop import deploy, labs, measurements, records
+from workshop.checking.exercises import Case, Exercise, contract
 from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem
 from workshop.labs import Lab
 from workshop.sandbox import SandboxError
@@ -342,3 +343,64 @@ def test_the_toy_task_is_done_with_an_airport(toy, capsys, items):
         table.put_item(Item=item)
     lab.check(1)
     assert capsys.readouterr().out == "Task 1: done. The table you-00-airports holds ZRH, Zurich.\n"
+
+
+# -- seeds and exploring -----------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_is_played_again_changes_no_progress(lab):
+    drawn = NotYet("It waited 2 s.", "It waits 3 s.")
+    drawn.seed = 4711
+    seen = outcome(lab, 1, drawn)
+    assert seen._render_traceback_()[-1] == (
+        "  To play the same again, which counts as no try: lab.check(1, seed=4711)"
+    )
+    before = repr(lab), lab._tries_left(1)
+    with pytest.raises(NotYet):
+        lab.check(1, seed=4711)
+    assert lab.exercises[1].seeds[-1] == 4711
+    assert (repr(lab), lab._tries_left(1)) == before
+    lab.exercises[1].does = lambda lab: "It waits."
+    lab.check(1, seed=4711)
+    assert repr(lab) == before[0]
+
+
+class Explored(Exercise):
+    """Checked again and again; the third time it is not yet right, or it is interrupted."""
+
+    title, hints, done = "Wait", HINTS, "It waits."
+    cases = {"drawn": Case("a value")}  # noqa: RUF012
+
+    def __init__(self, third):
+        self.third, self.seen = third, []
+
+    def observe(self, lab, draw, cases):
+        self.seen.append(draw.random("value").random())
+        if len(self.seen) == 3 and self.third is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return {"drawn": len(self.seen) == 3 and self.third}
+
+    @contract("It waits.", cases="drawn")
+    def waits(self, broken):
+        return "It did not wait." if broken else None
+
+
+def test_exploring_ends_at_the_first_fault_and_says_its_seed(lab):
+    lab.exercises[1] = Explored(third=True)
+    with pytest.raises(NotYet) as found:
+        lab.explore(1, seconds=60)
+    assert len(lab.exercises[1].seen) == len(set(lab.exercises[1].seen)) == 3
+    assert f"lab.check(1, seed={found.value.seed})" in found.value._render_traceback_()[-1]
+    assert "not attempted" in repr(lab).splitlines()[1]
+
+
+def test_exploring_that_finds_nothing_says_how_often_it_played(lab, capsys):
+    lab.exercises[1] = Explored(third=False)
+    lab.explore(1, seconds=0.2)
+    assert f"it was played {len(lab.exercises[1].seen)} times" in capsys.readouterr().out
+
+
+def test_exploring_can_be_interrupted(lab, capsys):
+    lab.exercises[1] = Explored(third=KeyboardInterrupt)
+    lab.explore(1, seconds=60)
+    assert capsys.readouterr().out == "Stopped. What was played until then went well.\n"

@@ -37,7 +37,7 @@ def wait(execution_arn, timeout=900):
     (Yes, this polls. It may: you are looking on, it is short, and nobody pays for it by the pass.)
     """
     watched = _DurableExecution(execution_arn) if _is_durable(execution_arn) else _StateMachineExecution(execution_arn)
-    line = _Line()
+    line = Line()
     started = time.monotonic()
     pause = 0.05
     try:
@@ -124,7 +124,7 @@ def _message(cause):
         return cause
 
 
-class _Line:
+class Line:
     """One line of a notebook that is updated in place; where nobody looks on, only its last text is printed.
 
     live: whether somebody looks on.
@@ -138,6 +138,11 @@ class _Line:
     def is_due(self):
         """Whether it is time for news: twice a second is enough for a reader."""
         return self.live and time.monotonic() - self._shown >= 0.5
+
+    def show_if_live(self, text):
+        """Show what is only worth a look while it lasts."""
+        if self.live:
+            self.show(text)
 
     def show(self, text):
         self._shown = time.monotonic()

@@ -17,10 +17,11 @@ from botocore.exceptions import ConnectionError, HTTPClientError, NoCredentialsE
 
 from workshop import account, names, records
 from workshop.account import AccountError
+from workshop.checking.exercises import SEEDS
 from workshop.checking.outcomes import NotAttempted, NotYet, Outcome, SandboxProblem, one_line, shortened
-from workshop.checking.waiting import CHECK_SECONDS, at_most
 from workshop.checks import LabError, exercises_of
 from workshop.environments import CHECKOUT, STATE
+from workshop.executions import Line
 from workshop.sandbox import SandboxError
 
 __all__ = ["Lab", "LabError", "NotAttempted", "NotYet", "SandboxProblem"]
@@ -55,7 +56,9 @@ class Lab:
         seed: of what the check draws, as a refusal says it, to play the same again: that changes no progress.
         """
         exercise = self._exercise(number)
-        outcome = self._look(exercise, number, secrets.randbelow(10_000) if seed is None else seed)
+        outcome = self._guarded(
+            number, lambda: exercise.check(self, secrets.randbelow(SEEDS) if seed is None else seed)
+        )
         done = not isinstance(outcome, Outcome)
         if seed is None:
             with self._entry(number) as entry:
@@ -68,6 +71,23 @@ class Lab:
             outcome.number, outcome.offers_solution = number, not self._tries_left(number)
             raise outcome from None
         print(f"Task {number}: done. {outcome}")
+
+    def explore(self, number, *, seconds=60):
+        """Check an exercise again and again, each time with other values and in another order, and show how far it is.
+
+        Ends after so many seconds, at the first fault (an Outcome, whose seed plays it again), or at Ctrl-C. No
+        progress is changed.
+        """
+        exercise, line = self._exercise(number), Line()
+        try:
+            outcome = self._guarded(number, lambda: exercise.explore(self, seconds, line.show_if_live))
+        except KeyboardInterrupt:
+            print("Stopped. What was played until then went well.")
+            return
+        if isinstance(outcome, Outcome):
+            outcome.number = number
+            raise outcome from None
+        print(outcome)
 
     def hint(self, number):
         """Show the task's hints so far and one more."""
@@ -183,12 +203,11 @@ class Lab:
                 return authoring.answer(path, number, solved)
         raise LabError(f"The solution of {self.notebook} is not here: solutions/{self.notebook}.ipynb is missing.")
 
-    def _look(self, exercise, number, seed):
-        """What the check says: its sentence, or an Outcome."""
+    def _guarded(self, number, look):
+        """What a look at an answer says: its sentence, or an Outcome, whatever goes wrong."""
         try:
             account.require()
-            with at_most(CHECK_SECONDS):
-                return exercise.check(self, seed)
+            return look()
         except Outcome as outcome:
             return outcome
         except (SandboxError, AccountError) as problem:

@@ -27,12 +27,15 @@ an account.
 import dataclasses
 import os
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workshop.checking.outcomes import NotYet
+from workshop.checking.waiting import CHECK_SECONDS, at_most
 
 LOOKS = 3  # how often a check looks, where a busy machine can make an answer look wrong
+SEEDS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +154,10 @@ class Exercise:
 
     def check(self, lab, seed: int) -> str:
         """Look whether the exercise is done; returns the sentence that says so, and raises an Outcome otherwise."""
+        with at_most(CHECK_SECONDS):
+            return self._check(lab, seed)
+
+    def _check(self, lab, seed):
         draw, cases, seen = Draw(seed), self.playable(), {}
         for _ in range(LOOKS):
             seen |= self.observe(lab, draw, cases)
@@ -162,6 +169,19 @@ class Exercise:
             cases = {name: case for name, case in cases.items() if name in sentence.cases}
         fault.seed = seed if draw.used else None
         raise fault
+
+    def explore(self, lab, seconds: float, tell: Callable[[str], None]) -> str:
+        """Check again and again, each time with another seed, for so many seconds; returns a sentence.
+
+        tell: shows a text while it goes on. Raises an Outcome as `check` does, and KeyboardInterrupt at Ctrl-C.
+        """
+        began, times = time.monotonic(), 0
+        while (passed := time.monotonic() - began) < seconds:
+            done = round(20 * passed / seconds)
+            tell(f"[{'#' * done:-<20}] {passed:.0f} of {seconds:g} s, played {times} times")
+            self.check(lab, random.SystemRandom().randrange(SEEDS))
+            times += 1
+        return f"Nothing broke in {passed:.0f} s: it was played {times} times, each time as another seed decided."
 
     def observe(self, lab, draw: Draw, cases: Mapping[str, Case]) -> Mapping[str, Any]:
         """Play these cases with the learner's answer; returns a record of each, which is plain data.

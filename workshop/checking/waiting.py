@@ -3,6 +3,8 @@
 import concurrent.futures
 import contextlib
 import contextvars
+import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,17 +12,26 @@ from workshop.checking.outcomes import SandboxProblem
 
 CHECK_SECONDS = 50  # that a check may take: `make check` stops a cell after 60
 
-_deadline: contextvars.ContextVar = contextvars.ContextVar("deadline", default=None)  # of time.monotonic()
+
+@dataclasses.dataclass
+class _Limit:
+    """Until when a check may wait: a moment of time.monotonic()."""
+
+    end: float = math.inf
+
+
+_NONE = _Limit()  # outside of a check
+_limit: contextvars.ContextVar = contextvars.ContextVar("limit", default=_NONE)
 
 
 @contextlib.contextmanager
 def at_most(seconds: float):
     """`until` does not wait in this block for longer than so many seconds: a SandboxProblem says for what it waited."""
-    token = _deadline.set(time.monotonic() + seconds)
+    token = _limit.set(_Limit(time.monotonic() + seconds))
     try:
         yield
     finally:
-        _deadline.reset(token)
+        _limit.reset(token)
 
 
 def until(condition: Callable[[], object], patience: float, what: str = "something to happen") -> bool:
@@ -31,14 +42,14 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
     what: what is waited for, after "waited for".
     Raises SandboxProblem where the time of the whole check is over.
     """
-    deadline = _deadline.get()
+    limit = _limit.get()
     paused = 0.0
     for pause in pauses():
         if condition():
             return True
         if paused >= patience:
             return False
-        if deadline is not None and time.monotonic() > deadline:
+        if time.monotonic() > limit.end:
             raise SandboxProblem(
                 f"The check took longer than it may, and ended itself while it waited for {what}. "
                 "Is this machine busy? Try again later."
@@ -67,4 +78,9 @@ def side_by_side(*calls: Callable[[], object]) -> list:
     with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
         # Each in a copy of this context, so that the time of the check holds there too.
         running = [pool.submit(contextvars.copy_context().run, call) for call in calls]
+        try:
+            concurrent.futures.wait(running)
+        except KeyboardInterrupt:
+            _limit.get().end = 0  # nobody waits any longer: they take away what they made
+            raise
     return [each.result() for each in running]

@@ -1,0 +1,65 @@
+"""How checks wait: with patience that a slow machine does not use up, and within the time of a check."""
+
+import itertools
+import threading
+import time
+
+import pytest
+
+from workshop.checking.outcomes import SandboxProblem
+from workshop.checking.waiting import at_most, side_by_side, until
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on by what is slept, and by what a look takes, if it says so."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
+
+
+def test_what_comes_is_seen(clock):
+    looks = itertools.count()
+    assert until(lambda: next(looks) > 3, patience=5)
+
+
+def test_patience_ends(clock):
+    assert not until(lambda: False, patience=5)
+    assert 1005 <= clock[0] < 1006
+
+
+def test_looks_that_take_long_use_up_no_patience(clock):
+    looks = itertools.count()
+
+    def slow_look():
+        clock[0] += 10
+        return next(looks) > 5
+
+    assert until(slow_look, patience=2)
+
+
+def test_the_time_of_a_check_ends_and_it_says_what_it_waited_for(clock):
+    with at_most(3), pytest.raises(SandboxProblem, match="while it waited for a migration to end"):
+        until(lambda: False, patience=60, what="a migration to end")
+    assert clock[0] < 1005
+
+
+def test_it_holds_for_what_is_waited_for_side_by_side():
+    def wait():
+        until(lambda: False, patience=60, what="nobody")
+
+    with at_most(0), pytest.raises(SandboxProblem, match="waited for nobody"):
+        side_by_side(wait, lambda: None)
+
+
+def test_side_by_side_returns_in_order_and_raises_the_first():
+    both = threading.Barrier(2, timeout=20)
+    assert side_by_side(lambda: (both.wait() and 1) or 1, lambda: (both.wait() and 2) or 2) == [1, 2]
+    assert side_by_side() == []
+
+    def fails(message):
+        raise ValueError(message)
+
+    with pytest.raises(ValueError, match="first"):
+        side_by_side(lambda: 1, lambda: fails("first"), lambda: fails("second"))
