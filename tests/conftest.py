@@ -22,6 +22,11 @@ from workshop import account as accounts  # noqa: E402
 from workshop import sandbox as process  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption("--table", help="a file with ANSWERS = {exercise: [answer, ...]}, in the place of tests/answers")
+    parser.addoption("--lab", help='the lab that they are for, "02"')
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "takes(seconds): about how long it takes, if that is long: it begins early")
     config.addinivalue_line("markers", "long: load, long life, and what takes minutes by nature: make test-all")

@@ -157,6 +157,8 @@ def test(arguments):
         # A file, a folder or one test of a file; anything else is a word that their names must have. Workers take
         # seconds to start, so only a folder gets them.
         what = [arguments.only] if "/" in arguments.only else ["-k", arguments.only]
+        if arguments.table:
+            what = ["tests/test_answers.py", "-m", "not long", f"--table={arguments.table}", f"--lab={arguments.lab}"]
         return _pytest(what if os.path.isdir(CHECKOUT / arguments.only) else ["-n", "0", *what], arguments.pytest)
     if arguments.long:
         statuses = [_pytest(["-m", "long"], arguments.pytest)]
@@ -238,6 +240,10 @@ def _parser():
     test_parser = command(commands, test)
     test_parser.add_argument("pytest", nargs="*", help="further words for pytest, after --")
     test_parser.add_argument("--only", metavar="WHAT", help="a file, a folder, or a word in the names of tests")
+    test_parser.add_argument(
+        "--table", metavar="FILE", help="with --only answers: other answers than tests/answers has"
+    )
+    test_parser.add_argument("--lab", help='the lab that they are for, such as "02"')
     test_parser.add_argument("--long", action="store_true", help="load, long life, and what takes minutes by nature")
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")

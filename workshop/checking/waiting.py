@@ -81,6 +81,7 @@ def side_by_side(*calls: Callable[[], object]) -> list:
         try:
             concurrent.futures.wait(running)
         except KeyboardInterrupt:
-            _limit.get().end = 0  # nobody waits any longer: they take away what they made
+            if (limit := _limit.get()) is not _NONE:
+                limit.end = 0  # nobody waits any longer: they take away what they made
             raise
     return [each.result() for each in running]
