@@ -4,7 +4,7 @@ The answers are data: `answers/<topic>.py`. Each is given by a learner of its ow
 an answer takes more than a cell, its module says how: `give(lab, task, answer, scratch)`, with an empty folder as
 scratch; `prepare()`, what all of them share; and `take_back(lab)`, what would disturb others.
 
-`make test ONLY=answers TABLE=file.py LAB=02` gives the answers of another table to a lab's checks, in the place of ours.
+`make test ONLY=answers TABLE=file.py LAB=02` gives a lab's checks the answers of another table.
 """
 
 import concurrent.futures

@@ -55,7 +55,7 @@ def fault(kind, migration, **options):
         call that started the migration returns, which it does `seconds` later (0.5); "reorder": see sandbox/README.md.
         Of calls: "throttle": the next time that somebody asks how it stands, DMS refuses; "unanswered": the next call
         that starts it does so, and ends with an error all the same; "stale": the next time that somebody asks how it
-        stands, DMS tells how it stood before its latest run began, or ended.
+        stands, DMS tells how it stood before its latest run began, or ended; with status="stopping" that it is that.
     migration: a Migration. options: more of a fault, such as seconds=3 or count=2.
     """
     if not sandbox.in_use():

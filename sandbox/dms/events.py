@@ -29,6 +29,7 @@ KINDS = {
     "REPLICATION_TASK_DELETED": ("DMS-EVENT-0073", "Deletion"),
 }
 ENDINGS = ("REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED")
+UNDER_WAY = ("ready", "starting", "running", "stopping")  # statuses of a task that was started and has not ended
 
 # -- faults ------------------------------------------------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ def checked_fault(fault, where):
                       unanswered  StartReplicationTask starts the task, and its caller gets a server's error
                       stale       DescribeReplicationTasks tells of the task as it was before its latest run began, or
                                   where that has ended, before it ended: reported on AWS just after a start
-                                  (https://github.com/boto/boto3/issues/1926)
+                                  (https://github.com/boto/boto3/issues/1926); with a `status`, that it is in that one
       events        the event types it is for, such as ["REPLICATION_TASK_STOPPED"]; all when left out, and for
                     `early` the two that end a run
       task_arn      only this task's events
@@ -101,7 +102,9 @@ def checked_fault(fault, where):
     """
     if not isinstance(fault, dict) or fault.get("fault") not in FAULTS:
         raise InvalidFaults(f"{where}.fault must be one of {', '.join(FAULTS)}.")
-    unknown = set(fault) - {"fault", "events", "task_arn", "count", "probability", "seconds", "label"}
+    unknown = set(fault) - {"fault", "events", "task_arn", "count", "probability", "seconds", "label", "status"}
+    if fault["fault"] != "stale":
+        unknown |= set(fault) & {"status"}
     if fault["fault"] in CALL_FAULTS:
         unknown |= set(fault) & {"events", "seconds"}
     if unknown:
@@ -111,6 +114,8 @@ def checked_fault(fault, where):
         raise InvalidFaults(f"{where}.events must list some of {', '.join(KINDS)}.")
     if not isinstance(fault.get("task_arn", ""), str):
         raise InvalidFaults(f"{where}.task_arn must be the ARN of a replication task.")
+    if fault.get("status", "ready") not in UNDER_WAY:
+        raise InvalidFaults(f"{where}.status must be one of {', '.join(UNDER_WAY)}.")
     if not isinstance(fault.get("label", ""), str):
         raise InvalidFaults(f"{where}.label must be a text.")
     count = fault.get("count", 1)
@@ -130,8 +135,11 @@ def _fault_for(task_arn, kind):
 
 
 def call_fault(name, task_arn):
-    """Whether that fault (one of CALL_FAULTS) happens to a call about this task now; it is taken off its count."""
-    return _take(lambda fault: fault["fault"] == name, task_arn) is not None
+    """The fault of that name (one of CALL_FAULTS) that happens to a call about this task now, or None.
+
+    It is taken off its count.
+    """
+    return _take(lambda fault: fault["fault"] == name, task_arn)
 
 
 def _take(fits, task_arn):

@@ -143,10 +143,11 @@ def _unused_task(name, but=None):
         raise Fault("ResourceAlreadyExistsFault", f"A task with this name already exists: {name}")
 
 
-def _described(task, with_settings=True, brief=False, stale=False):
+def _described(task, with_settings=True, brief=False, stale=None):
     """A task as AWS describes it.
 
-    brief: as in the answer of the call that changes it, which has no figures. stale: as it was before that.
+    brief: as in the answer of the call that changes it, which has no figures. stale: the fault because of which it is
+    described as it was before its latest change.
     """
     described = {
         **task.definition,
@@ -154,6 +155,8 @@ def _described(task, with_settings=True, brief=False, stale=False):
         "ReplicationTaskArn": task.arn,
         **(task.earlier if stale and task.earlier else task.now()),
     }
+    if stale and "status" in stale:
+        described["Status"] = stale["status"]
     if with_settings:
         described["ReplicationTaskSettings"] = json.dumps(task.settings, separators=(",", ":"))
     if brief:

@@ -1367,6 +1367,8 @@ def test_an_answer_that_is_out_of_date(migrations, events, faults):
     for _ in range(2):
         over = migration.describe()
         assert (over["Status"], over.get("StopReason")) == ("running", None)
+    faults.add({"fault": "stale", "task_arn": migration.arn, "count": 1, "status": "stopping"})
+    assert migration.describe()["Status"] == "stopping"
     assert migration.describe()["Status"] == "stopped"
     assert faults.of(migration) == []
 

@@ -80,7 +80,8 @@ class Case:
     input: what the execution gets beside what all get; each value may be `one_of`.
     migration: the kind of its migration, one of workshop.checking.migrations.KINDS.
     play: what happens meanwhile; the exercise's `observe` says how it is called.
-    faults: what goes wrong on purpose with the migration, {kind: options}, as workshop.events.fault takes them.
+    faults: what goes wrong on purpose with the migration, in this order: {kind, and options}, as workshop.events.fault
+        takes them.
     needs_sandbox: whether it can be made in the sandbox only, since AWS does not go wrong on request.
     """
 
@@ -88,7 +89,7 @@ class Case:
     input: Mapping = dataclasses.field(default_factory=dict)
     migration: str = "finishes"
     play: Callable | None = None
-    faults: Mapping = dataclasses.field(default_factory=dict)
+    faults: Sequence[Mapping] = ()
     needs_sandbox: bool = False
 
 

@@ -53,8 +53,8 @@ def play(
 
 
 def _play(case, migration, begin, input, by_default, started):
-    for kind, options in case.faults.items():
-        fault(kind, migration, **options)
+    for each in case.faults:
+        fault(migration=migration, **each)
     if started:
         migration.start()
     run = begin({"ReplicationTaskArn": migration.arn, **input})

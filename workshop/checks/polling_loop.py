@@ -144,10 +144,10 @@ class Loop(Machine):
     cases = {
         "under way": Case("a migration that still ran", migration="is slow", play=until_polled(3)),
         "not begun": Case(
-            "a migration of which DMS said `ready` at first, as it may just after a start",
+            "a migration of which DMS said `ready`, then `starting`, then `stopping`",
             migration="is slow",
-            play=until_polled(2),
-            faults={"stale": {}},
+            play=until_polled(4),
+            faults=[{"kind": "stale", "status": status} for status in ("ready", "starting", "stopping")],
             needs_sandbox=True,
         ),
         "finished": Case("a migration that finished", {"PollSeconds": 2}, "takes a second"),
@@ -160,6 +160,12 @@ class Loop(Machine):
     }
     done = "It tells a finished migration from every other end, goes on while it runs, and has a bound."
 
+    @contract("It waits `PollSeconds` before it asks again.", cases="under way, finished, two polls")
+    def waits(self, seen: Execution):
+        for nth in range(1, len(seen.pauses)):
+            if fault := wrong_pause(seen, nth, seen.input["PollSeconds"]):
+                return fault
+
     @contract("It goes on asking while the migration is under way.", cases="under way, not begun")
     def goes_on(self, seen: Execution):
         if seen.ended:
@@ -168,12 +174,6 @@ class Loop(Machine):
             return Fault(
                 "While the migration ran, it did not ask a second time.", "A loop: wait, ask, choose, wait ..."
             )
-
-    @contract("It waits `PollSeconds` before it asks again.", cases="under way, finished, two polls")
-    def waits(self, seen: Execution):
-        for nth in range(1, len(seen.pauses)):
-            if fault := wrong_pause(seen, nth, seen.input["PollSeconds"]):
-                return fault
 
     @contract("It ends `SUCCEEDED` when the load finished and no table had an error.", cases="finished")
     def succeeds(self, seen: Execution):
