@@ -25,6 +25,7 @@ an account.
 """
 
 import dataclasses
+import math
 import os
 import random
 import time
@@ -130,12 +131,14 @@ class Exercise:
     """See the module's docstring. contract: the sentences, in the order in which they are judged.
 
     stretch: whether the lab is done without it. done: what the check says of a right answer, the same in every run.
+    at_once: about how many cases are played at a time, and judged before the next are played; all, as a rule.
     after: the numbers of exercises of the lab on whose answers this one stands.
     """
 
     title: str
     hints: Sequence[str] = ()
     stretch = False
+    at_once = math.inf
     done: str
     cases: Mapping[str, Case] = {}
     contract: Sequence[Sentence] = ()
@@ -159,17 +162,29 @@ class Exercise:
             return self._check(lab, seed)
 
     def _check(self, lab, seed):
-        draw, cases, seen = Draw(seed), self.playable(), {}
-        for _ in range(LOOKS):
-            seen |= self.observe(lab, draw, cases)
-            fault, sentence = self._first_fault(seen)
-            if fault is None:
-                return self.says_done(seen)
-            if sentence is None:
-                break
-            cases = {name: case for name, case in cases.items() if name in sentence.cases}
-        fault.seed = seed if draw.used else None
-        raise fault
+        draw, seen = Draw(seed), {}
+        for sentences, cases in self._waves():
+            for _ in range(LOOKS):
+                seen |= self.observe(lab, draw, cases)
+                fault, again = self._first_fault(seen, sentences)
+                if again is None:
+                    break
+                cases = {name: self.cases[name] for name in again.cases}
+            if fault:
+                fault.seed = seed if draw.used else None
+                raise fault
+        return self.says_done(seen)
+
+    def _waves(self):
+        """The sentences that are judged together, with the cases that are played for them, wave after wave."""
+        playable, known, sentences, cases = self.playable(), set(), [], {}
+        for nth, sentence in enumerate(self.contract, start=1):
+            sentences.append(sentence)
+            cases |= {name: playable[name] for name in sentence.cases if name in playable and name not in known}
+            if len(cases) >= self.at_once or nth == len(self.contract):
+                yield sentences, cases
+                known |= set(cases)
+                sentences, cases = [], {}
 
     def explore(self, lab, seconds: float, tell: Callable[[str], None]) -> str:
         """Check again and again, each time with another seed, for so many seconds; returns a sentence.
@@ -193,11 +208,11 @@ class Exercise:
 
     def judge(self, seen: Mapping[str, Any]) -> NotYet | None:
         """What the records say: the first sentence of the contract that one of them does not keep, None for none."""
-        return self._first_fault(seen)[0]
+        return self._first_fault(seen, self.contract)[0]
 
-    def _first_fault(self, seen):
+    def _first_fault(self, seen, sentences):
         """(a NotYet or None, the sentence whose cases are to be played again, since a busy machine can look so)."""
-        for sentence in self.contract:
+        for sentence in sentences:
             for case in sentence.cases:
                 if case not in seen:  # it cannot be made in this account
                     continue

@@ -1,0 +1,107 @@
+"""An exercise's check: it observes, judges sentence by sentence, and looks again at what a busy machine can spoil."""
+
+import pytest
+
+from workshop.checking.exercises import Case, Draw, Exercise, Fault, contract, one_of
+from workshop.checking.outcomes import NotYet
+
+
+class Toy(Exercise):
+    """Each case's record is what the test says: a fault's words, or "" where nothing is wrong."""
+
+    title, done = "Toy", "It is right."
+    cases = {  # noqa: RUF012
+        "a": Case("an a", {"Seconds": one_of(1, 2, 3)}),
+        "b": Case("a b"),
+        "c": Case("a c"),
+        "sandbox": Case("one for the sandbox", needs_sandbox=True),
+    }
+
+    def __init__(self, *looks):
+        self.looks, self.played, self.drawn = list(looks), [], []
+
+    def observe(self, lab, draw, cases):
+        self.played.append(sorted(cases))
+        self.drawn.append(draw.values("a", self.cases["a"].input)["Seconds"])
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return {name: look.get(name, "") for name in cases}
+
+    @contract("First.", cases="a, b")
+    def first(self, seen):
+        return Fault(seen, slow=seen.startswith("slow")) if seen else None
+
+    @contract("Second.", cases="c, a, sandbox")
+    def second(self, seen):
+        return Fault(seen, "Finer words.") if seen.startswith("second") else None
+
+
+@pytest.fixture(autouse=True)
+def on_sandbox(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+
+def refusal(toy, seed=1):
+    with pytest.raises(NotYet) as refused:
+        toy.check(None, seed)
+    return refused.value
+
+
+def test_right():
+    toy = Toy({})
+    assert toy.check(None, 1) == "It is right."
+    assert toy.played == [["a", "b", "c", "sandbox"]]
+
+
+def test_the_first_sentence_that_is_not_kept_is_told_with_its_seed():
+    refused = refusal(Toy({"b": "B is wrong.", "c": "second: C is wrong."}), seed=7)
+    assert refused.args == ("B is wrong.", "First.") and refused.seed == 7
+    assert refused.lines()[1] == "  Observed: B is wrong."
+    finer = refusal(Toy({"c": "second: C is wrong."}))
+    assert finer.lines()[1:4] == ["  Contract: Second.", "  Observed: second: C is wrong.", "  Missing: Finer words."]
+
+
+def test_what_a_busy_machine_can_spoil_is_played_again_and_nothing_else():
+    toy = Toy({"a": "slow"}, {})
+    assert toy.check(None, 1) == "It is right."
+    assert toy.played == [["a", "b", "c", "sandbox"], ["a", "b"]]
+    assert refusal(Toy({"a": "slow"})).args[0] == "slow"
+
+
+def test_cases_can_be_played_in_waves_of_whole_sentences():
+    toy = Toy({"sandbox": "second: wrong."})
+    toy.at_once = 2
+    assert refusal(toy).args[0] == "second: wrong."
+    assert toy.played == [["a", "b"], ["c", "sandbox"]]
+    early = Toy({"b": "B is wrong.", "c": "second: C is wrong."})
+    early.at_once = 2
+    assert refusal(early).args[0] == "B is wrong." and early.played == [["a", "b"]]
+
+
+def test_what_only_the_sandbox_can_do_is_not_played_elsewhere(monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    toy = Toy({"sandbox": "second: wrong."})
+    assert toy.check(None, 1) == "It is right."
+    assert toy.played == [["a", "b", "c"]]
+
+
+def test_the_same_seed_draws_the_same():
+    toys = Toy({}), Toy({})
+    for toy in toys:
+        for seed in range(20):
+            toy.check(None, seed)
+    assert toys[0].drawn == toys[1].drawn and set(toys[0].drawn) == {1, 2, 3}
+
+
+def test_what_is_drawn_does_not_hang_on_what_else_is_drawn():
+    one, two = Draw(3), Draw(3)
+    two.random("something else").random()
+    assert one.random("a").random() == two.random("a").random()
+
+
+def test_a_sentence_without_a_case_is_refused_when_it_is_written():
+    with pytest.raises(TypeError, match=r"Wrong has no case nobody: see 'It waits.'"):
+
+        class Wrong(Toy):
+            @contract("It waits.", cases="a, nobody")
+            def waits(self, seen):
+                return None
