@@ -260,29 +260,32 @@ class Cost(Exercise):
 
     def observe(self, lab, draw, cases):
         count, predict = lab.user("count_transitions"), lab.user("predict")
-        drawn = {f"a drawn history ({nth})": drawn_history(draw.random(f"history {nth}")) for nth in (1, 2, 3)}
-        seen = {
-            case: [
+        seen = {}
+        for case, histories in (("known", COUNTED), ("drawn", self._drawn_histories(draw))):
+            seen[case] = [
                 Answered(about, count(events), transitions, evidence=events)
                 for about, (events, transitions) in histories.items()
             ]
-            for case, histories in (("known", COUNTED), ("drawn", drawn))
-        }
-        run = self._run_of_the_loop(lab, draw, {"yours": cases["yours"]})
-        seen["yours"] = [Answered(str(run), count(list(run.events)), run.history.transitions)]
-        shape = Shape.of(run.history) if run.status == "SUCCEEDED" and len(run.polls) > 1 else None
-        jobs = [(3, 1), (3600, 7), (86400, 60), *self._drawn_jobs(draw)]
-        seen["predicted"] = [
-            Answered(f"predict({job}, {poll})", predict(job, poll), (shape, job, poll)) for job, poll in jobs
-        ]
-        return seen
+        if {"yours", "predicted"} & set(cases):
+            run = self._run_of_the_loop(lab, draw)
+            seen["yours"] = [Answered(str(run), count(list(run.events)), run.history.transitions)]
+            shape = Shape.of(run.history) if run.status == "SUCCEEDED" and len(run.polls) > 1 else None
+            jobs = [(3, 1), (3600, 7), (86400, 60), *self._drawn_jobs(draw)]
+            seen["predicted"] = [
+                Answered(f"predict({job}, {poll})", predict(job, poll), (shape, job, poll)) for job, poll in jobs
+            ]
+        return {case: seen[case] for case in cases}
+
+    @staticmethod
+    def _drawn_histories(draw):
+        return {f"a drawn history ({nth})": drawn_history(draw.random(f"history {nth}")) for nth in (1, 2, 3)}
 
     @staticmethod
     def _drawn_jobs(draw):
         chance = draw.random("jobs")
         return [(chance.randrange(2, 90) * poll, poll) for poll in (chance.randrange(2, 20), chance.randrange(20, 300))]
 
-    def _run_of_the_loop(self, lab, draw, cases):
+    def _run_of_the_loop(self, lab, draw):
         try:
             machine = state_machine(lab, "loop")
         except NotAttempted:
@@ -290,8 +293,10 @@ class Cost(Exercise):
                 "Its numbers are those of your loop, and there is no "
                 f"{lab.name('loop')} yet: do task 3 first (after three tries lab.solution(3) shows one)."
             ) from None
-        run = play(lab, cases, lambda input: StateMachineRun(machine, input), draw, Machine.common, to_its_end)["yours"]
-        return run
+        cases = {"yours": self.cases["yours"]}
+        return play(lab, cases, lambda input: StateMachineRun(machine, input), draw, Machine.common, to_its_end)[
+            "yours"
+        ]
 
     @contract(
         "`count_transitions(events)` returns what AWS bills for an execution with these history events: one for each "
