@@ -60,6 +60,13 @@ async def serve(application, listener, stopped, stop):
     await Ours(config).serve([listener])
 
 
+def hang_up(send):
+    """Close the connection of a request without an answer, which ASGI has no message for. send: of the request."""
+    request = send.__self__  # uvicorn's, which then takes its caller for gone
+    request.disconnected = True
+    request.transport.close()
+
+
 def _uvicorn():
     """The package uvicorn, without what its own first lines import: its command line, most of the time it takes."""
     package = importlib.util.module_from_spec(importlib.util.find_spec("uvicorn"))

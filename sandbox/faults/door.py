@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 
+from sandbox import server
 from sandbox.functions import credentials
 
 from . import calls, force, operations
@@ -57,10 +58,10 @@ async def serve(application, scope, receive, send, headers, service):
         elif ending.kind == "kill":
             answer.end("killed", done)
             process.kill()
-            await _hang_up(send)
+            server.hang_up(send)
         elif ending.kind == "lost" and ending.wanted["answer"] == "closed":
             answer.end("lost", done)
-            await _hang_up(send)
+            server.hang_up(send)
         else:
             await answer.replace(ending.outcome, done, *operations.error(request, ending.wanted))
     finally:
@@ -135,15 +136,3 @@ async def _wait(steps):
             await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
     except StopIteration as end:
         return end.value
-
-
-async def _hang_up(send):
-    """Close the connection without an answer.
-
-    ASGI has no message for that; Hypercorn closes a connection whose request ends before its answer has begun.
-    """
-    from hypercorn.protocol.events import StreamClosed
-
-    stream = send.__self__
-    if not stream.closed:  # by the caller, who may be dead
-        await stream.send(StreamClosed(stream_id=stream.stream_id))
