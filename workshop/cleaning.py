@@ -10,7 +10,7 @@ import re
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workshop import account, clients
-from workshop.deploy import delete_table, patiently, wait_until
+from workshop.deploy import delete_state_machine, delete_table, patiently, wait_until
 from workshop.migrations import delete_task
 from workshop.names import TAG, WORKSHOP, learner
 
@@ -118,7 +118,7 @@ def _name(arn):
 # How the ARNs of a kind of resource look, and how one is deleted. What uses others stands before what it uses.
 _KINDS = [
     (r":events:.*:rule/", _delete_rule),
-    (r":states:.*:stateMachine:", lambda arn: clients.of("stepfunctions").delete_state_machine(stateMachineArn=arn)),
+    (r":states:.*:stateMachine:", delete_state_machine),
     (r":apigateway:.*:/apis/", lambda arn: clients.of("apigatewayv2").delete_api(ApiId=arn.split("/")[2])),
     (r":apigateway:.*:/restapis/", lambda arn: clients.of("apigateway").delete_rest_api(restApiId=arn.split("/")[2])),
     (r":lambda:.*:function:", lambda arn: clients.of("lambda").delete_function(FunctionName=arn)),

@@ -165,7 +165,7 @@ def state_machine(name, definition, *, permissions=None):
     machine = arn("states", f"stateMachine:{name}")
     if _has_blank(definition) or _has_blank(permissions):
         with suppress(client.exceptions.StateMachineDoesNotExist):
-            client.delete_state_machine(stateMachineArn=machine)
+            delete_state_machine(machine)
         return _still_blank()
     wanted = {
         "definition": json.dumps(read_definition(definition), indent=2, ensure_ascii=False),
@@ -180,6 +180,18 @@ def state_machine(name, definition, *, permissions=None):
     except client.exceptions.InvalidDefinition as error:
         raise DeployError(error.response["Error"]["Message"]) from None
     return machine
+
+
+def delete_state_machine(machine):
+    """Stop the executions of a state machine and delete it: its name is taken for as long as one of them runs.
+
+    Raises botocore's StateMachineDoesNotExist.
+    """
+    client = clients.of("stepfunctions")
+    pages = client.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
+    for execution in [execution for page in pages for execution in page["executions"]]:
+        client.stop_execution(executionArn=execution["executionArn"], cause="Its state machine is deleted.")
+    client.delete_state_machine(stateMachineArn=machine)
 
 
 def read_definition(definition):

@@ -100,7 +100,7 @@ def stop():
 
 def reset():
     """Empty the sandbox's account. Raises SandboxError where no sandbox runs."""
-    _ask(_running(), "POST", "reset", timeout=30)
+    _control("POST", "reset")
 
 
 def add_faults(*faults):
@@ -109,22 +109,22 @@ def add_faults(*faults):
     See sandbox/README.md for what a fault is. Returns {"faults": all in force, "added": ids of these}.
     Raises SandboxError with the reason where one is none.
     """
-    return _ask(_running(), "POST", "faults", {"faults": faults})
+    return _control("POST", "faults", {"faults": faults})
 
 
 def faults():
     """The faults in force in the sandbox, a list of dicts."""
-    return _ask(_running(), "GET", "faults")["faults"]
+    return _control("GET", "faults")["faults"]
 
 
 def end_faults(label):
     """End the faults with this label; returns them as they were at last."""
-    return _ask(_running(), "DELETE", "faults", {"label": label})["faults"]
+    return _control("DELETE", "faults", {"label": label})["faults"]
 
 
 def calls(which):
     """The last calls of functions and state machines. which: a dict; see workshop/faults.py."""
-    return _ask(_running(), "GET", f"calls?{urllib.parse.urlencode(which)}")["calls"]
+    return _control("GET", f"calls?{urllib.parse.urlencode(which)}")["calls"]
 
 
 def in_use():
@@ -229,11 +229,15 @@ def _remembered():
         return None
 
 
-def _running():
-    running = status()
-    if not running:
-        raise SandboxError("No sandbox is running. Start it with `workshop sandbox start`.")
-    return running
+def _control(method, what, document=None):
+    """Ask the running sandbox for something. Raises SandboxError where none runs, and where it refuses."""
+    state = _remembered()
+    try:
+        if state:
+            return _ask(state, method, what, document, timeout=30)
+    except (OSError, ValueError):
+        pass  # a stale file, a dead sandbox, or a stranger on its old port
+    raise SandboxError("No sandbox is running. Start it with `workshop sandbox start`.")
 
 
 def _authorization(state):

@@ -83,7 +83,8 @@ class Case:
     play: what happens meanwhile; the exercise's `observe` says how it is called.
     faults: what goes wrong on purpose with the migration, in this order: {kind, and options}, as workshop.events.fault
         takes them.
-    needs_sandbox: whether it can be made in the sandbox only, since AWS does not go wrong on request.
+    needs_sandbox: whether it can be made in the sandbox only, since AWS does not go wrong on request. Where it need
+        not be, its faults are left out on AWS.
     """
 
     about: str
