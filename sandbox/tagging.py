@@ -1,6 +1,6 @@
 """The Resource Groups Tagging API finds what this workshop makes.
 
-AWS's GetResources knows state machines, log groups, APIs and everything of DMS
+AWS's GetResources knows state machines, log groups, APIs, schedule groups and everything of DMS
 (https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html). MiniStack's knows
 Lambda, DynamoDB, S3, SQS and EventBridge; here are the others. As on AWS, IAM roles are not found by it.
 """
@@ -9,7 +9,9 @@ Lambda, DynamoDB, S3, SQS and EventBridge; here are the others. As on AWS, IAM r
 def install():
     from ministack.services import tagging
 
-    tagging._COLLECTORS.update(states=_state_machines, logs=_log_groups, apigateway=_apis, dms=_migrations)
+    tagging._COLLECTORS.update(
+        states=_state_machines, logs=_log_groups, apigateway=_apis, dms=_migrations, scheduler=_schedule_groups
+    )
 
 
 def reset():
@@ -39,6 +41,13 @@ def _apis():
     for found in (apigateway._api_tags, apigateway_v1._v1_tags):
         for arn, tags in found.items():
             yield arn, _listed(tags)
+
+
+def _schedule_groups():
+    from ministack.services import scheduler
+
+    for arn, tags in scheduler._tags.items():
+        yield arn, _listed(tags)
 
 
 def _migrations():

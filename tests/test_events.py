@@ -3,10 +3,11 @@
 import json
 import time
 
+import boto3
 import pytest
 
-from workshop import deploy, logs
-from workshop.events import ENDINGS, fault, permit, rule
+from workshop import cleaning, deploy, logs
+from workshop.events import ENDINGS, fault, keep_undelivered, permit, rule, schedule
 from workshop.migrations import migration
 from workshop.names import name
 from workshop.sandbox import SandboxError
@@ -105,13 +106,94 @@ def test_a_rule_is_tagged_so_that_clean_finds_it(aws, heard):
     assert {"Key": "workshop", "Value": "stop-polling"} in aws("events").list_tags_for_resource(ResourceARN=arn)["Tags"]
 
 
-def test_a_schedule(aws, heard):
-    rule(heard.rule, heard.arn, schedule="rate(5 minutes)", input={"OlderThanSeconds": 600})
-    described = aws("events").describe_rule(Name=heard.rule)
-    assert described["ScheduleExpression"] == "rate(5 minutes)"
-    assert "EventPattern" not in described
-    (target,) = aws("events").list_targets_by_rule(Rule=heard.rule)["Targets"]
-    assert (target["Arn"], json.loads(target["Input"])) == (heard.arn, {"OlderThanSeconds": 600})
+@pytest.fixture
+def failed(request):
+    """A queue for what fails, with a name of its own."""
+    return Queue(request.node.originalname.removeprefix("test_").replace("_", "-")[:30])
+
+
+class Queue:
+    def __init__(self, about):
+        self.arn = deploy.queue(name("02", f"{about}-failed"))
+        self._sqs = boto3.client("sqs")
+        self._url = self._sqs.get_queue_url(QueueName=self.arn.rpartition(":")[2])["QueueUrl"]
+        self.messages = []
+
+    def wait_for(self, count):
+        """The messages in it, once there are so many."""
+
+        def there():
+            got = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            self.messages += got.get("Messages", [])
+            return len(self.messages) >= count
+
+        eventually(there)
+        return self.messages
+
+    def let_in(self):
+        """The rules that may send to it."""
+        policy = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+        return [each["Condition"]["ArnEquals"]["aws:SourceArn"] for each in json.loads(policy)["Statement"]]
+
+
+def test_what_a_rule_cannot_deliver_is_kept(aws, heard, failed):
+    rule(heard.rule, heard.arn, pattern={"source": [heard.source]}, dead_letters=failed.arn)
+    aws("lambda").remove_permission(FunctionName=heard.name, StatementId=f"from-{heard.rule}")
+    heard.put(aws("events"), {"word": "unheard"})
+    (message,) = failed.wait_for(1)
+    assert json.loads(message["Body"])["detail"] == {"word": "unheard"}
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
+def test_a_queue_keeps_what_several_rules_cannot_deliver(aws, heard, failed):
+    rules = [f"{heard.rule}-{one}" for one in ("a", "b")]
+    arns = [rule(each, heard.arn, pattern={"source": [heard.source]}, dead_letters=failed.arn) for each in rules]
+    assert sorted(failed.let_in()) == sorted(arns)
+    keep_undelivered(rules[0], failed.arn)
+    assert sorted(failed.let_in()) == sorted(arns)
+
+
+def test_an_event_at_which_the_function_fails_is_kept(aws, heard, failed):
+    """A rule's queue does not get it, since it was delivered."""
+    broken = "def lambda_handler(event, context):\n    raise LookupError('nobody waits')\n"
+    function = deploy.function(f"{heard.name}-broken", broken, dead_letters=failed.arn)
+    rule(heard.rule, function, pattern={"source": [heard.source]})
+    heard.put(aws("events"), {"word": "in vain"})
+    (message,) = failed.wait_for(1)
+    assert json.loads(message["Body"])["detail"] == {"word": "in vain"}
+    assert message["MessageAttributes"]["ErrorMessage"]["StringValue"] == "nobody waits"
+
+
+# -- schedules ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_schedule_invokes_its_function_again_and_again(aws, heard):
+    arn = schedule(heard.rule, heard.arn, every="rate(5 minutes)", input={"OlderThanSeconds": 600})
+    described = aws("scheduler").get_schedule(Name=heard.rule, GroupName=heard.rule)
+    assert (described["Arn"], described["ScheduleExpression"]) == (arn, "rate(5 minutes)")
+    assert json.loads(described["Target"]["Input"]) == {"OlderThanSeconds": 600}
+    # And what is due now does come. Nothing but the schedule's own role lets it in.
+    now = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime(time.time() + 1))
+    assert schedule(heard.rule, heard.arn, every=now, input={"OlderThanSeconds": 300}) == arn
+    assert heard.wait_for(1) == [{"OlderThanSeconds": 300}]
+
+
+def test_a_schedule_has_a_role_that_may_do_nothing_else(aws, heard, failed):
+    schedule(heard.rule, heard.arn, every="rate(1 hour)", input={}, dead_letters=failed.arn)
+    target = aws("scheduler").get_schedule(Name=heard.rule, GroupName=heard.rule)["Target"]
+    assert target["DeadLetterConfig"] == {"Arn": failed.arn}
+    role = target["RoleArn"].rpartition("/")[2]
+    policy = aws("iam").get_role_policy(RoleName=role, PolicyName="permissions")["PolicyDocument"]
+    allowed = {each["Action"]: each["Resource"] for each in policy["Statement"]}
+    assert allowed == {"lambda:InvokeFunction": heard.arn, "sqs:SendMessage": failed.arn}
+
+
+def test_clean_finds_a_schedule(aws, heard):
+    schedule(heard.rule, heard.arn, every="rate(1 hour)", input={})
+    (group,) = [arn for arn in cleaning.find() if arn.endswith(f":schedule-group/{heard.rule}")]
+    assert cleaning.delete(group) is None
+    with pytest.raises(aws("scheduler").exceptions.ResourceNotFoundException):
+        aws("scheduler").get_schedule(Name=heard.rule, GroupName=heard.rule)
 
 
 # -- permissions -------------------------------------------------------------------------------------------------------

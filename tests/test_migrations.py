@@ -47,6 +47,14 @@ def test_it_brings_its_rows(aws):
     assert migration.rows_arrived() == 250
 
 
+@pytest.mark.parametrize("thing", ["named", "with-a-name-that-is-longer-than-dms-likes"])
+def test_rules_and_policies_can_name_its_task(aws, thing):
+    """By how its ARN begins; the rest is made up, so that its successor has another."""
+    arn = migrations.migration(name("01", thing), rows=1).arn
+    assert arn.startswith(deploy.arn("dms", f"task:{name('01', thing)[:24]}".rstrip("-")))
+    assert len(arn.rpartition(":")[2]) <= 31
+
+
 def test_a_second_one_of_that_name_takes_the_place_of_the_first(aws):
     first = migrations.migration(name("01", "again"), rows=300, rows_per_second=50)
     first.start()  # and it is not waited for

@@ -118,6 +118,10 @@ def _name(arn):
 # How the ARNs of a kind of resource look, and how one is deleted. What uses others stands before what it uses.
 _KINDS = [
     (r":events:.*:rule/", _delete_rule),
+    (
+        r":scheduler:.*:schedule-group/",
+        lambda arn: clients.of("scheduler").delete_schedule_group(Name=_name(arn)),  # with the schedules in it
+    ),
     (r":states:.*:stateMachine:", delete_state_machine),
     (r":apigateway:.*:/apis/", lambda arn: clients.of("apigatewayv2").delete_api(ApiId=arn.split("/")[2])),
     (r":apigateway:.*:/restapis/", lambda arn: clients.of("apigateway").delete_rest_api(restApiId=arn.split("/")[2])),

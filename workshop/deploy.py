@@ -97,7 +97,9 @@ def _remembers_refusals(deploy):
 
 
 @_remembers_refusals
-def function(name, source, *, modules=(), permissions=None, environment=None, timeout=10, durable=None):
+def function(
+    name, source, *, modules=(), permissions=None, environment=None, timeout=10, durable=None, dead_letters=None
+):
     """A Lambda function, ready to be invoked; gives its ARN.
 
     source: a file such as a cell with %%writefile writes, or the source text itself. It must define
@@ -108,6 +110,9 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
     timeout: seconds that one invocation may take, 1 to 900.
     durable: makes it a durable function, and says how many seconds one of its executions may take in all, at most
         31,622,400; the two permissions that such a function needs are added.
+    dead_letters: the ARN of a queue (`queue`) that keeps the events with which the function was invoked
+        asynchronously and failed, once Lambda has given up; the permission for it is added. A durable function's are
+        those of executions that did not succeed.
 
     Where a blank of a lab still stands in the source, or a `...` in a permission or for a variable, nothing is
     deployed, and None is returned.
@@ -120,12 +125,15 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
         _delete_function(client, name)
         return _still_blank()
     code = _zip(files)
+    own = _own_permissions(name, durable, dead_letters)
     wanted = {
-        "Role": role(f"{name}-lambda", "lambda", {**(permissions or {}), **_own_permissions(name, durable)}),
+        "Role": role(f"{name}-lambda", "lambda", {**(permissions or {}), **own}),
         "Runtime": RUNTIME,
         "Handler": "lambda_function.lambda_handler",
         "Timeout": timeout,
         "Environment": {"Variables": environment or {}},
+        # An empty one takes the queue away again.
+        "DeadLetterConfig": {"TargetArn": dead_letters or ""},
     }
     if durable:
         wanted["DurableConfig"] = {"ExecutionTimeout": durable, "RetentionPeriodInDays": KEPT_DAYS}
@@ -134,6 +142,7 @@ def function(name, source, *, modules=(), permissions=None, environment=None, ti
             _delete_function(client, name)  # which of the two a function is, is settled when it is made
         present = client.get_function_configuration(FunctionName=name)
         present.setdefault("Environment", {"Variables": {}})  # left out by AWS where there are none
+        present.setdefault("DeadLetterConfig", {"TargetArn": ""})
     except client.exceptions.ResourceNotFoundException:
         made = {"FunctionName": name, "Code": {"ZipFile": code}, "Tags": tags_of(name)}
         present = patiently(client.create_function, **made, **wanted)
@@ -239,6 +248,18 @@ def delete_table(name):
         wait_until(client, "table_not_exists", TableName=name)
 
 
+def queue(name):
+    """A standard SQS queue that keeps messages for the 14 days that AWS allows; gives its ARN.
+
+    One of that name is left as it is, with its messages.
+    """
+    account.require()
+    sqs = clients.of("sqs")
+    attributes = {"MessageRetentionPeriod": str(14 * 24 * 3600)}
+    url = sqs.create_queue(QueueName=name, Attributes=attributes, tags=tags_of(name))["QueueUrl"]
+    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
 def tag_list(name):
     """The tags of a resource of that name, as most services want them: [{"Key": ..., "Value": ...}, ...]."""
     return [{"Key": key, "Value": value} for key, value in tags_of(name).items()]
@@ -286,8 +307,8 @@ def _log_group(name):
     return arn("logs", f"log-group:{group}")
 
 
-def _own_permissions(name, durable):
-    """What a function may do whatever it is for: write its log, and where it is durable keep what it has done.
+def _own_permissions(name, durable, dead_letters):
+    """What a function may do whatever it is for: write its log, keep what it has done or what it failed at.
 
     https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
     """
@@ -296,6 +317,8 @@ def _own_permissions(name, durable):
     if durable:
         executions = arn("lambda", f"function:{name}:*")
         permissions |= {f"lambda:{do}": executions for do in ("CheckpointDurableExecution", "GetDurableExecutionState")}
+    if dead_letters:
+        permissions |= {"sqs:SendMessage": dead_letters}
     return permissions
 
 

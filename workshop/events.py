@@ -1,4 +1,4 @@
-"""Events: a rule with its target in one call, and events that go wrong on purpose."""
+"""Events: a rule or a schedule with its target in one call, what becomes of what fails, and faults on purpose."""
 
 import json
 from contextlib import suppress
@@ -9,25 +9,96 @@ from workshop import account, clients, deploy, sandbox
 ENDINGS = ("REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED")
 
 
-def rule(name, function, *, pattern=None, schedule=None, input=None):
+def rule(name, function, *, pattern, input=None, dead_letters=None):
     """A rule on the default event bus that hands what matches to a function, with the permission for it; gives its ARN.
 
     function: the ARN of a function.
     pattern: which events, as a dict or JSON text
         (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html).
-    schedule: or when, such as "rate(5 minutes)".
     input: what the function gets in place of the event, a dict.
+    dead_letters: the ARN of a queue (`deploy.queue`) that keeps the events that could not be delivered.
     A rule of that name is replaced, and enabled. On AWS it can take a minute until a new rule sees its first event.
     """
     account.require()
     events = clients.of("events")
-    matches = {"EventPattern": pattern if isinstance(pattern, str) else json.dumps(pattern)} if pattern else {}
-    when = {"ScheduleExpression": schedule} if schedule else {}
-    arn = events.put_rule(Name=name, State="ENABLED", Tags=deploy.tag_list(name), **matches, **when)["RuleArn"]
+    pattern = pattern if isinstance(pattern, str) else json.dumps(pattern)
+    arn = events.put_rule(Name=name, State="ENABLED", Tags=deploy.tag_list(name), EventPattern=pattern)["RuleArn"]
     instead = {"Input": json.dumps(input)} if input else {}
     events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": function, **instead}])
     permit(function, "events.amazonaws.com", arn)
+    if dead_letters:
+        keep_undelivered(name, dead_letters)
     return arn
+
+
+def keep_undelivered(rule, queue):
+    """Keep the events that a rule on the default event bus could not deliver: every target gets a dead-letter queue.
+
+    rule: its name. queue: the ARN of a queue. What was delivered, and failed then, is not kept by this.
+    EventBridge says nothing where it may not send to the queue, so the queue's own policy lets this rule do it:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+    """
+    account.require()
+    events = clients.of("events")
+    _let_in(queue, events.describe_rule(Name=rule)["Arn"])
+    targets = events.list_targets_by_rule(Rule=rule)["Targets"]
+    events.put_targets(Rule=rule, Targets=[{**target, "DeadLetterConfig": {"Arn": queue}} for target in targets])
+
+
+def _let_in(queue, rule):
+    """Add a statement to a queue's policy that lets a rule send to it, beside those of other rules."""
+    sqs = clients.of("sqs")
+    url = sqs.get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"]
+    present = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {}).get("Policy")
+    others = [each for each in json.loads(present)["Statement"] if each["Sid"] != _sid(rule)] if present else []
+    own = {
+        "Sid": _sid(rule),
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [*others, own]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+def _sid(rule):
+    return f"from-{rule.rpartition('/')[2]}"
+
+
+def schedule(name, function, *, every, input, dead_letters=None):
+    """A schedule of EventBridge Scheduler that invokes a function again and again; gives its ARN.
+
+    function: the ARN of a function. every: "rate(5 minutes)", or a cron or at expression
+        (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
+    input: what the function gets, a dict.
+    dead_letters: the ARN of a queue (`deploy.queue`) for invocations that Scheduler could not make.
+    Scheduler has a role of its own, which may invoke this function (and send to that queue) and do nothing else. A
+    schedule cannot be tagged, so each is in a group of its own name, which can. A schedule of that name is replaced.
+    """
+    account.require()
+    scheduler = clients.of("scheduler")
+    with suppress(scheduler.exceptions.ConflictException):  # it is there already
+        scheduler.create_schedule_group(Name=name, Tags=deploy.tag_list(name))
+    may = {"lambda:InvokeFunction": function, **({"sqs:SendMessage": dead_letters} if dead_letters else {})}
+    target = {
+        "Arn": function,
+        "RoleArn": deploy.role(f"{name}-scheduler", "scheduler", may),
+        "Input": json.dumps(input),
+        **({"DeadLetterConfig": {"Arn": dead_letters}} if dead_letters else {}),
+    }
+    wanted = {
+        "Name": name,
+        "GroupName": name,
+        "ScheduleExpression": every,
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": target,
+    }
+    try:
+        return deploy.patiently(scheduler.create_schedule, **wanted)["ScheduleArn"]
+    except scheduler.exceptions.ConflictException:
+        return deploy.patiently(scheduler.update_schedule, **wanted)["ScheduleArn"]
 
 
 def permit(function, service, source):
@@ -37,11 +108,10 @@ def permit(function, service, source):
     for the rule "ended".
     """
     client = clients.of("lambda")
-    statement = f"from-{source.rpartition('/')[2]}"
     with suppress(client.exceptions.ResourceConflictException):  # it is there already
         client.add_permission(
             FunctionName=function,
-            StatementId=statement,
+            StatementId=_sid(source),
             Action="lambda:InvokeFunction",
             Principal=service,
             SourceArn=source,
