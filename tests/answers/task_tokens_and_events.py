@@ -127,14 +127,19 @@ BLANK = "def lambda_handler(event, context):\n    ...\n"
 # -- task 1 ------------------------------------------------------------------------------------------------------------
 
 _PUT = "        table.put_item(Item=new, ConditionExpression=free, ExpressionAttributeValues=values)\n"
-_FREE = '"attribute_not_exists(TaskToken) OR Execution = :me OR ExpiresAt < :now"'
-_RETURN = '    if again and (under_way(task) or started(task) != new["StartedBefore"]):\n'
-_TRY = "    try:\n        start(task)\n    except Exception:\n        forget(new)\n        raise\n"
+_FREE = '"attribute_not_exists(TaskToken) OR TaskToken = :mine OR ExpiresAt < :now"'
+_VALUES = 'values = {":mine": old["TaskToken"] if again else "none", ":now": new["CreatedAt"]}'
+_UNLESS = "        if not (again and runs):  # else it runs for us, or has run\n            start(task)\n"
+_FAILED = (
+    '        if runs or not begun(describe(task["ReplicationTaskArn"]), new["StartedBefore"]):\n'
+    "            forget(new)\n            raise\n"
+)
+_SAVED = '    if old.get("TaskToken") != new["TaskToken"]:\n'
 
-_OPTIMISTIC = """
+_IN_PYTHON = """
 import time
 
-from dms_task import describe, start, started, under_way
+from dms_task import describe, start, started
 from waiting import find, forget, new_item, table
 
 
@@ -143,31 +148,82 @@ class Busy(Exception):
 
 
 def lambda_handler(event, context):
-    task = describe(event["ReplicationTaskArn"])
-    old, new = find(event["ReplicationTaskArn"]), new_item(event, task)
+    arn = event["ReplicationTaskArn"]
+    task, old = describe(arn), find(arn)
+    new = new_item(event, task)
+    mine = bool(old) and old["Execution"] == new["Execution"]
     if not old:
         table.put_item(Item=new, ConditionExpression="attribute_not_exists(ReplicationTaskArn)")
-    elif old["TaskToken"] == new["TaskToken"]:
-        return
-    elif old["Execution"] != new["Execution"] and old["ExpiresAt"] > time.time():
-        raise Busy(f"{old['Execution']} waits already")
-    else:
-        if old["Execution"] == new["Execution"]:
+    elif mine or old["ExpiresAt"] < time.time():
+        if mine:
             new["StartedBefore"] = old["StartedBefore"]
-        same, token = "TaskToken = :token", {":token": old["TaskToken"]}
-        table.put_item(Item=new, ConditionExpression=same, ExpressionAttributeValues=token)
-        if old["Execution"] == new["Execution"] and under_way(task):
-            return
+        if old != new and old["TaskToken"] != new["TaskToken"]:
+            same, token = "TaskToken = :token", {":token": old["TaskToken"]}
+            table.put_item(Item=new, ConditionExpression=same, ExpressionAttributeValues=token)
+    else:
+        raise Busy(f"{old['Execution']} waits already")
+    if mine and its_run(task, new):
+        return "it runs"
+    ran_already = task["Status"] in ("starting", "running", "stopping")
     try:
         start(task)
     except Exception:
-        forget(new)
+        if ran_already or not its_run(describe(arn), new):
+            forget(new)
+            raise
+
+
+def its_run(task, item):
+    return task["Status"] in ("starting", "running", "stopping") or started(task) != item["StartedBefore"]
+"""
+_PUTS_FIRST = """
+import time
+
+from botocore.exceptions import ClientError
+from dms_task import begun, describe, start
+from waiting import forget, new_item, table
+
+
+def lambda_handler(event, context):
+    task = describe(event["ReplicationTaskArn"])
+    item, old = new_item(event, task), None
+    try:
+        table.put_item(
+            Item=item,
+            ConditionExpression="attribute_not_exists(TaskToken) OR ExpiresAt < :now",
+            ExpressionAttributeValues={":now": int(time.time())},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except ClientError as refusal:
+        if refusal.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        old = {name: next(iter(value.values())) for name, value in refusal.response["Item"].items()}
+        if old["Execution"] != item["Execution"]:
+            raise
+        item["StartedBefore"] = old["StartedBefore"]
+        if old["TaskToken"] != item["TaskToken"]:
+            table.put_item(
+                Item=item,
+                ConditionExpression="TaskToken = :seen",
+                ExpressionAttributeValues={":seen": old["TaskToken"]},
+            )
+    under_way = begun(task, item["StartedBefore"])
+    if old and under_way:
+        return
+    try:
+        start(task)
+    except Exception as problem:
+        now = describe(event["ReplicationTaskArn"])
+        if not under_way and begun(now, item["StartedBefore"]):
+            print("It runs all the same:", problem)
+            return
+        forget(item)
         raise
 """
 _ASKS_STEP_FUNCTIONS = """
 import boto3
 
-from dms_task import describe, start, under_way
+from dms_task import begun, describe, start
 from waiting import find, new_item, table
 
 stepfunctions = boto3.client("stepfunctions")
@@ -184,18 +240,24 @@ def lambda_handler(event, context):
     arn = event["ReplicationTaskArn"]
     task, old = describe(arn), find(arn)
     new = new_item(event, task)
-    if old and old["Execution"] == event["Execution"]:
-        if old["TaskToken"] != event["TaskToken"]:
-            table.put_item(Item={**new, "StartedBefore": old["StartedBefore"]})
-        return {"started": False}
-    if old and runs(old["Execution"]):
+    again = bool(old) and old["Execution"] == event["Execution"]
+    if again:
+        new["StartedBefore"] = old["StartedBefore"]
+    if old and not again and runs(old["Execution"]):
         raise RuntimeError("somebody waits")
-    table.put_item(Item=new)
+    condition = {"ConditionExpression": "attribute_not_exists(TaskToken)"}
+    if old:
+        condition = {"ConditionExpression": "TaskToken = :t", "ExpressionAttributeValues": {":t": old["TaskToken"]}}
+    if not again or old["TaskToken"] != event["TaskToken"]:
+        table.put_item(Item=new, **condition)
+    before = begun(task, new["StartedBefore"])
     try:
-        start(task)
+        if not (again and before):
+            start(task)
     except Exception as problem:
-        table.delete_item(Key={"ReplicationTaskArn": arn})
-        raise problem
+        if before or not begun(describe(arn), new["StartedBefore"]):
+            table.delete_item(Key={"ReplicationTaskArn": arn})
+            raise problem
     return {"started": True}
 """
 _LOW_LEVEL = """
@@ -208,46 +270,90 @@ dms, dynamodb = boto3.client("dms"), boto3.client("dynamodb")
 TABLE = os.environ["TABLE"]
 
 
+def look(arn):
+    one = [{"Name": "replication-task-arn", "Values": [arn]}]
+    task = dms.describe_replication_tasks(Filters=one, WithoutSettings=True)["ReplicationTasks"][0]
+    return task["Status"] in ("starting", "running", "stopping"), str(task["ReplicationTaskStats"].get("StartDate", ""))
+
+
 def lambda_handler(event, context):
     arn, me, token = event["ReplicationTaskArn"], event["Execution"], event["TaskToken"]
     key, now = {"ReplicationTaskArn": {"S": arn}}, int(time.time())
-    one = [{"Name": "replication-task-arn", "Values": [arn]}]
-    task = dms.describe_replication_tasks(Filters=one, WithoutSettings=True)["ReplicationTasks"][0]
-    began = str(task["ReplicationTaskStats"].get("StartDate", ""))
-    fresh = {":t": token, ":x": me, ":c": now, ":e": now + event["TimeoutSeconds"], ":s": began}
-    values = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in fresh.items()}
-    update = "SET TaskToken = :t, Execution = :x, CreatedAt = :c, ExpiresAt = :e, StartedBefore = :s"
+    busy, began = look(arn)
     old = dynamodb.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item", {})
     mine = old.get("Execution", {}).get("S") == me
-    if mine:
-        if old["TaskToken"]["S"] == token:
-            return
-        update = update.replace(", StartedBefore = :s", "")
-        values.pop(":s")
-    values[":now"] = {"N": str(now)}
-    dynamodb.update_item(
-        TableName=TABLE,
-        Key=key,
-        UpdateExpression=update,
-        ConditionExpression="attribute_not_exists(TaskToken) OR Execution = :x OR ExpiresAt <= :now",
-        ExpressionAttributeValues=values,
-    )
-    if mine:
+    before = old["StartedBefore"]["S"] if mine else began
+    if not mine or old["TaskToken"]["S"] != token:
+        fresh = {":t": token, ":x": me, ":c": now, ":e": now + event["TimeoutSeconds"], ":s": before, ":now": now}
+        fresh[":old"] = old["TaskToken"]["S"] if mine else "-"
+        values = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in fresh.items()}
+        dynamodb.update_item(
+            TableName=TABLE,
+            Key=key,
+            UpdateExpression="SET TaskToken = :t, Execution = :x, CreatedAt = :c, ExpiresAt = :e, StartedBefore = :s",
+            ConditionExpression="attribute_not_exists(TaskToken) OR TaskToken = :old OR ExpiresAt <= :now",
+            ExpressionAttributeValues=values,
+        )
+    if mine and (busy or began != before):
         return
     try:
         dms.start_replication_task(
             ReplicationTaskArn=arn, StartReplicationTaskType="reload-target" if began else "start-replication"
         )
     except Exception:
-        dynamodb.delete_item(TableName=TABLE, Key=key)
+        runs, begins = look(arn)
+        if busy or not (runs or begins != before):
+            dynamodb.delete_item(TableName=TABLE, Key=key)
+            raise
+"""
+_LOOKS_AGAIN_AND_AGAIN = """
+import time
+
+from botocore.exceptions import BotoCoreError, ClientError
+from dms_task import begun, describe, start, started
+from waiting import find, forget, new_item, table
+
+
+def lambda_handler(event, context):
+    arn, me = event["ReplicationTaskArn"], event["Execution"]
+    old, task = find(arn), describe(arn)
+    new = new_item(event, task)
+    if old and old["Execution"] == me:
+        new["StartedBefore"] = old["StartedBefore"]
+        if old["TaskToken"] != event["TaskToken"]:
+            save(new, "TaskToken = :t", {":t": old["TaskToken"]})
+        if begun(task, new["StartedBefore"]):
+            return
+    else:
+        save(new, "attribute_not_exists(TaskToken) OR ExpiresAt <= :n", {":n": int(time.time())})
+        if task["Status"] in ("starting", "running"):
+            old = None
+    try:
+        start(task)
+    except (ClientError, BotoCoreError):
+        taken = task["Status"] not in ("ready", "stopped", "failed")
+        for _ in range(3):
+            if not taken and begun(describe(arn), new["StartedBefore"]):
+                return
+            time.sleep(0.2)
+        forget(new)
         raise
+
+
+def save(item, condition, values):
+    table.put_item(Item=item, ConditionExpression=condition, ExpressionAttributeValues=values)
 """
 
 TASK_1 = [
     dict(name="the solution"),
-    dict(name="decides in Python, writes on condition that nothing changed", files={"start.py": _OPTIMISTIC}),
+    dict(name="decides in Python, writes on condition that nothing changed", files={"start.py": _IN_PYTHON}),
+    dict(name="writes first, and looks at what was there", files={"start.py": _PUTS_FIRST}),
     dict(name="asks Step Functions whether the other execution runs", files={"start.py": _ASKS_STEP_FUNCTIONS}),
     dict(name="with DynamoDB's client, an update in place of a put", files={"start.py": _LOW_LEVEL}),
+    dict(name="looks three times before it gives up", files={"start.py": _LOOKS_AGAIN_AND_AGAIN}),
+    dict(
+        name="an item with more in it", files=changed("start.py", ("    again =", '    new["By"] = "me"\n    again ='))
+    ),
     dict(name="blank", files={"start.py": BLANK}, says="not attempted", words="There is no function named"),
     dict(
         name="a line that is no Python",
@@ -257,19 +363,55 @@ TASK_1 = [
     ),
     dict(
         name="starts first, saves second",
-        files=changed(
-            "start.py",
-            (_TRY, ""),
-            ("    again =", "    start(task)\n    again ="),
-        ),
+        files=changed("start.py", (_UNLESS, "        pass\n"), ("    again =", "    start(task)\n    again =")),
         says="not yet",
-        words="before the start call returned (fault: early), and its token was",
+        words="the token was not in the table yet",
+    ),
+    dict(
+        name="saves nothing",
+        files=changed("start.py", (_PUT, "        pass\n")),
+        says="not yet",
+        words="and no item of it was in the table",
+    ),
+    dict(
+        name="starts nothing",
+        files=changed("start.py", (_UNLESS, "        pass\n")),
+        says="not yet",
+        words="and the migration was not started",
     ),
     dict(
         name="saves without a condition",
         files=changed("start.py", (_PUT, "        table.put_item(Item=new)\n")),
         says="not yet",
-        words="The item of the execution that waits stays",
+        words="and went on when the next one had saved its token",
+    ),
+    dict(
+        name="looks, then puts without a condition",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                "        if old and not again and old['ExpiresAt'] >= new['CreatedAt']:\n"
+                "            raise RuntimeError('somebody waits')\n"
+                "        if again and find(new['ReplicationTaskArn']).get('TaskToken') != old['TaskToken']:\n"
+                "            raise RuntimeError('this is the older attempt')\n"
+                "        if not old and find(new['ReplicationTaskArn']).get('Execution') == new['Execution']:\n"
+                "            raise RuntimeError('this is the older attempt')\n"
+                "        table.put_item(Item=new)\n",
+            ),
+        ),
+        says="not yet",
+        words="Two executions came at the same moment (fault: hold)",
+    ),
+    dict(
+        name="lets its own execution overwrite whatever it finds",
+        files=changed(
+            "start.py",
+            (_FREE, '"attribute_not_exists(TaskToken) OR Execution = :me OR ExpiresAt < :now"'),
+            (_VALUES, 'values = {":me": new["Execution"], ":now": new["CreatedAt"]}'),
+        ),
+        says="not yet",
+        words="and went on when the next one had saved its token",
     ),
     dict(
         name="saves only where nothing is",
@@ -283,55 +425,208 @@ TASK_1 = [
         name="takes an expired item for one that waits",
         files=changed(
             "start.py",
-            (_FREE, '"attribute_not_exists(TaskToken) OR Execution = :me"'),
+            (_FREE, '"attribute_not_exists(TaskToken) OR TaskToken = :mine"'),
             (', ":now": new["CreatedAt"]', ""),
         ),
         says="not yet",
-        words="an item that expired an hour ago",
+        words="an item that expired an hour ago, and the function raised Cond",
+    ),
+    dict(
+        name="takes every item for an expired one",
+        files=changed("start.py", ("ExpiresAt < :now", "ExpiresAt > :now")),
+        says="not yet",
+        words="and went on when the next one had saved its token",
+    ),
+    dict(
+        name="compares the times in milliseconds",
+        files=changed("start.py", ('":now": new["CreatedAt"]', '":now": new["CreatedAt"] * 1000')),
+        says="not yet",
+        words="and went on when the next one had saved its token",
+    ),
+    dict(
+        name="whoever finds an item has been here before",
+        files=changed("start.py", ('again = old.get("Execution") == new["Execution"]', "again = bool(old)")),
+        says="not yet",
+        words="Another execution came while one waited",
+    ),
+    dict(
+        name="any token is a new attempt's",
+        files=changed("start.py", (' if again else "none"', ' if old else "none"')),
+        says="not yet",
+        words="Another execution came while one waited",
+    ),
+    dict(
+        name="does nothing for an execution that it knows",
+        files=changed("start.py", ("    if again:\n", "    if again:\n        return\n")),
+        says="not yet",
+        words="After that the table had the token of that attempt",
+    ),
+    dict(
+        name="does nothing for a token that it knows",
+        files=changed(
+            "start.py",
+            ("    if again:\n", '    if old.get("TaskToken") == new["TaskToken"]:\n        return\n    if again:\n'),
+        ),
+        says="not yet",
+        words="the same token came again, and the function ended without an error, and the migration was not",
+    ),
+    dict(
+        name="saves for an execution that it knows, and starts nothing",
+        files=changed("start.py", ("not (again and runs)", "not again")),
+        says="not yet",
+        words="and the function ended without an error, and the migration was not started",
     ),
     dict(
         name="starts again whoever comes",
-        files=changed("start.py", (_RETURN + "        return  # it runs for us, or has run\n", "")),
+        files=changed("start.py", ("not (again and runs)", "True")),
         says="not yet",
-        words="The same token came a second time, and the function raised InvalidResourceState",
+        words="came again while its migration was under way, and the function raised InvalidResourceState",
     ),
     dict(
         name="starts again where it does not run any more",
-        files=changed("start.py", (' or started(task) != new["StartedBefore"]', "")),
+        files=changed(
+            "start.py", ("not (again and runs)", 'not (again and task["Status"] in ("starting", "running"))')
+        ),
         says="not yet",
         words="it was started a second time",
+    ),
+    dict(
+        name="takes any task that has ever run for started",
+        files=changed(
+            "start.py", ("not (again and runs)", "not started(task)"), ("describe, start", "describe, start, started")
+        ),
+        says="not yet",
+        words="nobody waited for it, and the function ended without an error, and the migration was not",
+    ),
+    dict(
+        name="notes in the item that it has started",
+        files=changed(
+            "start.py",
+            (
+                _UNLESS,
+                '        if not (again and "Ours" in old):\n            start(task)\n'
+                '            new["Ours"] = True\n            table.put_item(Item=new)\n',
+            ),
+        ),
+        says="not yet",
+        words="(fault: kill); a new token of the same execution came, and it was started a second time",
     ),
     dict(
         name="reads StartedBefore anew at every attempt",
         files=changed("start.py", ('    if again:\n        new["StartedBefore"] = old["StartedBefore"]\n', "")),
         says="not yet",
-        words="StartedBefore changed from ''",
+        words="it was started a second time",
+    ),
+    dict(
+        name="takes every run for the first",
+        files=changed("start.py", ("    again =", '    new["StartedBefore"] = ""\n    again =')),
+        says="not yet",
+        words="and StartedBefore is ''",
+    ),
+    dict(
+        name="no execution in its item",
+        files=changed(
+            "waiting.py", ('("ReplicationTaskArn", "TaskToken", "Execution")', '("ReplicationTaskArn", "TaskToken")')
+        ),
+        says="not yet",
+        words="the function raised KeyError",
+    ),
+    dict(
+        name="an execution of another name",
+        files=changed(
+            "start.py", ("    again =", '    new["Execution"] = new["Execution"].rpartition(":")[2]\n    again =')
+        ),
+        says="not yet",
+        words="The Execution in the item is not the one that the function got",
+    ),
+    dict(
+        name="a shortened token",
+        files=changed("start.py", ("    again =", '    new["TaskToken"] = new["TaskToken"][:200]\n    again =')),
+        says="not yet",
+        words="The TaskToken in the item is not the one that the function got",
+    ),
+    dict(
+        name="an hour for everybody",
+        files=changed("waiting.py", ('event["TimeoutSeconds"]', "3600")),
+        says="not yet",
+        words="the item expires when the token does",
+    ),
+    dict(
+        name="expires as many seconds after 1970 as the token lives",
+        files=changed("waiting.py", ('now + event["TimeoutSeconds"]', 'event["TimeoutSeconds"]')),
+        says="not yet",
+        words="the item expires when the token does",
+    ),
+    dict(
+        name="a TTL in milliseconds",
+        files=changed("waiting.py", ('now + event["TimeoutSeconds"]', '(now + event["TimeoutSeconds"]) * 1000')),
+        says="not yet",
+        words="Seconds since 1970",
+    ),
+    dict(
+        name="all times in milliseconds",
+        files=changed("waiting.py", ("now = int(time.time())", "now = int(time.time() * 1000)")),
+        says="not yet",
+        words="Seconds since 1970",
     ),
     dict(
         name="writes again for the same token",
-        files=changed(
-            "start.py",
-            (
-                '    if again:\n        new["StartedBefore"] = old["StartedBefore"]\n'
-                '    if old.get("TaskToken") != new["TaskToken"]:\n',
-                "    if True:\n",
-            ),
-            (_RETURN, "    if again and under_way(task):\n"),
-        ),
+        files=changed("start.py", (_SAVED, "    if True:\n"))
+        | changed("waiting.py", ('"CreatedAt": now', '"CreatedAt": now, "Nanoseconds": time.time_ns()')),
         says="not yet",
-        words="The same token came a second time, and the item was changed",
+        words="The same token came again while its migration was under way, and the item was changed",
     ),
     dict(
         name="hides why the start failed",
-        files=changed("start.py", ("        forget(new)\n        raise\n", '        print("it runs already")\n')),
+        files=changed("start.py", (_FAILED, '        print("it runs already")\n')),
         says="not yet",
-        words="the function ended without an error",
+        words="started by hand, and the function ended without an error",
+    ),
+    dict(
+        name="takes a task that ran already for its own",
+        files=changed("start.py", ("if runs or not begun", "if not begun")),
+        says="not yet",
+        words="started by hand, and the function ended without an error",
     ),
     dict(
         name="leaves the item of a start that failed",
-        files=changed("start.py", (_TRY, "    start(task)\n")),
+        files=changed("start.py", ("            forget(new)\n", "")),
         says="not yet",
-        words="The start had failed for one execution, another one came, and the function raised",
+        words="and its item stayed in the table",
+    ),
+    dict(
+        name="raises an error of its own",
+        files=changed("start.py", ("            raise\n", '            raise RuntimeError("not started") from None\n')),
+        says="not yet",
+        words="The error that DMS gave",
+    ),
+    dict(
+        name="forgets, and does not raise",
+        files=changed("start.py", ("            raise\n", '            return "not started"\n')),
+        says="not yet",
+        words="started by hand, and the function ended without an error",
+    ),
+    dict(
+        name="takes a lost answer for a failure",
+        files=changed("start.py", (_FAILED, "        forget(new)\n        raise\n")),
+        says="not yet",
+        words="DMS still told how the task was before its run (fault: stale), and the function raised InvalidResource",
+    ),
+    dict(
+        name="takes a lost answer for a failure, but in a second attempt",
+        files=changed("start.py", ("if runs or not begun", "if not again or not begun")),
+        says="not yet",
+        words="its answer got lost (fault: lost), and the function raised InvalidResource",
+    ),
+    dict(
+        name="knows lost answers by DMS's refusal only",
+        files=changed(
+            "start.py",
+            ("if runs or not begun", 'if "InvalidResourceState" not in str(problem) or runs or not begun'),
+            ("except Exception:", "except Exception as problem:"),
+        ),
+        says="not yet",
+        words="its answer got lost (fault: lost), and the function raised ConnectionClosed",
     ),
     dict(
         name="always the first kind of start",
@@ -339,13 +634,13 @@ TASK_1 = [
             "dms_task.py", ('"reload-target" if started(task) else "start-replication"', '"start-replication"')
         ),
         says="not yet",
-        words="an item that expired an hour ago, and the function raised InvalidParameterCombination",
+        words="nobody waited for it, and the function raised InvalidParameterCombination",
     ),
     dict(
-        name="a TTL in milliseconds",
-        files=changed("waiting.py", ('now + event["TimeoutSeconds"]', '(now + event["TimeoutSeconds"]) * 1000')),
+        name="goes on where another left off",
+        files=changed("dms_task.py", ('"reload-target" if started(task) else "start-replication"', '"reload-target"')),
         says="not yet",
-        words="Numbers of seconds since 1970",
+        words="The migration had never run, and the function raised",
     ),
 ]
 

@@ -1,0 +1,335 @@
+"""How the cases of lab 02's first exercise play: who comes to the function `start`, when, and what goes wrong then."""
+
+import concurrent.futures
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+
+from workshop import clients, faults
+from workshop.checking import migrations
+from workshop.checking.calls import lines_of_calls
+from workshop.checking.exercises import Case, on_sandbox
+from workshop.checking.migrations import LONG
+from workshop.checking.resources import Table, invoke
+from workshop.checking.waiters import Waiters
+from workshop.checking.waiting import side_by_side, until
+from workshop.events import fault
+
+SAVES = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems", "dynamodb:BatchWriteItem"]
+TIMEOUT = 3600  # seconds, of those who come where nothing depends on it
+
+
+@dataclasses.dataclass(frozen=True)
+class Stood:
+    """How a replication task stood. run: when its latest run began, "" where it never ran."""
+
+    status: str
+    run: str
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("stopped", "failed")
+
+    @property
+    def under_way(self) -> bool:
+        return self.status in ("starting", "running", "stopping")
+
+
+@dataclasses.dataclass(frozen=True)
+class Came:
+    """One invocation of the function, and what came of it.
+
+    who: a sentence without its full stop: "The same token came again". sent: the event.
+    error: what the function raised, None where it ended without an error. at, ended: seconds since 1970.
+    before, after: how the replication task stood. item: that of it in the table afterwards, {} for none.
+    """
+
+    who: str
+    sent: Mapping
+    error: str | None
+    at: float
+    ended: float
+    before: Stood
+    after: Stood
+    item: Mapping
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run has begun that was not under way before."""
+        return not self.before.under_way and (self.after.under_way or self.after.run != self.before.run)
+
+    def __str__(self):
+        """As the beginning of a message: "The same token came again, and the function raised KeyError: 'x'"."""
+        return f"{self.who}, and the function " + (
+            f"raised {self.error.rstrip('.')}" if self.error else "ended without an error"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Starts:
+    """What was seen of a case. came: those who came, in the order in which they were answered.
+
+    saved_in_time: whether the token was in the table when DMS had been told to start.
+    newest: the token that the state waits with in the end. facts: what else there is to know.
+    evidence: the calls that the function made.
+    """
+
+    about: str
+    came: Sequence[Came]
+    saved_in_time: bool = True
+    newest: str = ""
+    facts: Mapping = dataclasses.field(default_factory=dict)
+    evidence: Sequence[str] = ()
+
+
+class Scene:
+    """One case while it plays.
+
+    kind: of its migration, one of KINDS. function: the learner's, its ARN. input: what the case says.
+    """
+
+    def __init__(self, kind, case, function, table, waiters, migration, input):
+        self.kind, self.function, self.table, self.migration, self.input = kind, function, table, migration, input
+        self._case, self._waiters, self._begun = case, waiters, []
+        self.came, self.more = [], {}
+
+    @property
+    def arn(self):
+        return self.migration.arn
+
+    @property
+    def function_name(self):
+        return self.function.rpartition(":")[2]
+
+    def waiter(self):
+        """A further execution that waits, as one of a state machine does; its token is in nobody's way."""
+        key = f"check-{self._case}-{len(self._begun)}"
+        self._begun.append(self._waiters.begin(key))
+        return self._begun[-1]
+
+    def stood(self):
+        described = self.migration.describe()
+        return Stood(described["Status"], migrations.started(self.migration, described))
+
+    def comes(self, who, waiter, token=None, *, just_before=lambda: None):
+        """An execution comes with its token; returns what came of it, which is kept, too.
+
+        just_before: what is done when all has been looked at, before the function is invoked.
+        """
+        sent = {
+            "ReplicationTaskArn": self.arn,
+            "TaskToken": token or waiter.token,
+            "Execution": waiter.arn,
+            "TimeoutSeconds": self.input.get("TimeoutSeconds", TIMEOUT),
+        }
+        before, at = self.stood(), time.time()
+        just_before()
+        error = invoke(self.function, sent).error
+        ended = time.time()
+        self.came.append(Came(who, sent, error, at, ended, before, self.stood(), self.table.find(self.arn) or {}))
+        return self.came[-1]
+
+    def retried(self, waiter):
+        """The token that the execution has after its state was retried; the old one is dead then."""
+        dead = waiter.token
+        clients.of("stepfunctions").send_task_failure(taskToken=dead, error="Again")
+        return waiter.next_token(but=dead)
+
+    def settles(self):
+        """Wait until the migration runs, or has ended where it is a short one."""
+        wanted = ("running",) if self.kind == "is slow" else ("stopped", "failed")
+        until(lambda: self.migration.describe()["Status"] in (*wanted, "ready"), LONG, "a migration to run")
+
+    def fault(self, **what):
+        """What a fault of calls of this function says, about this migration."""
+        return {"function": self.function_name, "resource": self.arn, **what}
+
+    def forget(self):
+        for number, waiter in enumerate(self._begun):
+            waiter.stop()
+            self.table.delete(f"check-{self._case}-{number}")
+        migrations.stop(self.migration)
+        self.table.delete(self.arn)
+
+
+def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> dict[str, Starts]:
+    """Play these cases side by side; returns what was seen of each."""
+    table.find("nobody")
+    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
+    migrations.lose_events(*made.values(), runs=2)
+    waiters = Waiters(lab)
+    names = [*cases]
+
+    def play_one(name):
+        case = cases[name]
+        input = draw.values(name, case.input)
+        scene = Scene(case.migration, names.index(name), function, table, waiters, made[name], input)
+        try:
+            case.play(scene)
+            evidence = lines_of_calls(function=scene.function_name, resource=scene.arn)
+            return Starts(case.about, tuple(scene.came), evidence=evidence, **scene.more)
+        finally:
+            scene.forget()
+
+    return dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in names)), strict=True))
+
+
+# -- plays ------------------------------------------------------------------------------------------------------------
+
+
+def comes_and_starts(scene):
+    """DMS's answer to the start is kept back until somebody has looked whether the token is saved."""
+    first = scene.waiter()
+    if not on_sandbox():
+        scene.comes("The migration had never run", first)
+        return
+    gate = scene.fault(fault="hold", operation="dms:StartReplicationTask", where="after", seconds=40)
+    with faults.during(gate, label="check-1") as made, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(scene.comes, "The migration had never run", first)
+        until(lambda: made.records[0].get("held") or running.done(), LONG, "a migration to be started")
+        scene.more["saved_in_time"] = running.done() or scene.table.find(scene.arn) is not None
+        made.end()
+    running.result()
+
+
+def comes_after_a_run(scene):
+    ran(scene)
+    scene.comes("The migration had run before, and nobody waited for it", scene.waiter())
+
+
+def comes_again(scene):
+    first = scene.waiter()
+    scene.comes("The migration had never run", first)
+    scene.settles()
+    when = "while its migration was under way" if scene.kind == "is slow" else "after its migration had ended"
+    scene.comes(f"The same token came again {when}", first)
+
+
+def is_retried(scene):
+    first = scene.waiter()
+    scene.comes("The migration had never run", first)
+    scene.settles()
+    when = "while its migration was under way" if scene.kind == "is slow" else "after its migration had ended"
+    scene.comes(f"A new token of the same execution came {when}", first, scene.retried(first))
+
+
+def is_retried_unseen(scene):
+    first = scene.waiter()
+    scene.comes("The migration had never run", first)
+    scene.settles()
+    token = scene.retried(first)
+    who = "A new token of the same execution came, and DMS still told how the task was before its run (fault: stale)"
+    scene.comes(who, first, token, just_before=lambda: fault("stale", scene.migration))
+
+
+def ends_after_the_next(scene):
+    """The first attempt has looked into the table, or written, and hears of it when the next attempt has ended."""
+    first = scene.waiter()
+    gate = scene.fault(fault="hold", operation="dynamodb:*", where="after", seconds=40)
+    with faults.during(gate, label="check-1") as made, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(scene.comes, "The first attempt of an execution was slow (fault: hold)", first)
+        until(lambda: made.records[0].get("held") or running.done(), LONG, "a function to call DynamoDB")
+        token = scene.retried(first)
+        scene.comes("A new token of the same execution came meanwhile", first, token)
+        made.end()
+    running.result()
+    scene.more["newest"] = token
+
+
+def died_and_comes_again(scene):
+    first = died(scene)
+    scene.comes("The function had died after it had saved the token (fault: kill); the same token came again", first)
+
+
+def died_and_is_retried(scene):
+    """It had run before, so that nobody takes that run for the one which was not started."""
+    ran(scene)
+    first = died(scene)
+    who = "The function had died after it had saved the token (fault: kill); a new token of the same execution came"
+    scene.comes(who, first, scene.retried(first))
+
+
+def died_later_and_is_retried(scene):
+    """The function had died when it had started the migration, which is over when the state is retried."""
+    ran(scene)
+    first = died(scene, operation="dms:StartReplicationTask")
+    scene.settles()
+    who = (
+        "The function had died after it had started the migration (fault: kill); a new token of the same execution came"
+    )
+    scene.comes(who, first, scene.retried(first))
+
+
+def another_comes(scene):
+    first, second = scene.waiter(), scene.waiter()
+    scene.comes("The migration had never run", first)
+    scene.settles()
+    when = "whose migration was under way" if scene.kind == "is slow" else "whose migration had just ended"
+    scene.comes(f"Another execution came while one waited {when}", second)
+
+
+def two_come_at_once(scene):
+    """Both have looked into the table, or written, before either hears of it."""
+    first, second = scene.waiter(), scene.waiter()
+    gate = scene.fault(fault="hold", operation="dynamodb:*", where="after", together=2, seconds=40)
+    who = "Two executions came at the same moment (fault: hold)"
+    with faults.during(gate, label="check-1") as made:
+        side_by_side(lambda: scene.comes(who, first), lambda: scene.comes(who, second))
+        scene.more["facts"] = {"item": scene.table.find(scene.arn) or {}, "met": made.met[0]}
+
+
+def finds_an_expired_item(scene):
+    ran(scene)
+    now = int(time.time())
+    scene.table.put(
+        ReplicationTaskArn=scene.arn,
+        TaskToken="a token of last week",
+        Execution=f"{scene.waiter().arn}-of-last-week",
+        CreatedAt=now - 7200,
+        ExpiresAt=now - 3600,
+        StartedBefore="",
+    )
+    scene.comes("The table had an item that expired an hour ago", scene.waiter())
+
+
+def is_refused_since_it_runs(scene):
+    scene.migration.start()
+    scene.settles()
+    scene.comes("DMS refused to start a migration that ran already, started by hand", scene.waiter())
+    migrations.stop(scene.migration)
+    scene.comes("The start had failed for one execution, and another one came", scene.waiter())
+
+
+def is_refused(scene):
+    code = scene.input["code"]
+    refuses = scene.fault(fault="refuse", operation="dms:StartReplicationTask", code=code)
+    with faults.during(refuses, label="check-1"):
+        scene.comes(f"DMS refused to start the migration ({code})", scene.waiter())
+    scene.more["facts"] = {"code": code}
+    scene.comes("The start had failed for one execution, and another one came", scene.waiter())
+
+
+def loses_its_answer(scene):
+    """The start was done, and the function does not hear of it: DMS refuses its next try, or no answer comes at all."""
+    loses = scene.fault(fault="lost", operation="dms:StartReplicationTask", tries=scene.input["tries"])
+    with faults.during(loses, label="check-1"):
+        scene.comes("DMS started the migration, and its answer got lost (fault: lost)", scene.waiter())
+
+
+# -- parts of them ----------------------------------------------------------------------------------------------------
+
+
+def ran(scene):
+    """The migration has run once, before anybody comes."""
+    scene.migration.start()
+    until(lambda: migrations.ended(scene.migration), LONG, "a migration to end")
+
+
+def died(scene, operation=SAVES):
+    """An execution came, and the function's process was killed as soon as it had done that; returns the execution."""
+    first = scene.waiter()
+    kill = scene.fault(fault="kill", operation=operation, where="after")
+    with faults.during(kill, label="check-1") as made:
+        scene.comes("The migration waited to be started", first)
+        scene.more["facts"] = {"killed": made.met[0]}
+    return first
