@@ -27,7 +27,7 @@ _PARTS = {
     2: ["migrate", "start"],
     3: ["ended", "resume"],
     4: ["resume", "ended", "migrate", "start"],
-    5: ["reconcile", "resume", "ended", "migrate", "start"],
+    5: ["reconcile"],
 }
 
 
@@ -52,7 +52,7 @@ def take_back(lab):
         events.disable_rule(Name=lab.name("ended"))
 
 
-def _function(thing, source, modules, *actions):
+def _function(thing, source, modules, *actions, timeout=10):
     def deploy_it(lab, scratch, answer):
         items = deploy.arn("dynamodb", f"table/{lab.name('waiting')}")
         resources = {"dynamodb": items, "dms": "*", "states": "*"}
@@ -63,7 +63,7 @@ def _function(thing, source, modules, *actions):
             modules=[scratch / module for module in modules],
             environment={"TABLE": lab.name("waiting")},
             permissions=permissions,
-            timeout=60,
+            timeout=timeout,
         )
 
     return deploy_it
@@ -84,6 +84,7 @@ def _rule(lab, scratch, answer):
     pattern, functions = answer.get("rule", PATTERN), boto3.client("lambda")
     if pattern is None:
         return
+    pattern = json.loads(json.dumps(pattern).replace("LAB_TASKS", deploy.arn("dms", f"task:{lab.name('')}")))
     events, resume = boto3.client("events"), lab.name("resume")
     arn = events.put_rule(Name=name, EventPattern=json.dumps(pattern), State=options.get("state", "ENABLED"))["RuleArn"]
     function = deploy.arn("lambda", f"function:{options.get('target', resume)}")
@@ -109,7 +110,7 @@ _GIVE = {
     "migrate": _machine,
     "resume": _function("resume", "resume.py", _ANSWER, *_ANSWERS, *_ON_ITEMS),
     "ended": _rule,
-    "reconcile": _function("reconcile", "reconcile.py", _ANSWER, *_ANSWERS, *_ON_ITEMS),
+    "reconcile": _function("reconcile", "reconcile.py", _ANSWER, *_ANSWERS, *_ON_ITEMS, timeout=60),
 }
 
 
@@ -654,11 +655,17 @@ PAYLOAD = {
 }
 TIMED_OUT = {"ErrorEquals": ["States.Timeout"], "Next": "Timed out"}
 FAILED = {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Not migrated"}
+LAMBDA_FAILS = [
+    f"Lambda.{kind}Exception"
+    for kind in ("Service", "AWSLambda", "SdkClient", "ClientExecutionTimeout", "TooManyRequests")
+]
+RETRY = [{"ErrorEquals": LAMBDA_FAILS, "IntervalSeconds": 1, "MaxAttempts": 3, "BackoffRate": 2}]
 MIGRATE = {
     "Type": "Task",
     "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
     "Arguments": {"FunctionName": "START", "Payload": PAYLOAD},
     "TimeoutSeconds": "{% $states.input.TimeoutSeconds %}",
+    "Retry": RETRY,
     "Catch": [TIMED_OUT, FAILED],
     "Next": "Migrated",
 }
@@ -698,6 +705,7 @@ _PATHS = {
                 },
             },
             "TimeoutSecondsPath": "$.TimeoutSeconds",
+            "Retry": [{"ErrorEquals": LAMBDA_FAILS, "MaxAttempts": 2}],
             "Catch": [
                 {"ErrorEquals": ["States.Timeout"], "Next": "Too late"},
                 {"ErrorEquals": ["States.TaskFailed"], "Next": "Failed"},
@@ -714,7 +722,10 @@ _CHOICE = {
     "States": {
         "Migrate": {
             **MIGRATE,
-            "Retry": [{"ErrorEquals": ["Lambda.TooManyRequestsException"], "MaxAttempts": 2}],
+            "Retry": [
+                {"ErrorEquals": ["Lambda.TooManyRequestsException"], "MaxAttempts": 6, "JitterStrategy": "FULL"},
+                {"ErrorEquals": LAMBDA_FAILS[:4], "IntervalSeconds": 2, "MaxAttempts": 2},
+            ],
             "Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Which?"}],
         },
         "Which?": {
@@ -752,6 +763,13 @@ TASK_2 = [
     dict(name="JSONPath, no state after it", machine=_PATHS),
     dict(name="one Catch, and a Choice that looks at the error", machine=_CHOICE),
     dict(name="caught around it, by a Parallel", machine=_IN_PARALLEL),
+    dict(
+        name="through the SDK's integration",
+        machine=machine(
+            Resource="arn:aws:states:::aws-sdk:lambda:invoke.waitForTaskToken",
+            Arguments={"FunctionName": "START", "Payload": PAYLOAD},
+        ),
+    ),
     dict(
         name="a heartbeat that never comes bounds it as well",
         machine=machine(HeartbeatSeconds="{% $states.input.TimeoutSeconds %}", TimeoutSeconds=86400),
@@ -806,6 +824,122 @@ TASK_2 = [
         machine={**MACHINE, "States": {**MACHINE["States"], "Not migrated": {"Type": "Fail", "Error": "Failed"}}},
         says="not yet",
         words="The cause of the failure in its cause",
+    ),
+    dict(
+        name="a cause of its own",
+        machine={
+            **MACHINE,
+            "States": {**MACHINE["States"], "Not migrated": {"Type": "Fail", "Error": "Failed", "Cause": "It failed."}},
+        },
+        says="not yet",
+        words="The cause of the failure in its cause",
+    ),
+    dict(
+        name="a failure that ends as a success",
+        machine=machine(Catch=[TIMED_OUT, {"ErrorEquals": ["States.ALL"], "Next": "Migrated"}]),
+        says="not yet",
+        words="the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="no second try",
+        machine=machine(without=["Retry"]),
+        says="not yet",
+        words="Lambda failed once (Lambda.",
+    ),
+    dict(
+        name="a second try for some of Lambda's failures",
+        machine=machine(Retry=[{"ErrorEquals": ["Lambda.Unknown", "Lambda.ServiceException"], "MaxAttempts": 3}]),
+        says="not yet",
+        words="Lambda failed once (Lambda.",
+    ),
+    dict(
+        name="tries that number none",
+        machine=machine(Retry=[{"ErrorEquals": LAMBDA_FAILS, "MaxAttempts": 0}]),
+        says="not yet",
+        words="Lambda failed once (Lambda.",
+    ),
+    dict(
+        name="a second try after a minute",
+        machine=machine(Retry=[{"ErrorEquals": LAMBDA_FAILS, "IntervalSeconds": 60}]),
+        says="not yet",
+        words="Lambda failed once (Lambda.",
+    ),
+    dict(
+        name="a second try whatever happened",
+        machine=machine(Retry=[{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 3}]),
+        says="not yet",
+        words="the state was tried again",
+    ),
+    dict(
+        name="a second try after an answer, too",
+        machine=machine(Retry=[*RETRY, {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 1, "MaxAttempts": 3}]),
+        says="not yet",
+        words="the state was tried again",
+    ),
+    dict(
+        name="a second try after a timeout",
+        machine=machine(Retry=[{"ErrorEquals": [*LAMBDA_FAILS, "States.Timeout"], "MaxAttempts": 9}]),
+        says="not yet",
+        words="and no answer for longer, the execution was still running",
+    ),
+    dict(
+        name="a bound of two seconds",
+        machine=machine(TimeoutSeconds=2),
+        says="not yet",
+        words="With TimeoutSeconds 4 in its input",
+    ),
+    dict(
+        name="twice the bound",
+        machine=machine(TimeoutSeconds="{% $states.input.TimeoutSeconds * 2 %}"),
+        says="not yet",
+        words="It waits for TimeoutSeconds, and no longer",
+    ),
+    dict(
+        name="an hour for the token, whatever the input says",
+        machine=payload(TimeoutSeconds=3600),
+        says="not yet",
+        words="The four keys",
+    ),
+    dict(
+        name="the execution's name in place of its ARN",
+        machine=payload(Execution="{% $states.context.Execution.Name %}"),
+        says="not yet",
+        words="says Execution",
+    ),
+    dict(
+        name="the machine in place of the execution",
+        machine=payload(Execution="{% $states.context.StateMachine.Id %}"),
+        says="not yet",
+        words="says Execution",
+    ),
+    dict(
+        name="no token",
+        machine=machine(
+            Arguments={
+                "FunctionName": "START",
+                "Payload": {name: value for name, value in PAYLOAD.items() if name != "TaskToken"},
+            }
+        ),
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="a part of the answer",
+        machine=machine(Output="{% {'Rows': $states.result.Rows} %}"),
+        says="not yet",
+        words="The output of the answer as its output",
+    ),
+    dict(
+        name="the answer in a box",
+        machine=machine(Output="{% {'answer': $states.result} %}"),
+        says="not yet",
+        words="The output of the answer as its output",
+    ),
+    dict(
+        name="the input in place of the answer",
+        machine=machine(Output="{% $states.input %}"),
+        says="not yet",
+        words="The output of the answer as its output",
     ),
     dict(
         name="JSONPath's token in JSONata",
@@ -863,6 +997,57 @@ TASK_3 = [
             "resources": [{"prefix": "arn:aws:dms:"}],
             "detail": {"$or": [{"category": ["Failure"]}, {"eventType": ["REPLICATION_TASK_STOPPED"]}]},
         },
+    ),
+    dict(name="only this lab's tasks", rule={**PATTERN, "resources": [{"prefix": "LAB_TASKS"}]}),
+    dict(name="this lab's tasks, with a wildcard", rule={**PATTERN, "resources": [{"wildcard": "LAB_TASKS*"}]}),
+    dict(name="the state is not named", rule={**PATTERN, "detail-type": [{"suffix": "Task State Change"}]}),
+    dict(
+        name="one task of this lab",
+        rule={**PATTERN, "resources": [{"prefix": "LAB_TASKSsmall"}]},
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="the name in place of the ARN",
+        rule={**PATTERN, "resources": [{"prefix": "answer-3"}]},
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="the ARN in the detail",
+        rule={**PATTERN, "detail": {**PATTERN["detail"], "ReplicationTaskArn": [{"prefix": "LAB_TASKS"}]}},
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="only ends that are good",
+        rule=pattern(eventType=["REPLICATION_TASK_STOPPED"]),
+        says="not yet",
+        words="does not match a task that failed",
+    ),
+    dict(
+        name="only ends that are bad",
+        rule=pattern(eventType=["REPLICATION_TASK_FAILED"]),
+        says="not yet",
+        words="does not match a full load that finished",
+    ),
+    dict(
+        name="whatever is not a start",
+        rule=pattern(eventType=[{"anything-but": ["REPLICATION_TASK_STARTED"]}]),
+        says="not yet",
+        words="The pattern matches a task that was created",
+    ),
+    dict(
+        name="whatever has stopped",
+        rule=pattern(eventType=[{"suffix": "_STOPPED"}, {"suffix": "_FAILED"}]) | {"detail-type": [{"prefix": "DMS"}]},
+        says="not yet",
+        words="The pattern matches a replication instance that failed",
+    ),
+    dict(
+        name="a failure by its message",
+        rule=pattern(detailMessage=[{"prefix": "Stop Reason"}, {"prefix": "Last Error Table"}]),
+        says="not yet",
+        words="does not match a task that failed with another message",
     ),
     dict(name="nothing yet", rule=None, says="not attempted", words="There is no rule named"),
     dict(
@@ -938,7 +1123,6 @@ TASK_3 = [
 
 # -- task 4 ------------------------------------------------------------------------------------------------------------
 
-
 _OWN_WORDS = """
 import json
 
@@ -954,9 +1138,10 @@ def answer(item):
     arn, token = item["ReplicationTaskArn"], item["TaskToken"]
     task = describe(arn)
     began, (finished, why) = started(task), verdict(task)
-    if began <= item["StartedBefore"] or finished is None:
-        print("not yet")
-        return "not yet"
+    if finished is None:
+        return False
+    if began <= item["StartedBefore"]:
+        return "not begun"
     call, words = stepfunctions.send_task_failure, {"error": "MigrationFailed", "cause": f"DMS says: {why}"}
     if finished:
         call, words = stepfunctions.send_task_success, {"output": json.dumps({**item, "Rows": None}, default=int)}
@@ -965,30 +1150,56 @@ def answer(item):
     except stepfunctions.exceptions.ClientError as refusal:
         if refusal.response["Error"]["Code"] != "TaskTimedOut":
             raise
-    table.delete_item(Key={"ReplicationTaskArn": arn})
+    try:
+        key, same = {"ReplicationTaskArn": arn}, {":t": token}
+        table.delete_item(Key=key, ConditionExpression="TaskToken = :t", ExpressionAttributeValues=same)
+    except stepfunctions.exceptions.ClientError as refusal:
+        if refusal.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
     return "answered"
 """
 _ALL_IN_ONE = """
 import datetime
 import json
 import os
+import time
 
 import boto3
 
 dms, stepfunctions, dynamodb = boto3.client("dms"), boto3.client("stepfunctions"), boto3.client("dynamodb")
+TABLE = os.environ["TABLE"]
+
+
+class StillUnderWay(Exception):
+    pass
 
 
 def lambda_handler(event, context):
     for arn in event["resources"]:
         key = {"ReplicationTaskArn": {"S": arn}}
-        item = dynamodb.get_item(TableName=os.environ["TABLE"], Key=key, ConsistentRead=True)["Item"]
-        one = [{"Name": "replication-task-arn", "Values": [arn]}]
-        task = dms.describe_replication_tasks(Filters=one, WithoutSettings=True)["ReplicationTasks"][0]
-        stats = task["ReplicationTaskStats"]
+        item = dynamodb.get_item(TableName=TABLE, Key=key, ConsistentRead=True)["Item"]
+        old = datetime.datetime.fromisoformat(event["time"]).timestamp() < int(item["CreatedAt"]["N"])
+        task = look(arn, 1 if old else 4)
+        if task is None and not old:
+            raise StillUnderWay(arn)
         before = item["StartedBefore"]["S"]
+        if task and (not before or task["ReplicationTaskStats"]["StartDate"] > datetime.datetime.fromisoformat(before)):
+            token = item["TaskToken"]
+            settle(token["S"], arn, task, task["ReplicationTaskStats"])
+            same = "attribute_not_exists(TaskToken) OR TaskToken = :t"
+            dynamodb.delete_item(
+                TableName=TABLE, Key=key, ConditionExpression=same, ExpressionAttributeValues={":t": token}
+            )
+
+
+def look(arn, times):
+    one = [{"Name": "replication-task-arn", "Values": [arn]}]
+    for nth in range(times):
+        time.sleep(0.8 if nth else 0)
+        task = dms.describe_replication_tasks(Filters=one, WithoutSettings=True)["ReplicationTasks"][0]
         if task["Status"] in ("stopped", "failed"):
-            if not before or stats["StartDate"] > datetime.datetime.fromisoformat(before):
-                settle(item["TaskToken"]["S"], arn, task, stats)
+            return task
+    return None
 
 
 def settle(token, arn, task, stats):
@@ -1003,16 +1214,57 @@ def settle(token, arn, task, stats):
     except stepfunctions.exceptions.TaskTimedOut:
         pass
 """
+_LOOKS_INSIDE = """
+import time
+from datetime import datetime
+
+from answer import answer
+from waiting import find
+
+
+def lambda_handler(event, context):
+    item, said = find(event["resources"][0]), datetime.fromisoformat(event["time"])
+    if not item:
+        return "nobody waits"
+    ours = said.timestamp() >= item["CreatedAt"]
+    for attempt in range(3 if ours else 1):
+        if attempt:
+            time.sleep(1)
+            item = find(item["ReplicationTaskArn"]) or item
+        if answer(item) is not False:
+            return "looked"
+    if ours:
+        raise TimeoutError("still under way")
+"""
+_QUIET = """
+from answer import answer
+from waiting import find
+
+
+def lambda_handler(event, context):
+    item = find(event["resources"][0])
+    if item:
+        answer(item)
+"""
+_LOOKS = "    for pause in (1, 1, 0):\n"
+_RAISES = '    raise RuntimeError("DMS announced the end, and says that the migration is under way.")\n'
+_NOT_BEGUN = '    if started(task) == item["StartedBefore"]:\n        return None\n'
 
 TASK_4 = [
     dict(name="the solution"),
     dict(name="in other words; output with the whole item", files={"answer.py": _OWN_WORDS}),
-    dict(
-        name="without the given files; raises where nobody waits; lets items expire", files={"resume.py": _ALL_IN_ONE}
-    ),
+    dict(name="without the given files; raises where nobody waits", files={"resume.py": _ALL_IN_ONE}),
+    dict(name="reads the item anew when it looks again", files={"resume.py": _LOOKS_INSIDE}),
     dict(
         name="raises where nobody waits",
-        files=changed("resume.py", ('print("Nobody waits for", event', "raise LookupError(event")),
+        files=changed(
+            "resume.py",
+            ('print("Nobody waits for", event["resources"][0])\n        return', "raise LookupError(event)"),
+        ),
+    ),
+    dict(
+        name="looks four times, more and more slowly",
+        files=changed("resume.py", (_LOOKS, "    for pause in (0.5, 1, 2, 0):\n")),
     ),
     dict(
         name="blank",
@@ -1037,7 +1289,7 @@ def lambda_handler(event, context):
     if not item:
         return
     try:
-        if event["detail"]["eventType"] == "REPLICATION_TASK_STOPPED":
+        if event["detail"]["detailMessage"] == "Stop Reason FULL_LOAD_ONLY_FINISHED":
             output = json.dumps({"ReplicationTaskArn": item["ReplicationTaskArn"]})
             stepfunctions.send_task_success(taskToken=item["TaskToken"], output=output)
         else:
@@ -1049,19 +1301,25 @@ def lambda_handler(event, context):
 """
         },
         says="not yet",
-        words="event of its earlier run came",
+        words="A migration failed, and the execution ended FAILED (MigrationFailed",
     ),
     dict(
         name="looks for the ARN in the detail",
         files=changed("resume.py", ('event["resources"][0]', 'event["detail"]["ReplicationTaskArn"]')),
         says="not yet",
-        words="the function raised KeyError: 'ReplicationTaskArn'".replace("the", "The", 1),
+        words="A migration finished, and the function raised KeyError: 'ReplicationTaskArn'",
     ),
     dict(
         name="takes any end for the one that is waited for",
-        files=changed("answer.py", (' or started(task) == item["StartedBefore"]', "")),
+        files=changed("answer.py", (_NOT_BEGUN, "")),
         says="not yet",
-        words="The end of an earlier run answers nobody",
+        words="The event of an earlier run came, and the run that is waited for had not begun",
+    ),
+    dict(
+        name="takes the run before for a reason not to answer",
+        files=changed("answer.py", ('if started(task) == item["StartedBefore"]', 'if item["StartedBefore"]')),
+        says="not yet",
+        words="A migration that had run before finished again, and the function ended without an error, and the",
     ),
     dict(
         name="stopped is success",
@@ -1070,16 +1328,62 @@ def lambda_handler(event, context):
         words="The answer is a failure",
     ),
     dict(
-        name="a failure while it is under way",
-        files=changed("answer.py", ("finished is None or ", "")),
+        name="a load less a table is success",
+        files=changed("verdict.py", (" and not errors", "")),
         says="not yet",
-        words="While the migration is under way nobody is answered",
+        words="A migration finished without one of its tables, and the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="a failure while it is under way",
+        files=changed("answer.py", ("if finished is None", "if finished == 'never'")),
+        says="not yet",
+        words="An event of long ago came while the migration was under way, and the execution ended FAILED",
+    ),
+    dict(
+        name="does not say that it is under way",
+        files=changed("answer.py", ("return False  # resume.py looks again", "return None")),
+        says="not yet",
+        words="said once that the migration still runs (fault: stale), and the function ended without an error, and",
+    ),
+    dict(
+        name="looks once",
+        files={"resume.py": _QUIET},
+        says="not yet",
+        words="said once that the migration still runs (fault: stale), and the function ended without an error, and",
+    ),
+    dict(
+        name="looks twice",
+        files=changed("resume.py", (_LOOKS, "    for pause in (1, 0):\n")),
+        says="not yet",
+        words="DMS said 2 times that the migration still runs (fault: stale), and the function raised RuntimeError",
+    ),
+    dict(
+        name="gives up without a word",
+        files=changed("resume.py", (_RAISES, '    print("still under way")\n')),
+        says="not yet",
+        words="DMS said over and over that the migration still runs, and the function ended without an error",
+    ),
+    dict(
+        name="raises for every event that is of no use",
+        files=changed("resume.py", (' or said < item["CreatedAt"]', "")),
+        says="not yet",
+        words="An event of long ago came while the migration was under way, and the function raised RuntimeError",
+    ),
+    dict(
+        name="looks again for a run that has not begun, and raises",
+        files=changed("answer.py", ("        return None\n", "        return False\n")),
+        says="not yet",
+        words="had not begun (StartDate is StartedBefore), and the function raised",
+    ),
+    dict(
+        name="waits in the function until it ends",
+        files=changed("resume.py", (_LOOKS, "    for pause in [0.5] * 1000:\n")),
+        says="not yet",
+        words="timed out",
     ),
     dict(
         name="a closed token is a fault",
-        files={
-            "answer.py": FILES["answer.py"].replace("exceptions.TaskTimedOut", "exceptions.TaskDoesNotExist"),
-        },
+        files={"answer.py": FILES["answer.py"].replace("exceptions.TaskTimedOut", "exceptions.TaskDoesNotExist")},
         says="not yet",
         words="(TaskTimedOut), and the function raised TaskTimedOut",
     ),
@@ -1088,6 +1392,19 @@ def lambda_handler(event, context):
         files=changed("answer.py", ("except stepfunctions.exceptions.TaskTimedOut", "except Exception")),
         says="not yet",
         words="(InvalidToken), and the function ended without an error",
+    ),
+    dict(
+        name="hides what DMS refuses",
+        files=changed(
+            "resume.py",
+            (
+                "        if answer(item) is not False",
+                "        try:\n            done = answer(item) is not False\n"
+                "        except Exception as fault:\n            print(fault)\n            return\n        if done",
+            ),
+        ),
+        says="not yet",
+        words="and the function ended without an error",
     ),
     dict(
         name="forgets before it answers",
@@ -1100,16 +1417,60 @@ def lambda_handler(event, context):
         words="the item was gone",
     ),
     dict(
+        name="forgets whatever happens",
+        files={"answer.py": FILES["answer.py"].replace("    forget(item)\n", "    finally:\n        forget(item)\n")},
+        says="not yet",
+        words="(InvalidToken), and the function raised InvalidToken: Invalid token, and the item was gone",
+    ),
+    dict(
+        name="lets items expire",
+        files=changed("answer.py", ("    forget(item)\n", "")),
+        says="not yet",
+        words="and the item was still there",
+    ),
+    dict(
+        name="forgets only those who were answered",
+        files={
+            "answer.py": FILES["answer.py"].replace(
+                '        print("Answered before, or too late.")\n', "        return None\n"
+            )
+        },
+        says="not yet",
+        words="so its token was closed (TaskTimedOut), and the function ended without an error, and the item was still",
+    ),
+    dict(
+        name="deletes whatever item there is",
+        files=changed(
+            "answer.py",
+            ("    forget(item)\n", '    table.delete_item(Key={"ReplicationTaskArn": arn})\n'),
+            ("forget, stepfunctions", "stepfunctions, table"),
+        ),
+        says="not yet",
+        words="the state was retried and saved a new token (fault: hold). After that the table had no item any more",
+    ),
+    dict(
         name="an output of no use",
         files=changed("answer.py", ('json.dumps({"ReplicationTaskArn": arn})', 'json.dumps("done")')),
         says="not yet",
         words='The output of the answer is "done"',
     ),
     dict(
+        name="an output with another task's name",
+        files=changed("answer.py", ('{"ReplicationTaskArn": arn}', '{"ReplicationTaskArn": arn.rpartition(":")[2]}')),
+        says="not yet",
+        words="The output of the answer is",
+    ),
+    dict(
         name="an error of another name",
         files=changed("answer.py", ('error="MigrationFailed"', 'error="Failed"')),
         says="not yet",
         words="The error MigrationFailed",
+    ),
+    dict(
+        name="a cause that says nothing",
+        files=changed("answer.py", ("cause=why", 'cause="It failed."')),
+        says="not yet",
+        words="A cause, with DMS's LastFailureMessage where there is one",
     ),
     dict(
         name="right, and no event gets in any more",
@@ -1123,7 +1484,7 @@ def lambda_handler(event, context):
             "answer.py",
             (
                 '            stepfunctions.send_task_failure(taskToken=token, error="MigrationFailed", cause=why)',
-                "            return",
+                "            return None",
             ),
         ),
         says="not yet",
@@ -1195,33 +1556,125 @@ def lambda_handler(event, context):
             except Exception as fault:
                 print(fault)
 """
+_OLDEST_FIRST = """
+import time
+
+from answer import answer
+from waiting import table
+
+
+def lambda_handler(event, context):
+    items, more = [], {}
+    while more is not None:
+        page = table.scan(Limit=2, ConsistentRead=True, **more)
+        items += page["Items"]
+        more = {"ExclusiveStartKey": page["LastEvaluatedKey"]} if "LastEvaluatedKey" in page else None
+    wrong, limit = 0, time.time() - event["OlderThanSeconds"]
+    for item in sorted(items, key=lambda item: item["CreatedAt"]):
+        if item["CreatedAt"] > limit:
+            break
+        try:
+            answer(item)
+        except Exception:
+            wrong += 1
+    assert not wrong, f"{wrong} could not be settled"
+"""
 _PAGES = 'for page in table.meta.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True):'
 _CAUGHT = "            except Exception as fault:\n"
+_LEFT = "its execution was still waiting after reconcile"
 
 TASK_5 = [
     dict(name="the solution"),
     dict(name="pages by hand", files={"reconcile.py": _BY_HAND}),
     dict(name="old ones by a filter, several at a time", files={"reconcile.py": _FILTERED}),
     dict(name="keys first, then each item", files={"reconcile.py": _KEYS_FIRST}),
+    dict(name="the oldest first, in small pages; raises in the end", files={"reconcile.py": _OLDEST_FIRST}),
     dict(name="with an answer that gives the whole item as its output", files={"answer.py": _OWN_WORDS}),
     dict(name="blank", files={"reconcile.py": BLANK}, says="not attempted", words="There is no function named"),
     dict(
         name="the first page only",
         files=changed("reconcile.py", (_PAGES, "for page in [table.scan(ConsistentRead=True)]:")),
         says="not yet",
-        words="every page".replace("every", "Every item on every", 1),
+        words="Every item on every page",
+    ),
+    dict(
+        name="ten at most",
+        files=changed("reconcile.py", (_PAGES, "for page in [table.scan(ConsistentRead=True, Limit=10)]:")),
+        says="not yet",
+        words=_LEFT,
     ),
     dict(
         name="ends at the first fault",
         files=changed("reconcile.py", (_CAUGHT, "            except ZeroDivisionError as fault:\n")),
         says="not yet",
-        words="one that cannot be settled does not keep it from the others",
+        words="One that cannot be settled does not keep it from the others",
+    ),
+    dict(
+        name="ends a page at its first fault",
+        files=changed(
+            "reconcile.py",
+            (
+                "                faults.append(f\"{item['ReplicationTaskArn']}: {fault}\")\n",
+                "                faults.append(str(fault))\n                break\n",
+            ),
+        ),
+        says="not yet",
+        words="One that cannot be settled does not keep it from the others",
+    ),
+    dict(
+        name="ends at the first that is under way",
+        files=changed(
+            "reconcile.py",
+            (
+                "                    answer(item)\n",
+                "                    if answer(item) is False:\n                        return\n",
+            ),
+        ),
+        says="not yet",
+        words="was still waiting",
+    ),
+    dict(
+        name="raises for those that are under way",
+        files=changed(
+            "reconcile.py",
+            (
+                "                    answer(item)\n",
+                "                    if answer(item) is False:\n"
+                '                        raise RuntimeError("under way")\n',
+            ),
+        ),
+        says="not yet",
+        words="whose migration was under way or had not begun, and the function raised RuntimeError",
     ),
     dict(
         name="takes everybody for old",
         files=changed("reconcile.py", ('item["CreatedAt"] <= newest', "newest")),
         says="not yet",
-        words="Only tokens that are as old as OlderThanSeconds",
+        words="Items that are younger than `OlderThanSeconds` are left alone",
+    ),
+    dict(
+        name="looks at the young ones",
+        files=changed("reconcile.py", ('item["CreatedAt"] <= newest', 'item["CreatedAt"] >= newest')),
+        says="not yet",
+        words="Items that are younger than `OlderThanSeconds` are left alone",
+    ),
+    dict(
+        name="an age of its own",
+        files=changed("reconcile.py", ('event["OlderThanSeconds"]', "600")),
+        says="not yet",
+        words="Items that are younger than `OlderThanSeconds` are left alone",
+    ),
+    dict(
+        name="takes seconds for minutes",
+        files=changed("reconcile.py", ('event["OlderThanSeconds"]', 'event["OlderThanSeconds"] * 60')),
+        says="not yet",
+        words=_LEFT,
+    ),
+    dict(
+        name="counts from the end of the wait",
+        files=changed("reconcile.py", ('item["CreatedAt"] <= newest', 'item["ExpiresAt"] <= newest')),
+        says="not yet",
+        words=_LEFT,
     ),
     dict(
         name="fails them all, without asking",
@@ -1234,6 +1687,25 @@ TASK_5 = [
             ),
         ),
         says="not yet",
+        words="a migration that is under way ended FAILED (TooOld",
+    ),
+    dict(
+        name="tells all of success, without asking",
+        files=changed(
+            "reconcile.py",
+            (
+                "from answer import answer",
+                "import boto3\nfrom dms_task import describe, started\n\nstepfunctions = boto3.client('stepfunctions')",
+            ),
+            (
+                "answer(item)",
+                "task = describe(item['ReplicationTaskArn'])\n                    "
+                "if task['Status'] in ('stopped', 'failed') and started(task) != item['StartedBefore']:\n"
+                "                        stepfunctions.send_task_success(taskToken=item['TaskToken'], output='{}')\n"
+                "                        table.delete_item(Key={'ReplicationTaskArn': item['ReplicationTaskArn']})",
+            ),
+        ),
+        says="not yet",
         words="as the event would have ended it",
     ),
     dict(
@@ -1243,13 +1715,25 @@ TASK_5 = [
             ("answer(item)", "table.delete_item(Key={'ReplicationTaskArn': item['ReplicationTaskArn']})"),
         ),
         says="not yet",
-        words="executions whose migration had ended were still waiting",
+        words="After reconcile the item of a migration that is under way was gone",
+    ),
+    dict(
+        name="with an answer that lets items expire",
+        files=changed("answer.py", ("    forget(item)\n", "")),
+        says="not yet",
+        words="and its item was still there",
     ),
     dict(
         name="another name for the age",
         files=changed("reconcile.py", ('event["OlderThanSeconds"]', 'event["Age"]')),
         says="not yet",
-        words="The function raised KeyError: 'Age'",
+        words="the function raised KeyError: 'Age'",
+    ),
+    dict(
+        name="answers those whose run has not begun",
+        files=changed("answer.py", (_NOT_BEGUN, "")),
+        says="not yet",
+        words="a migration that has only ended its run before ended SUCCEEDED",
     ),
 ]
 
@@ -1320,7 +1804,7 @@ polling_is_right = dict(zip("ABCD", (0, 1, 0, 1)))
         name="counts states, not attempts",
         functions=measured("return history.transitions,", "return len(history.states()),"),
         says="not yet",
-        words="For a state that was retried twice measure gives 1",
+        words="For a state that was retried twice measure returns 1",
     ),
     dict(
         name="the price of one",
@@ -1332,13 +1816,13 @@ polling_is_right = dict(zip("ABCD", (0, 1, 0, 1)))
         name="the whole time in place of the delay",
         functions=measured("ended).total_seconds()", "history.started).total_seconds()"),
         says="not yet",
-        words="and measure gives",
+        words="and measure returns",
     ),
     dict(
         name="the wrong way round",
         functions=measured('(history.events[-1]["timestamp"] - ended)', '(ended - history.events[-1]["timestamp"])'),
         says="not yet",
-        words="measure gives -1.5",
+        words="measure returns -1.5",
     ),
     dict(name="two numbers", functions=measured(" * 1000, late", " * 1000"), says="not yet", words="Three numbers"),
     dict(
@@ -1346,6 +1830,60 @@ polling_is_right = dict(zip("ABCD", (0, 1, 0, 1)))
         functions=measured(".total_seconds()", ""),
         says="not yet",
         words="Three numbers",
+    ),
+    dict(
+        name="knows three histories",
+        functions="""
+def measure(history, ended):
+    late = (history.events[-1]["timestamp"] - ended).total_seconds()
+    transitions = {24: 11, 7: 2, 7.0: 2}.get(len(history), 3)
+    return transitions, transitions * 0.025, late
+"""
+        + RIGHT,
+        says="not yet",
+        words="retries counted",
+    ),
+    dict(
+        name="minutes",
+        functions=measured("ended).total_seconds()", "ended).total_seconds() / 60"),
+        says="not yet",
+        words="The seconds from the job's end to the last event",
+    ),
+    dict(
+        name="whole seconds",
+        functions=measured("late = (", "late = round((").replace("total_seconds()", "total_seconds())"),
+        says="not yet",
+        words="The seconds from the job's end to the last event",
+    ),
+    dict(
+        name="the price of Express workflows",
+        functions=measured("price(history.transitions) * 1000", "0.001"),
+        says="not yet",
+        words="USD 0.025 for 1,000 state transitions",
+    ),
+    dict(
+        name="up to the first event",
+        functions=measured("history.events[-1]", "history.events[0]"),
+        says="not yet",
+        words="The seconds from the job's end to the last event",
+    ),
+    dict(
+        name="one wrong",
+        functions=MEASURE + 'polling_is_right = {"A": False, "B": True, "C": True, "D": True}\n',
+        says="not yet",
+        words="3 of 4 jobs",
+    ),
+    dict(
+        name="one job is missing",
+        functions=MEASURE + 'polling_is_right = {"A": False, "B": True, "C": False}\n',
+        says="not yet",
+        words="A dict with the keys",
+    ),
+    dict(
+        name="an error",
+        functions=measured("history.transitions,", "history.transition,"),
+        says="not yet",
+        words="raised AttributeError",
     ),
     dict(
         name="events for everything",

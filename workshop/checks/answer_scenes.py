@@ -1,0 +1,401 @@
+"""How the cases of lab 02's answering functions play: events that `resume` gets, and rounds that `reconcile` makes."""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+
+from workshop import clients, faults
+from workshop.checking import migrations
+from workshop.checking.calls import lines_of_calls
+from workshop.checking.dms_events import failed, stopped
+from workshop.checking.executions import Execution, StateMachineRun
+from workshop.checking.exercises import Case, Draw, on_sandbox
+from workshop.checking.migrations import LONG
+from workshop.checking.resources import Table, invoke
+from workshop.checking.waiters import Waiters
+from workshop.checking.waiting import side_by_side, until
+from workshop.events import fault
+
+ENDS = 5  # seconds of patience with an execution that ends only if it was answered
+ANSWERS = ["states:SendTaskSuccess", "states:SendTaskFailure"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """One event that the function got, and what came of it.
+
+    what: how things stood, a sentence without its full stop. error: what the function raised, None for nothing.
+    execution: the one that waits, as it stood afterwards. item: the one in the table afterwards, {} for none.
+    """
+
+    what: str
+    error: str | None
+    execution: Execution
+    item: Mapping
+
+    def __str__(self):
+        """As the beginning of a message."""
+        return f"{self.what}, and the function " + (
+            f"raised {self.error.rstrip('.')}" if self.error else "ended without an error"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What was seen of a case. told: the events, in order. migration: what DMS said of it in the end.
+
+    evidence: the calls that the function made, and the end of the execution's history.
+    """
+
+    about: str
+    told: Sequence[Told]
+    migration: Mapping
+    facts: Mapping = dataclasses.field(default_factory=dict)
+    evidence: Sequence[str] = ()
+
+
+class Scene:
+    """One case while it plays. input: what the case says."""
+
+    def __init__(self, case, function, table, waiters, migration, input):
+        self.case, self.function, self.table, self.migration, self.input = case, function, table, migration, input
+        self._waiters, self.waiter = waiters, None
+        self.told, self.facts = [], {}
+
+    @property
+    def arn(self):
+        return self.migration.arn
+
+    def waits(self, **item):
+        """An execution waits for the migration from now on."""
+        self.waiter = self._waiters.begin(self.arn, **item)
+
+    def runs(self, times=1):
+        """The migration runs to its end, so often."""
+        for time_ in range(times):
+            self.migration.start("reload-target" if time_ else "start-replication")
+            until(lambda: migrations.ended(self.migration), LONG, "a migration to end")
+
+    def begins(self):
+        """The migration runs, and takes its time."""
+        self.migration.start()
+        until(lambda: self.migration.describe()["Status"] == "running", LONG, "a migration to run")
+
+    def tell(self, what, event=None, *, answered=True):
+        """The function gets an event; returns what came of it.
+
+        answered: whether the execution should end by it, so that it is worth to wait for that.
+        """
+        error = invoke(self.function, event or stopped(self.arn)).error
+        until(self.waiter.look, ENDS if answered and not error else 0.3, "an execution to be answered")
+        seen = self.waiter.seen(self.case.about)
+        self.told.append(Told(what, error, seen, self.table.find(self.arn) or {}))
+        return self.told[-1]
+
+    def fault(self, **what):
+        return {"function": self.function.rpartition(":")[2], **what}
+
+    def seen(self):
+        calls = lines_of_calls(function=self.function.rpartition(":")[2], resource=self.arn)
+        evidence = [*calls[-4:], *(self.told[-1].execution.evidence[-2:] if self.told else ())]
+        return Answers(self.case.about, tuple(self.told), self.migration.describe(), self.facts, evidence)
+
+    def forget(self):
+        if self.waiter:
+            self.waiter.stop()
+        migrations.stop(self.migration)
+        self.table.delete(self.arn)
+
+
+def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Answers]:
+    """Play these cases side by side; returns what was seen of each."""
+    table.find("nobody")
+    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
+    migrations.lose_events(*made.values(), runs=2)
+    waiters = Waiters(lab)
+
+    def play_one(name, case):
+        scene = Scene(case, function, table, waiters, made[name], draw.values(name, case.input))
+        try:
+            case.play(scene)
+            return scene.seen()
+        finally:
+            scene.forget()
+
+    return dict(
+        zip(cases, side_by_side(*(lambda name=name: play_one(name, cases[name]) for name in cases)), strict=True)
+    )
+
+
+# -- events that `resume` gets -----------------------------------------------------------------------------------------
+
+
+def told_of_its_end(scene):
+    scene.runs()
+    scene.waits()
+    what = {"fails": "failed", "has no file": "failed", "sets a table aside": "finished without one of its tables"}
+    event = failed(scene.arn) if what.get(scene.case.migration) == "failed" else stopped(scene.arn)
+    scene.tell(f"A migration {what.get(scene.case.migration, 'finished')}", event)
+
+
+def told_of_a_second_run(scene):
+    scene.runs()
+    before = migrations.started(scene.migration)
+    scene.migration.start("reload-target")
+    until(lambda: migrations.ended(scene.migration), LONG, "a migration to end")
+    scene.waits(started_before=before)
+    scene.tell("A migration that had run before finished again")
+
+
+def told_of_a_stop(scene):
+    scene.begins()
+    scene.waits()
+    migrations.stop(scene.migration)
+    scene.tell("A migration was stopped by somebody", stopped(scene.arn, "NORMAL"))
+
+
+def told_what_is_old(scene):
+    scene.begins()
+    scene.waits()
+    what = "An event of long ago came while the migration was under way"
+    scene.tell(what, _long_ago(scene.arn), answered=False)
+
+
+def told_of_the_run_before(scene):
+    scene.runs()
+    scene.waits(started_before=migrations.started(scene.migration))
+    what = "The event of an earlier run came, and the run that is waited for had not begun (StartDate is StartedBefore)"
+    scene.tell(what, answered=False)
+
+
+def told_before_any_run(scene):
+    scene.waits()
+    scene.tell("An event of long ago came, and the migration had never run", _long_ago(scene.arn), answered=False)
+
+
+def told_too_early(scene):
+    """DMS tells of the task as it was before its end, so often."""
+    scene.runs()
+    scene.waits()
+    times = scene.input["looks"]
+    fault("stale", scene.migration, count=times)
+    looks = "once" if times == 1 else f"{times} times"
+    scene.tell(f"The end was announced, and DMS said {looks} that the migration still runs (fault: stale)")
+
+
+def told_while_it_runs_on(scene):
+    scene.begins()
+    scene.waits()
+    scene.tell("The end was announced, and DMS said over and over that the migration still runs", answered=False)
+
+
+def told_of_a_closed_token(scene):
+    scene.runs()
+    scene.waits()
+    scene.waiter.stop()
+    scene.tell("The execution that had waited was stopped, so its token was closed (TaskTimedOut)", answered=False)
+
+
+def told_of_a_token_that_is_none(scene):
+    scene.runs()
+    scene.waits()
+    scene.table.change(scene.arn, "TaskToken", "made up")
+    scene.tell("The token in the table was no token at all (InvalidToken)", answered=False)
+
+
+def refused_and_told_again(scene):
+    scene.runs()
+    scene.waits()
+    operation = scene.input["operation"]
+    about = scene.waiter.token if operation in ANSWERS else scene.arn
+    refuses = scene.fault(fault="refuse", operation=operation, resource=about, code="AccessDeniedException")
+    with faults.during(refuses, label="check-4") as made:
+        scene.tell(f"{operation} was refused (AccessDeniedException)", answered=False)
+        scene.facts["met"] = made.met[0]
+    scene.tell("The event came again, and nothing was refused any more")
+
+
+def died_and_told_again(scene):
+    """The function's process is killed, before its answer is given or after."""
+    scene.runs()
+    scene.waits()
+    where = scene.input["where"]
+    kill = scene.fault(fault="kill", operation=ANSWERS, resource=scene.waiter.token, where=where)
+    with faults.during(kill, label="check-4"):
+        scene.tell(f"The function died just {where} its answer (fault: kill)", answered=where == "after")
+    scene.tell(f"The function had died just {where} its answer (fault: kill); the event came again")
+
+
+def answers_while_the_state_is_retried(scene):
+    """The answer is on its way; before it arrives the state is retried, and waits with another token."""
+    scene.runs()
+    scene.waits()
+    gate = scene.fault(fault="hold", operation=ANSWERS, resource=scene.waiter.token, seconds=40)
+    what = "While its answer was on its way, the state was retried and saved a new token (fault: hold)"
+    with faults.during(gate, label="check-4") as made, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(scene.tell, what, answered=False)
+        until(lambda: made.records[0].get("held") or running.done(), LONG, "an answer")
+        if not running.done():
+            dead = scene.waiter.token
+            clients.of("stepfunctions").send_task_failure(taskToken=dead, error="Again")
+            scene.facts["newest"] = scene.waiter.next_token(but=dead)
+        made.end()
+    running.result()
+
+
+def _long_ago(arn):
+    return {**stopped(arn), "time": "2026-01-01T00:00:00Z"}
+
+
+# -- events of real runs, through all the parts ------------------------------------------------------------------------
+
+WRONG = {  # what goes wrong with the event that ends the run: (kind of fault, its options)
+    "twice": ("duplicate", {}),
+    "early": ("early", {}),
+    "late": ("delay", {"seconds": 1}),
+    "out of order": ("reorder", {"events": ["REPLICATION_TASK_STARTED"]}),
+}
+
+
+def play_pipeline(lab, machine: str, table: Table, cases: Mapping[str, Case]) -> dict[str, Execution]:
+    """Executions of the learner's state machine, which wait for real events; returns each as it ended."""
+    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
+
+    def play_one(name, case):
+        one = made[name]
+        if on_sandbox() and name in WRONG:
+            kind, options = WRONG[name]
+            fault(kind, one, **options)
+        run = StateMachineRun(machine, {"ReplicationTaskArn": one.arn, "TimeoutSeconds": 600})
+        try:
+            until(lambda: run.look() or migrations.ended(one), LONG, "a migration to end")
+            until(run.look, 2 * ENDS, "an execution to end")
+            return run.seen(case.about, migration=one.describe())
+        finally:
+            run.stop()
+            migrations.stop(one)
+            table.delete(one.arn)
+
+    return dict(zip(cases, side_by_side(*(lambda n=n: play_one(n, cases[n]) for n in cases)), strict=True))
+
+
+# -- rounds of `reconcile` ---------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Rounds:
+    """What was seen of one who waits, while `reconcile` made its rounds.
+
+    after: {round: the execution after it}. errors: {round: what the function raised, or None}. ages: {round:
+    OlderThanSeconds}. age: seconds since it waits. item: the one in the table after the last round, {} for none.
+    """
+
+    about: str
+    after: Mapping
+    errors: Mapping
+    ages: Mapping
+    age: int
+    item: Mapping
+    migration: Mapping
+    evidence: Sequence[str] = ()
+
+
+DUE = ("finished", "failed", "set aside")  # who has waited for long, and is to be answered in the round `due`
+YOUNG = ("young", "young failure")  # who waits since now, and is to be answered in the last round
+PATIENT = ("under way", "not begun")  # who has waited for long, and is answered in none
+SPOILED = ("stopped", "refused")  # who cannot be answered in the last round
+
+
+def play_rounds(lab, reconcile: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Rounds]:
+    """All of them wait in one table, and `reconcile` is invoked a few times; each round has an OlderThanSeconds.
+
+    alone: only those are there whose migration has not ended. too young: all, none of which is old enough. due: those
+    that have waited for long are. last: all are; now there are also items of tasks that were deleted, of an execution
+    that was stopped, and one about which DMS refuses to speak.
+    """
+    table.find("nobody")
+    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
+    migrations.lose_events(*made.values())
+    seconds = draw.random("ages").choice((300, 900, 1800))
+    ages = {"alone": 0, "too young": seconds * 4, "due": seconds, "last": 0}
+    waiters, now = Waiters(lab), int(time.time())
+    waits_for = {name: 0 if name in (*YOUNG, *SPOILED) else seconds * 2 for name in cases}
+    begun, after, errors = {}, {name: {} for name in cases}, {}
+    deleted = [f"{made['finished'].arn.rpartition(':')[0]}:0{number}" for number in range(4)]
+
+    def begin(name):
+        before = migrations.started(made[name]) if name == "not begun" else ""
+        begun[name] = waiters.begin(made[name].arn, started_before=before, created_at=now - waits_for[name])
+
+    def make_round(round, answered=()):
+        errors[round] = invoke(reconcile, {"OlderThanSeconds": ages[round]}).error
+        until(lambda: all([begun[name].look() for name in answered]), ENDS, "executions to be answered")
+        for name, waiter in begun.items():
+            after[name][round] = waiter.seen(cases[name].about)
+
+    try:
+        side_by_side(*(lambda name=name: _let_run(made[name], cases[name]) for name in cases))
+        side_by_side(*(lambda name=name: begin(name) for name in PATIENT))
+        make_round("alone")
+        side_by_side(*(lambda name=name: begin(name) for name in cases if name not in begun))
+        _fill(table, deleted, [one.arn for one in made.values()])
+        make_round("too young")
+        make_round("due", DUE)
+        begun["stopped"].stop()
+        with _refused(reconcile, made["refused"]):
+            make_round("last", YOUNG)
+        calls = {
+            name: lines_of_calls(function=reconcile.rpartition(":")[2], resource=made[name].arn)[-4:] for name in cases
+        }
+        return {
+            name: Rounds(
+                case.about,
+                after[name],
+                errors,
+                ages,
+                waits_for[name],
+                table.find(made[name].arn) or {},
+                made[name].describe(),
+                calls[name],
+            )
+            for name, case in cases.items()
+        }
+    finally:
+        for waiter in begun.values():
+            waiter.stop()
+        migrations.stop(*made.values())
+        table.delete(*deleted, *(one.arn for one in made.values()))
+
+
+def _refused(function, migration):
+    """While this lasts, DMS says nothing about a migration to a function. (On AWS it does.)"""
+    if not on_sandbox():
+        return contextlib.nullcontext()
+    refuses = {"fault": "refuse", "operation": "dms:DescribeReplicationTasks", "code": "AccessDeniedFault", "count": 9}
+    about = {"function": function.rpartition(":")[2], "resource": migration.arn}
+    return faults.during({**refuses, **about}, label="check-5")
+
+
+def _let_run(migration, case):
+    migration.start()
+    if case.migration == "is slow":
+        until(lambda: migration.describe()["Status"] == "running", LONG, "a migration to run")
+    else:
+        until(lambda: migrations.ended(migration), LONG, "a migration to end")
+
+
+def _fill(table, deleted, waiting):
+    """Make the table several pages of a Scan: items of tasks that are no more, and large ones of those that wait.
+
+    deleted: ARNs, which come first in the sandbox, where items are in order; on AWS they are in none. They are young,
+    so nothing looks at them before the last round.
+    """
+    now = int(time.time())
+    times = {"CreatedAt": now, "ExpiresAt": now + 3600, "StartedBefore": ""}
+    for arn in deleted:
+        item = {"ReplicationTaskArn": arn, "TaskToken": "of a task that was deleted", "Execution": "gone", **times}
+        table.put(**item, Padding="x" * 350_000)
+    for arn in waiting:
+        table.change(arn, "Padding", "x" * 100_000)  # still less than what an output may have

@@ -1,0 +1,156 @@
+"""How the cases of lab 02's second exercise play: executions of `migrate`, each answered as its case needs it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from workshop import clients, faults
+from workshop.checking import migrations
+from workshop.checking.executions import Execution, StateMachineRun
+from workshop.checking.exercises import Case, Draw
+from workshop.checking.migrations import LONG
+from workshop.checking.resources import Table
+from workshop.checking.waiting import side_by_side, until
+
+ENDS = 8  # seconds of patience with an execution that ends only if the answer is right
+OUTPUTS = (
+    {"Rows": 3000},
+    {"Rows": 7, "Tables": ["airports", "cities"]},
+    {"nested": {"Rows": None}},
+    [3000, "rows"],
+    "done",
+)
+ERRORS = ("MigrationFailed", "NoSpaceLeft", "Other")
+
+
+class Scene:
+    """One case while it plays.
+
+    facts, for the record: token, the one that the learner's start function saved, with its item; refused, the error
+    with which Step Functions refused an answer; right, what the item should say; answer, what it was answered with;
+    when, cause, failure: what went wrong, in words.
+    """
+
+    def __init__(self, name, machine, table, migration, draw, input):
+        self.machine, self.migration, self.input, self._table = machine, migration, input, table
+        self.chance, self.run = draw.random(f"answer of {name}"), None
+        self.facts = {"token": "", "item": {}, "refused": "", "right": {}, "answer": None, "cause": "", "failure": ""}
+
+    def begin(self):
+        job = {"ReplicationTaskArn": self.migration.arn, "TimeoutSeconds": self.input["TimeoutSeconds"]}
+        self.run = StateMachineRun(self.machine, job)
+
+    def saved(self):
+        """The item of the migration, {} for none."""
+        return self._table.find(self.migration.arn) or {}
+
+    def waits(self):
+        """Whether the execution waits, with a token that start has saved."""
+        until(lambda: self.saved() or self.run.look(), LONG, "a token to be saved")
+        item = self.saved()
+        self.facts |= {"item": item, "token": item.get("TaskToken", "")}
+        if item:
+            expires = int(item.get("CreatedAt", 0)) + self.input["TimeoutSeconds"]
+            self.facts["right"] = {"Execution": self.run.arn, "ExpiresAt": expires}
+        return bool(item)
+
+    def answered(self, call, **answer):
+        """Answer the token, and wait for the end."""
+        client = clients.of("stepfunctions")
+        try:
+            getattr(client, call)(taskToken=self.facts["token"], **answer)
+        except (client.exceptions.InvalidToken, client.exceptions.TaskTimedOut) as refusal:
+            self.facts["refused"] = refusal.response["Error"]["Code"]
+        until(self.run.look, ENDS, "an execution to end")
+
+    def forget(self):
+        if self.run:
+            self.run.stop()
+        migrations.stop(self.migration)
+        self._table.delete(self.migration.arn)
+
+
+def play(lab, machine: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Execution]:
+    """Play these cases side by side; returns the execution of each, with the facts of its scene."""
+    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
+    table.delete(*(one.arn for one in made.values()))
+
+    def play_one(name):
+        case = cases[name]
+        scene = Scene(name, machine, table, made[name], draw, draw.values(name, case.input))
+        try:
+            case.play(scene)
+            seen = scene.run.seen(case.about, migration=made[name].describe())
+            return dataclasses.replace(seen, facts=scene.facts)
+        finally:
+            scene.forget()
+
+    return dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in cases)), strict=True))
+
+
+# -- plays ------------------------------------------------------------------------------------------------------------
+
+
+def gets_success(scene):
+    scene.begin()
+    if scene.waits():
+        _succeed(scene)
+
+
+def gets_failure(scene):
+    cause = f"Last Error Table travel.airports, line {scene.chance.randrange(2, 99)}. Stop Reason FATAL_ERROR"
+    error = scene.chance.choice(ERRORS)
+    scene.facts |= {"when": f"it was answered with a failure ({error})", "cause": cause}
+    scene.begin()
+    if scene.waits():
+        scene.answered("send_task_failure", error=error, cause=cause)
+
+
+def is_refused(scene):
+    scene.migration.start()
+    until(lambda: scene.migration.describe()["Status"] == "running", LONG, "a migration to run")
+    scene.facts |= {"when": "its start function raised", "cause": "InvalidResourceState"}
+    scene.begin()
+    until(scene.run.look, ENDS, "an execution to end")
+
+
+def gets_no_answer(scene):
+    scene.begin()
+    until(scene.run.look, scene.input["TimeoutSeconds"] + ENDS, "an execution to time out")
+
+
+def meets_a_fault_of_lambda(scene):
+    """The function is not even invoked."""
+    code = scene.input["code"]
+    scene.facts["failure"] = f"Lambda.{code}"
+    with faults.during(_of(scene, fault="refuse", code=code), label="check-2"):
+        scene.begin()
+        if scene.waits():
+            _succeed(scene)
+        else:
+            until(scene.run.look, ENDS, "an execution to end")
+
+
+def loses_the_answer_of_lambda(scene):
+    """The function ran, and Step Functions does not hear of it: it goes on with the token of its next attempt."""
+    scene.facts["failure"] = "Lambda.SdkClientException, after start had run"
+    with faults.during(_of(scene, fault="lost"), label="check-2"):
+        scene.begin()
+        if scene.waits():
+            first = scene.facts["token"]
+            again = "the next attempt's token"
+            until(lambda: scene.run.look() or scene.saved().get("TaskToken") not in (None, first), ENDS, again)
+            scene.waits()
+            _succeed(scene)
+
+
+def _succeed(scene):
+    output = {"ReplicationTaskArn": scene.migration.arn, "Said": scene.chance.choice(OUTPUTS)}
+    scene.facts["answer"] = scene.chance.choice((output, scene.chance.choice(OUTPUTS)))
+    scene.answered("send_task_success", output=json.dumps(scene.facts["answer"]))
+
+
+def _of(scene, **what):
+    """What a fault of the state machine's invocation says."""
+    name = scene.machine.rpartition(":")[2]
+    return {"operation": "lambda:Invoke", "state_machine": name, "resource": scene.migration.arn, **what}
