@@ -764,11 +764,13 @@ TASK_2 = [
     dict(name="one Catch, and a Choice that looks at the error", machine=_CHOICE),
     dict(name="caught around it, by a Parallel", machine=_IN_PARALLEL),
     dict(
-        name="through the SDK's integration",
+        name="through the SDK's integration, which does not see that a function raised",
         machine=machine(
             Resource="arn:aws:states:::aws-sdk:lambda:invoke.waitForTaskToken",
             Arguments={"FunctionName": "START", "Payload": PAYLOAD},
         ),
+        says="not yet",
+        words="When its start function raised, the execution was still running",
     ),
     dict(
         name="a heartbeat that never comes bounds it as well",

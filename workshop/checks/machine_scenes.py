@@ -13,12 +13,22 @@ from workshop.checking.resources import Table
 from workshop.checking.waiting import side_by_side, until
 
 ENDS = 8  # seconds of patience with an execution that ends only if the answer is right
+SAVES = 12  # and with a function that saves its token
 OUTPUTS = (
     {"Rows": 3000},
     {"Rows": 7, "Tables": ["airports", "cities"]},
     {"nested": {"Rows": None}},
     [3000, "rows"],
     "done",
+)
+# How Lambda fails when the fault is its own, as Step Functions names it after "Lambda.":
+# https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
+LAMBDA_FAILS = (
+    "ServiceException",
+    "AWSLambdaException",
+    "SdkClientException",
+    "ClientExecutionTimeoutException",
+    "TooManyRequestsException",
 )
 ERRORS = ("MigrationFailed", "NoSpaceLeft", "Other")
 
@@ -46,7 +56,7 @@ class Scene:
 
     def waits(self):
         """Whether the execution waits, with a token that start has saved."""
-        until(lambda: self.saved() or self.run.look(), LONG, "a token to be saved")
+        until(lambda: self.saved() or self.run.look(), SAVES, "a token to be saved")
         item = self.saved()
         self.facts |= {"item": item, "token": item.get("TaskToken", "")}
         if item:
@@ -57,6 +67,9 @@ class Scene:
     def answered(self, call, **answer):
         """Answer the token, and wait for the end."""
         client = clients.of("stepfunctions")
+        if self.run.look():
+            self.facts["refused"] = "it had ended"
+            return
         try:
             getattr(client, call)(taskToken=self.facts["token"], **answer)
         except (client.exceptions.InvalidToken, client.exceptions.TaskTimedOut) as refusal:
@@ -121,7 +134,7 @@ def gets_no_answer(scene):
 
 def meets_a_fault_of_lambda(scene):
     """The function is not even invoked."""
-    code = scene.input["code"]
+    code = scene.chance.choice(LAMBDA_FAILS)
     scene.facts["failure"] = f"Lambda.{code}"
     with faults.during(_of(scene, fault="refuse", code=code), label="check-2"):
         scene.begin()

@@ -16,6 +16,7 @@ from workshop.checking.waiting import side_by_side, until
 from workshop.events import fault
 
 SAVES = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems", "dynamodb:BatchWriteItem"]
+REFUSALS = ("AccessDeniedFault", "ResourceNotFoundFault", "AccessDeniedException")  # of a start, beside the state's
 TIMEOUT = 3600  # seconds, of those who come where nothing depends on it
 
 
@@ -88,7 +89,8 @@ class Scene:
     kind: of its migration, one of KINDS. function: the learner's, its ARN. input: what the case says.
     """
 
-    def __init__(self, kind, case, function, table, waiters, migration, input):
+    def __init__(self, kind, case, function, table, waiters, migration, input, chance):
+        self.chance = chance
         self.kind, self.function, self.table, self.migration, self.input = kind, function, table, migration, input
         self._case, self._waiters, self._begun = case, waiters, []
         self.came, self.more = [], {}
@@ -163,7 +165,16 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> d
     def play_one(name):
         case = cases[name]
         input = draw.values(name, case.input)
-        scene = Scene(case.migration, names.index(name), function, table, waiters, made[name], input)
+        scene = Scene(
+            case.migration,
+            names.index(name),
+            function,
+            table,
+            waiters,
+            made[name],
+            input,
+            draw.random(f"refusal of {name}"),
+        )
         try:
             case.play(scene)
             evidence = lines_of_calls(function=scene.function_name, resource=scene.arn)
@@ -301,7 +312,7 @@ def is_refused_since_it_runs(scene):
 
 
 def is_refused(scene):
-    code = scene.input["code"]
+    code = scene.chance.choice(REFUSALS)
     refuses = scene.fault(fault="refuse", operation="dms:StartReplicationTask", code=code)
     with faults.during(refuses, label="check-1"):
         scene.comes(f"DMS refused to start the migration ({code})", scene.waiter())
