@@ -1,0 +1,322 @@
+"""What the exercises of lab 02 say of records: for each sentence of a contract one that keeps it, and some that do not.
+
+No account is needed: judging looks at nothing but the record.
+"""
+
+import dataclasses
+import datetime
+
+import pytest
+
+from workshop.checking.counting import made_up
+from workshop.checking.dms_events import MUST_MATCH, MUST_NOT_MATCH
+from workshop.checking.executions import Execution
+from workshop.checking.exercises import Fault
+from workshop.checks.answer_scenes import Answers, Rounds, Told
+from workshop.checks.start_scenes import Came, Starts, Stood
+from workshop.checks.task_tokens_and_events import EXERCISES, Measured
+
+START, MIGRATE, RULE, RESUME, RECONCILE, DECIDE = EXERCISES.values()
+NEW, RUNS, OVER, RAN = Stood("ready", ""), Stood("running", "1"), Stood("stopped", "1"), Stood("stopped", "0")
+
+
+def said(exercise, sentence, record):
+    """What a sentence says of a record, as one text; "" where it is kept."""
+    fault = getattr(exercise, sentence)(record)
+    return f"{fault.observed} {fault.missing or ''}" if isinstance(fault, Fault) else fault or ""
+
+
+def came(error=None, before=NEW, after=RUNS, token="t1", item=None, **sent):
+    """One invocation of `start` that did as it should, but for what is said."""
+    event = {"TaskToken": token, "Execution": "arn:1", "TimeoutSeconds": 60, **sent}
+    own = {"TaskToken": token, "Execution": event["Execution"], "CreatedAt": 100, "ExpiresAt": 160}
+    kept = {**own, "StartedBefore": before.run} if item is None else item
+    return Came("Somebody came", event, error, 100, 101, before, after, kept)
+
+
+def starts(*invocations, **more):
+    return Starts("a case", invocations, **more)
+
+
+ITEM = came().item
+AGAIN = came(before=RUNS, item=ITEM)
+RETRIED = came(before=RUNS, token="t2", item={**ITEM, "TaskToken": "t2"})
+DIED = came(error="Runtime.ExitError", after=NEW)
+TWO = {"item": ITEM, "met": 2}
+REFUSED = came(error="InvalidResourceStateFault: it runs", before=RUNS, item={})
+
+STARTS = [
+    ("saves_and_starts", starts(came()), ""),
+    ("saves_and_starts", starts(came(before=RAN)), ""),
+    ("saves_and_starts", starts(came(error="KeyError: 'x'")), "raised KeyError"),
+    ("saves_and_starts", starts(came(item={})), "no item of it"),
+    ("saves_and_starts", starts(came(after=NEW)), "was not started"),
+    ("saves_and_starts", starts(came(), saved_in_time=False), "not in the table yet"),
+    ("saves_and_starts", starts(came(item={**ITEM, "TaskToken": "t"})), "The TaskToken in the item"),
+    ("saves_and_starts", starts(came(item={**ITEM, "Execution": "1"})), "The Execution in the item"),
+    ("saves_and_starts", starts(came(item={"TaskToken": "t1"})), "has no Execution, CreatedAt"),
+    ("saves_and_starts", starts(came(item={**ITEM, "ExpiresAt": 3700})), "expires when the token does"),
+    ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": 5, "ExpiresAt": 65})), "Seconds since 1970"),
+    ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": "noon"})), "Seconds since 1970"),
+    ("saves_and_starts", starts(came(before=RAN, item=ITEM)), "StartedBefore is ''"),
+    ("takes_the_same_token_once", starts(came(), AGAIN), ""),
+    ("takes_the_same_token_once", starts(came(), came(before=OVER, after=OVER, item=ITEM)), ""),
+    ("takes_the_same_token_once", starts(came(), came(error="Busy: it runs", item=ITEM)), "raised Busy"),
+    ("takes_the_same_token_once", starts(came(), came(before=RUNS, item={})), "the item was changed"),
+    ("takes_the_same_token_once", starts(came(), came(before=OVER, item=ITEM)), "started a second time"),
+    ("takes_a_new_token", starts(came(), RETRIED), ""),
+    ("takes_a_new_token", starts(came(), AGAIN), ""),
+    ("takes_a_new_token", starts(came(), came(error="Busy", token="t2")), "raised Busy"),
+    ("takes_a_new_token", starts(came(), came(before=RUNS, token="t2", item=ITEM)), "the token of that attempt"),
+    ("takes_a_new_token", starts(came(), came(before=RUNS, token="t2")), "StartedBefore changed from '' to '1'"),
+    ("takes_a_new_token", starts(came(), dataclasses.replace(RETRIED, before=OVER)), "started a second time"),
+    ("takes_a_new_token", starts(DIED, RETRIED, facts={"killed": 1}), ""),
+    ("leaves_the_newest_token", starts(RETRIED, dataclasses.replace(RETRIED, sent=came().sent), newest="t2"), ""),
+    ("leaves_the_newest_token", starts(RETRIED, came(), newest="t2"), "the token of that attempt"),
+    ("leaves_the_newest_token", starts(RETRIED, came(item={}), newest="t2"), "no item of it any more"),
+    ("starts_what_was_only_saved", starts(DIED, came(), facts={"killed": 1}), ""),
+    ("starts_what_was_only_saved", starts(came(), AGAIN, facts={"killed": 0}), "put nothing into the table"),
+    ("starts_what_was_only_saved", starts(DIED, came(after=NEW), facts={"killed": 1}), "was not started"),
+    ("starts_what_was_only_saved", starts(DIED, came(error="Busy"), facts={"killed": 1}), "raised Busy"),
+    ("starts_what_was_only_saved", starts(came(error="Exit"), AGAIN, facts={"killed": 1}), "ran already"),
+    ("starts_what_was_only_saved", starts(DIED, came(token="t2", item=ITEM), facts={"killed": 1}), "that attempt"),
+    ("starts_what_was_only_saved", starts(DIED, came(before=RAN), facts={"killed": 1}), "StartedBefore is '0'"),
+    ("refuses_another", starts(came(), came(error="Busy", before=RUNS, token="t2", item=ITEM)), ""),
+    ("refuses_another", starts(came(), came(before=RUNS, token="t2", item=ITEM)), "is not overwritten"),
+    ("refuses_another", starts(came(), came(error="Busy", before=RUNS, token="t2")), "stays"),
+    ("refuses_another", starts(came(), came(error="B", before=OVER, token="t2", item=ITEM)), "was started again"),
+    ("refuses_another", starts(came(), came(error="Busy", token="t2"), facts=TWO), ""),
+    ("refuses_another", starts(came(), came(token="t2"), facts=TWO), "One of the two is refused"),
+    ("refuses_another", starts(came(error="B"), came(error="B"), facts=TWO), "One of the two gets to start"),
+    ("refuses_another", starts(came(error="B"), came(token="t2"), facts=TWO), "its token, not that of the other"),
+    ("replaces_what_expired", starts(came(before=RAN)), ""),
+    ("replaces_what_expired", starts(came(before=RAN, error="Conditional")), "raised Conditional"),
+    ("replaces_what_expired", starts(came(before=RAN, item={})), "was not replaced"),
+    ("replaces_what_expired", starts(came(before=RAN, after=RAN)), "was not started"),
+    ("replaces_what_expired", starts(came(before=RAN, item=ITEM)), "StartedBefore is ''"),
+    ("fails_with_the_start", starts(REFUSED, came()), ""),
+    ("fails_with_the_start", starts(came(before=RUNS), came()), "ended without an error"),
+    ("fails_with_the_start", starts(came(error="Own: no", item={}), came()), "The error that DMS gave"),
+    ("fails_with_the_start", starts(REFUSED, came(), facts={"code": "AccessDeniedFault"}), "AccessDeniedFault"),
+    ("fails_with_the_start", starts(dataclasses.replace(REFUSED, item=ITEM), came()), "its item stayed"),
+    ("fails_with_the_start", starts(REFUSED, came(error="Busy")), "stands in nobody's way"),
+    ("fails_with_the_start", starts(REFUSED, came(after=NEW)), "was not started"),
+    ("stands_a_lost_answer", starts(came()), ""),
+    ("stands_a_lost_answer", starts(came(error="ConnectionClosedError")), "raised ConnectionClosedError"),
+    ("stands_a_lost_answer", starts(came(item={})), "no item of it"),
+    ("stands_a_lost_answer", starts(came(after=NEW)), "was not started"),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", STARTS)
+def test_start(sentence, record, words):
+    judged(START, sentence, record, words)
+
+
+def judged(exercise, sentence, record, words):
+    text = said(exercise, sentence, record)
+    assert words in text and bool(text) == bool(words), text
+
+
+def ended(status="SUCCEEDED", seconds=1.0, attempts=1, **more):
+    """An execution of `migrate` that ended like this."""
+    events = made_up(("Task", "Migrate", *["TaskScheduled"] * attempts), ("Succeed", "Migrated"))
+    for event in events:
+        if event["type"] == "TaskScheduled":
+            event["taskScheduledEventDetails"] = {"resource": "invoke.waitForTaskToken"}
+    events[-1]["timestamp"] = events[0]["timestamp"] + datetime.timedelta(seconds=seconds)
+    facts = {"token": "t", "item": {"Execution": "arn:1", "ExpiresAt": 160}, "refused": "", "answer": {"Rows": 3}}
+    facts |= {"right": {"Execution": "arn:1", "ExpiresAt": 160}, "cause": "Last Error", "when": "it failed"}
+    facts |= {"failure": "Lambda.ServiceException", **more.pop("facts", {})}
+    input = {"TimeoutSeconds": more.pop("timeout", 60)}
+    return Execution("a migration", input=input, status=status, events=events, facts=facts, **more)
+
+
+LATE = {"status": "FAILED", "error": "MigrationTimedOut", "timeout": 4, "seconds": 4.2}
+MACHINES = [
+    ("waits_for_the_answer", ended(), ""),
+    ("waits_for_the_answer", ended("FAILED", facts={"token": ""}), "no token of it"),
+    ("waits_for_the_answer", ended(facts={"refused": "InvalidToken"}), "does not know the token"),
+    ("waits_for_the_answer", ended(facts={"refused": "it had ended"}), "before anybody had answered"),
+    ("waits_for_the_answer", ended(facts={"item": {"Execution": "1", "ExpiresAt": 160}}), "says Execution '1'"),
+    ("waits_for_the_answer", ended(facts={"item": {"Execution": "arn:1", "ExpiresAt": 9}}), "says ExpiresAt 9"),
+    ("succeeds", ended(output={"Rows": 3}), ""),
+    ("succeeds", ended("FAILED"), "It ends SUCCEEDED"),
+    ("succeeds", ended(output={}), "its output is {}"),
+    ("fails", ended("FAILED", cause="So it was: Last Error"), ""),
+    ("fails", ended(), "It ends FAILED"),
+    ("fails", ended("FAILED", cause="no"), "The cause of the failure"),
+    ("fails", ended("FAILED", error="MigrationTimedOut", cause="Last Error"), "for a wait that timed out"),
+    ("fails", ended("RUNNING", attempts=2), "was tried again"),
+    ("times_out", ended(**LATE), ""),
+    ("times_out", ended(**{**LATE, "status": "RUNNING"}), "still running"),
+    ("times_out", ended(**{**LATE, "error": "States.Timeout"}), "with the error MigrationTimedOut"),
+    ("times_out", ended(**{**LATE, "seconds": 2.1}), "ended after 2.1 s"),
+    ("times_out", ended(**{**LATE, "seconds": 8.0}), "ended after 8.0 s"),
+    ("tries_again", ended(attempts=2), ""),
+    ("tries_again", ended("FAILED"), "Lambda failed once (Lambda.ServiceException)"),
+    ("tries_again", ended("RUNNING", attempts=2), "when the token of the last attempt is answered"),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", MACHINES)
+def test_migrate(sentence, record, words):
+    judged(MIGRATE, sentence, record, words)
+
+
+def matched(samples, but=None):
+    """What a pattern said of samples; but: the one of which it says the opposite."""
+    right = samples is MUST_MATCH
+    return [(what, event, right != (what == but)) for what, event in samples]
+
+
+DELIVERED = {"state": "ENABLED", "targets": ["arn"], "is a target": True, "invoked": True, "function": "resume"}
+RULES = [
+    ("matches_ends", matched(MUST_MATCH), ""),
+    ("matches_ends", matched(MUST_MATCH, but="a task that failed"), "does not match a task that failed"),
+    ("matches_nothing_else", matched(MUST_NOT_MATCH), ""),
+    ("matches_nothing_else", matched(MUST_NOT_MATCH, but="a task that was started"), "matches a task that was"),
+    ("delivers", DELIVERED, ""),
+    ("delivers", {**DELIVERED, "state": "DISABLED"}, "switched off"),
+    ("delivers", {**DELIVERED, "is a target": False, "targets": []}, "The targets of the rule: none"),
+    ("delivers", {**DELIVERED, "invoked": False}, "was not invoked"),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", RULES)
+def test_rule(sentence, record, words):
+    judged(RULE, sentence, record, words)
+
+
+GOOD = Execution("it", status="SUCCEEDED", output={"ReplicationTaskArn": "arn:task"})
+BAD = Execution("it", status="FAILED", error="MigrationFailed", cause="It says: bad row")
+WAITS = Execution("it")
+
+
+def told(execution=GOOD, error=None, item=None):
+    return Told("Its event came", error, execution, item or {})
+
+
+def answers(*events, case="finished", **facts):
+    migration = {"ReplicationTaskArn": "arn:task", "LastFailureMessage": "bad row", "Status": "failed"}
+    return Answers(RESUME.cases[case].about, events, migration, facts)
+
+
+STAYS = {"TaskToken": "t"}
+RESUMES = [
+    ("tells_success", answers(told()), ""),
+    ("tells_success", answers(told(error="KeyError: 'x'")), "raised KeyError"),
+    ("tells_success", answers(told(WAITS)), "was not answered"),
+    ("tells_success", answers(told(BAD)), "ended FAILED"),
+    ("tells_success", answers(told(dataclasses.replace(GOOD, output="done"))), 'is "done"'),
+    ("tells_success", answers(told(dataclasses.replace(GOOD, output={"ReplicationTaskArn": "x"}))), "The output"),
+    ("tells_failure", answers(told(BAD)), ""),
+    ("tells_failure", answers(told(WAITS)), "was not answered"),
+    ("tells_failure", answers(told(GOOD)), "The answer is a failure"),
+    ("tells_failure", answers(told(dataclasses.replace(BAD, error="Failed"))), "The error MigrationFailed"),
+    ("tells_failure", answers(told(dataclasses.replace(BAD, cause="failed"))), "LastFailureMessage"),
+    ("answers_nobody_too_early", answers(told(WAITS, item=STAYS)), ""),
+    ("answers_nobody_too_early", answers(told(BAD, item=STAYS)), "ended FAILED"),
+    ("answers_nobody_too_early", answers(told(WAITS)), "the item was gone"),
+    ("looks_again", answers(told(), case="not told yet"), ""),
+    ("looks_again", answers(told(WAITS), case="not told yet"), "was not answered"),
+    ("looks_again", answers(told(error="Still: x"), case="not told twice"), "raised Still"),
+    ("looks_again", answers(told(WAITS, error="Still: x"), case="runs on"), ""),
+    ("looks_again", answers(told(WAITS), case="runs on"), "there will be no other event"),
+    ("looks_again", answers(told(WAITS, error="Task timed out after 10 s"), case="runs on"), "its own time is over"),
+    ("looks_again", answers(told(WAITS), case="old event"), ""),
+    ("looks_again", answers(told(WAITS, error="Still: x"), case="old event"), "raised Still"),
+    ("takes_a_closed_token", answers(told()), ""),
+    ("takes_a_closed_token", answers(told(error="TaskTimedOut: x")), "raised TaskTimedOut"),
+    ("raises_what_is_a_fault", answers(told(WAITS, "InvalidToken: x", STAYS)), ""),
+    ("raises_what_is_a_fault", answers(told(WAITS, None, STAYS)), "ended without an error"),
+    ("raises_what_is_a_fault", answers(told(WAITS, "InvalidToken: x")), "the item was gone"),
+    ("raises_what_is_a_fault", answers(told(WAITS, "Denied: x", STAYS), told(WAITS)), "was not answered"),
+    ("raises_what_is_a_fault", answers(told(GOOD), met=0), ""),
+    ("forgets", answers(told()), ""),
+    ("forgets", answers(told(item=STAYS)), "the item was still there"),
+    ("forgets", answers(told(WAITS, item=STAYS), newest="t"), ""),
+    ("forgets", answers(told(WAITS), newest="t"), "no item any more"),
+    ("forgets", answers(told(WAITS, item={"TaskToken": "old"}), newest="t"), "another token"),
+    ("ends_executions", dataclasses.replace(GOOD, migration={"Status": "stopped"}), ""),
+    ("ends_executions", dataclasses.replace(GOOD, migration={"Status": "failed"}), "It ends FAILED"),
+    ("ends_executions", dataclasses.replace(WAITS, migration={"Status": "stopped"}), "It ends SUCCEEDED"),
+    ("ends_executions", dataclasses.replace(WAITS, facts={"delivers": "Nobody was invoked."}), "Nobody was invoked"),
+    (
+        "ends_executions",
+        dataclasses.replace(BAD, migration={"Status": "failed", "LastFailureMessage": "another"}),
+        "DMS's message",
+    ),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", RESUMES)
+def test_resume(sentence, record, words):
+    judged(RESUME, sentence, record, words)
+
+
+def rounds(case="finished", age=600, errors=(), item=None, **after):
+    """What was seen of one who waits; after: how its execution stood after a round, where it did not wait."""
+    ages = {"alone": 0, "too_young": 1200, "due": 300, "last": 0}
+    named = {round.replace("_", " "): after.get(round, WAITS) for round in ages}
+    raised = {**dict.fromkeys(named), **dict(errors)}
+    about = RECONCILE.cases[case].about
+    ages = {round.replace("_", " "): seconds for round, seconds in ages.items()}
+    return Rounds(about, named, raised, ages, age, item or {}, {"LastFailureMessage": "bad row"} if "f" in case else {})
+
+
+ALL = {"due": GOOD, "last": GOOD}
+RECONCILES = [
+    ("leaves_the_young", rounds(**ALL), ""),
+    ("leaves_the_young", rounds(too_young=GOOD, **ALL), "had waited for 600 seconds"),
+    ("leaves_the_young", rounds("young", age=0, **ALL), "had waited for a few seconds"),
+    ("is_patient", rounds("under way", item=STAYS), ""),
+    ("is_patient", rounds("under way", item=STAYS, last=BAD), "ended FAILED"),
+    ("is_patient", rounds("not begun", item=STAYS, errors={"alone": "Under: way"}), "raised Under: way"),
+    ("is_patient", rounds("under way"), "was gone"),
+    ("answers_all", rounds("set aside", due=BAD, last=BAD), ""),
+    ("answers_all", rounds("set aside", due=GOOD, last=GOOD), "It ends FAILED"),
+    ("answers_all", rounds("set aside", last=BAD, errors={"due": "KeyError: 'x'"}), "The function raised KeyError"),
+    ("answers_all", rounds("set aside", due=BAD, last=BAD, item=STAYS), "its item was still there"),
+    ("goes_on", rounds("young", last=GOOD), ""),
+    ("goes_on", rounds("young"), "does not keep it from the others"),
+    ("goes_on", rounds("stopped", last=BAD), ""),
+    ("goes_on", rounds("stopped", item=STAYS), "its item was still there"),
+    ("goes_on", rounds("refused", item=STAYS), ""),
+    ("goes_on", rounds("refused"), "had lost its item"),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", RECONCILES)
+def test_reconcile(sentence, record, words):
+    judged(RECONCILE, sentence, record, words)
+
+
+def measured(*said):
+    return [Measured("a history", said, 4, 1.5)]
+
+
+DECISIONS = {"A": False, "B": True, "C": False, "D": True}
+DECIDES = [
+    ("measures", measured(4, 0.1, 1.5), ""),
+    ("measures", measured(4, 0.1), "Three numbers"),
+    ("measures", measured(3, 0.1, 1.5), "retries counted"),
+    ("measures", measured(4, 0.0001, 1.5), "1,000 migrations"),
+    ("measures", measured(4, 0.1, -1.5), "measure returns -1.5"),
+    ("decides", DECISIONS, ""),
+    ("decides", {**DECISIONS, "D": False}, "3 of 4"),
+    ("decides", [False, True, False, True], "A dict with the keys"),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", DECIDES)
+def test_decide(sentence, record, words):
+    judged(DECIDE, sentence, record, words)
+
+
+def test_every_sentence_is_tried_both_ways():
+    tables = {START: STARTS, MIGRATE: MACHINES, RULE: RULES, RESUME: RESUMES, RECONCILE: RECONCILES, DECIDE: DECIDES}
+    for exercise, rows in tables.items():
+        for name in {name for name in dir(type(exercise)) if hasattr(getattr(type(exercise), name), "sentence")}:
+            kept = {bool(words) for sentence, _, words in rows if sentence == name}
+            assert kept == {True, False}, (exercise.title, name)
