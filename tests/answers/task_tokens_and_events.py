@@ -972,7 +972,8 @@ TASK_2 = [
 # -- task 3 ------------------------------------------------------------------------------------------------------------
 
 CHANGE = {"source": ["aws.dms"], "detail-type": ["DMS Replication Task State Change"]}
-PATTERN = {**CHANGE, "detail": {"eventType": ["REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED"]}}
+OF_ALL = {**CHANGE, "detail": {"eventType": ["REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED"]}}
+PATTERN = {**OF_ALL, "resources": [{"prefix": "LAB_TASKS"}]}  # so that no learner's rule hears of another's migrations
 
 
 def pattern(**detail):
@@ -1000,7 +1001,7 @@ TASK_3 = [
             "detail": {"$or": [{"category": ["Failure"]}, {"eventType": ["REPLICATION_TASK_STOPPED"]}]},
         },
     ),
-    dict(name="only this lab's tasks", rule={**PATTERN, "resources": [{"prefix": "LAB_TASKS"}]}),
+    dict(name="the tasks of everybody", rule=OF_ALL),
     dict(name="this lab's tasks, with a wildcard", rule={**PATTERN, "resources": [{"wildcard": "LAB_TASKS*"}]}),
     dict(name="the state is not named", rule={**PATTERN, "detail-type": [{"suffix": "Task State Change"}]}),
     dict(

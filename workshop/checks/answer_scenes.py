@@ -135,8 +135,8 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw: Draw
 def told_of_its_end(scene):
     scene.runs()
     scene.waits()
-    what = {"fails": "failed", "has no file": "failed", "sets a table aside": "finished without one of its tables"}
-    event = failed(scene.arn) if what.get(scene.case.migration) == "failed" else stopped(scene.arn)
+    what = {"fails": "failed", "sets a table aside": "finished without one of its tables"}
+    event = failed(scene.arn) if scene.case.migration == "fails" else stopped(scene.arn)
     scene.tell(f"A migration {what.get(scene.case.migration, 'finished')}", event)
 
 
@@ -168,11 +168,6 @@ def told_of_the_run_before(scene):
     scene.waits(started_before=migrations.started(scene.migration))
     what = "The event of an earlier run came, and the run that is waited for had not begun (StartDate is StartedBefore)"
     scene.tell(what, answered=False)
-
-
-def told_before_any_run(scene):
-    scene.waits()
-    scene.tell("An event of long ago came, and the migration had never run", _long_ago(scene.arn), answered=False)
 
 
 def told_too_early(scene):

@@ -582,12 +582,10 @@ class Resume(Exercise):
         "finished": Case("a migration that finished", play=answering.told_of_its_end),
         "finished again": Case("a migration that had run before", play=answering.told_of_a_second_run),
         "failed": Case("a migration that failed", migration="fails", play=answering.told_of_its_end),
-        "no file": Case("a migration without a file", migration="has no file", play=answering.told_of_its_end),
         "set aside": Case("a migration less a table", migration="sets a table aside", play=answering.told_of_its_end),
         "stopped": Case("a migration that was stopped", migration="is slow", play=answering.told_of_a_stop),
         "old event": Case("an old event", migration="is slow", play=answering.told_what_is_old),
         "not begun": Case("an event of the run before", play=answering.told_of_the_run_before),
-        "never ran": Case("an event before any run", play=answering.told_before_any_run),
         "not told yet": Case(
             "a migration of which DMS said `running` once after its end was announced",
             {"looks": 1},
@@ -675,7 +673,7 @@ class Resume(Exercise):
     @contract(
         "Where it ended in any other way, the answer is a failure, with the error `MigrationFailed` and the verdict's "
         "words as the cause.",
-        cases="failed, no file, set aside, stopped",
+        cases="failed, set aside, stopped",
     )
     def tells_failure(self, seen: Answers):
         if fault := _not_answered(seen.told[0]):
@@ -692,7 +690,7 @@ class Resume(Exercise):
     @contract(
         "Nobody is answered while the migration is under way, nor while `started(task)` is still `StartedBefore`: then "
         "our run has not begun.",
-        cases="old event, runs on, not begun, never ran",
+        cases="old event, runs on, not begun",
     )
     def answers_nobody_too_early(self, seen: Answers):
         told = seen.told[0]
