@@ -1622,7 +1622,7 @@ TASK_5 = [
             ),
         ),
         says="not yet",
-        words="One that cannot be settled does not keep it from the others",
+        words="The function raised ResourceNotFoundFault",
     ),
     dict(
         name="ends at the first that is under way",
