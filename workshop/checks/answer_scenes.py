@@ -339,7 +339,7 @@ def play_rounds(lab, reconcile: str, table: Table, cases: Mapping[str, Case], dr
         make_round("too young")
         make_round("due", DUE)
         begun["stopped"].stop()
-        with _refused(reconcile, made["refused"]):
+        with _refused(reconcile, made.get("refused")):
             make_round("last", YOUNG)
         calls = {
             name: lines_of_calls(function=reconcile.rpartition(":")[2], resource=made[name].arn)[-4:] for name in cases
