@@ -10,12 +10,13 @@ from workshop import clients, faults
 from workshop.checking import migrations
 from workshop.checking.calls import lines_of_calls
 from workshop.checking.dms_events import failed, stopped
-from workshop.checking.executions import Execution, StateMachineRun
+from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Draw, on_sandbox
 from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table, invoke
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import side_by_side, until
+from workshop.checks.machine_scenes import Watched
 from workshop.events import fault
 
 ENDS = 5  # seconds of patience with an execution that ends only if it was answered
@@ -263,7 +264,7 @@ def play_pipeline(lab, machine: str, table: Table, cases: Mapping[str, Case]) ->
         if on_sandbox() and name in WRONG:
             kind, options = WRONG[name]
             fault(kind, one, **options)
-        run = StateMachineRun(machine, {"ReplicationTaskArn": one.arn, "TimeoutSeconds": 600})
+        run = Watched(machine, {"ReplicationTaskArn": one.arn, "TimeoutSeconds": 600})
         try:
             until(lambda: run.look() or migrations.ended(one), LONG, "a migration to end")
             until(run.look, 2 * ENDS, "an execution to end")
