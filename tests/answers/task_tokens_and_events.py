@@ -1423,7 +1423,7 @@ def lambda_handler(event, context):
         name="forgets whatever happens",
         files={"answer.py": FILES["answer.py"].replace("    forget(item)\n", "    finally:\n        forget(item)\n")},
         says="not yet",
-        words="(InvalidToken), and the function raised InvalidToken: Invalid Token: 'Invalid token', and the item was gone",
+        words="raised InvalidToken: Invalid Token: 'Invalid token', and the item was gone",
     ),
     dict(
         name="lets items expire",
