@@ -283,3 +283,19 @@ def test_durable_function(aws):
     assert deploy.function(name("01", "durable"), DURABLE, durable=90) == function
     assert aws("lambda").get_function_configuration(FunctionName=function)["DurableConfig"]["ExecutionTimeout"] == 90
     assert invoke(aws, deploy.function(name("01", "durable"), ECHO), {"a": 1}) == ({"a": 1}, None)
+
+
+def test_a_function_with_a_queue_for_what_it_failed_at(aws):
+    """Its role may send to that queue; without the argument both are gone again."""
+    function, queue = name("02", "has-a-queue"), deploy.queue(name("02", "failed-at"))
+    assert deploy.queue(name("02", "failed-at")) == queue
+
+    def sends_to():
+        config = aws("lambda").get_function_configuration(FunctionName=function)
+        policy = aws("iam").get_role_policy(RoleName=f"{function}-lambda", PolicyName="permissions")["PolicyDocument"]
+        may = {each["Action"]: each["Resource"] for each in policy["Statement"]}
+        return config.get("DeadLetterConfig", {}).get("TargetArn") or None, may.get("sqs:SendMessage")
+
+    for queued in (None, queue, None):
+        deploy.function(function, ECHO, dead_letters=queued)
+        assert sends_to() == (queued, queued)
