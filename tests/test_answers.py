@@ -16,6 +16,7 @@ import pytest
 from answers import callback_urls, durable_functions, polling_loop, start_here, task_tokens_and_events
 
 from workshop import deploy, labs
+from workshop.checking import exercises
 from workshop.checking.exercises import Exercise
 from workshop.migrations import migration
 
@@ -71,6 +72,7 @@ def test_answers(account, tmp_path, monkeypatch, notebook, number, table, seed):
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
     # A wrong answer is refused before the cases of later sentences are played: it is the same refusal, and quicker.
     monkeypatch.setattr(Exercise, "at_once", 4)
+    monkeypatch.setattr(exercises, "CHECK_SECONDS", 600)  # it takes longer so, and others are checked meanwhile
     getattr(MODULES[notebook], "prepare", lambda: None)()
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
