@@ -10,7 +10,7 @@ import re
 import threading
 import time
 
-MOST = 200  # calls that are kept of one function or state machine
+MOST = 500  # calls that are kept of one function or state machine
 OWNERS = 100  # functions and state machines of which they are kept
 
 _WHOSE = {"function", "state_machine", "request_id", "execution"}

@@ -111,7 +111,40 @@ def polled(context, arn, first, longest, most):
     return outcome(arn, task)
 """
 
+IN_A_CHILD = """%%writefile asked.py
+from aws_durable_execution_sdk_python.config import Duration
+from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
+from dms_task import Throttled, describe
+from runs import MigrationTimedOut, outcome, under_way
+
+
+def polled(context, arn, first, longest, most):
+    def ask(seen, attempt):
+        try:
+            return {"last": describe(arn), "asked": seen["asked"] + 1}
+        except Throttled as busy:
+            attempt.logger.info(str(busy))
+            return {**seen, "asked": seen["asked"] + 1}
+
+    def decide(seen, _):
+        over = seen["last"] and not under_way(seen["last"])
+        if over or seen["asked"] == most:
+            return WaitForConditionDecision.stop_polling()
+        return WaitForConditionDecision.continue_waiting(Duration(min(longest, first + 2 * (seen["asked"] - 1))))
+
+    def waits(child):
+        config = WaitForConditionConfig(decide, {"last": None, "asked": 0})
+        return child.wait_for_condition(ask, config)
+
+    last = context.run_in_child_context(waits, name="polls")["last"]
+    if last is None:
+        raise MigrationTimedOut("DMS said nothing.")
+    return outcome(arn, last)
+"""
+
+NO_RETRY = ", config=StepConfig(retry_strategy=RetryPresets.none())"
 BOUND = "max_attempts=most, "
+ASKED = "            return describe(arn)\n        except Throttled:\n            return task\n"
 RETURNS = "    return outcome(arn, context.wait_for_condition"
 
 TASK_1 = [
@@ -129,31 +162,31 @@ TASK_1 = [
         name="lets the throttling through",
         changes={"        except Throttled:\n            return task\n": "        finally:\n            pass\n"},
         says="not yet",
-        words="DMS refused the first two questions (fault: throttle), and the execution ended FAILED",
+        words="DMS refused the first two questions (ThrottlingException) ended FAILED",
     ),
     dict(
         name="whatever goes wrong, it goes on",
         changes={"except Throttled": "except Exception"},
         says="not yet",
-        words="The replication task was deleted while it waited, and it asked three times more",
+        words="a replication task that does not exist ended FAILED (WaitForConditionError: wait_for_condition exh",
     ),
     dict(
         name="an initial state that its condition cannot read",
         changes={'initial_state={"Status": "unknown"}': "initial_state={}"},
         says="not yet",
-        words="DMS refused the first two questions (fault: throttle), and the execution ended FAILED",
+        words="DMS refused the first two questions (ThrottlingException) ended FAILED",
     ),
     dict(
         name="no bound of its own",
         changes={BOUND: ""},
         says="not yet",
-        words="With MaxPolls 2 it asked twice, and decided to wait for another",
+        words="With MaxPolls 1 it asked once, and decided to wait for another",
     ),
     dict(
         name="one question more",
         changes={BOUND: "max_attempts=most + 1, "},
         says="not yet",
-        words="With MaxPolls 2 it asked twice, and decided to wait for another",
+        words="With MaxPolls 1 it asked ",
     ),
     dict(
         name="always the same wait",
@@ -186,7 +219,7 @@ TASK_1 = [
             'name="migration"))': 'name="migration")\n    return {"ReplicationTaskArn": arn}',
         },
         says="not yet",
-        words="A migration that failed: the execution ended SUCCEEDED",
+        words="The execution of a migration that failed ended SUCCEEDED",
     ),
     dict(
         name="gives up as if it had failed",
@@ -196,7 +229,153 @@ TASK_1 = [
             "    return outcome(arn, task)",
         },
         says="not yet",
-        words="After MaxPolls polls of a migration that still ran, the execution ended FAILED (MigrationFailed",
+        words="a migration that outlived them the execution ended FAILED (MigrationFailed",
+    ),
+    dict(name="in a child context, with a state that counts", text=IN_A_CHILD),
+    dict(name="ten times as long each time", changes={"backoff_rate=2": "backoff_rate=10"}),
+    dict(
+        name="what is throttled is told apart by its class's name",
+        changes={
+            "        except Throttled:\n            return task\n": "        except Exception as problem:\n"
+            "            if type(problem) is not Throttled:\n                raise\n            return task\n"
+        },
+    ),
+    dict(
+        name="waits before it asks",
+        text=STEPS_AND_WAITS.replace("        if poll:\n    ", "").replace(
+            "            first = min", "        first = min"
+        ),
+        says="not yet",
+        words="Before it asked at all, it waited",
+    ),
+    dict(
+        name="steps that are tried again whatever goes wrong",
+        text=STEPS_AND_WAITS.replace(NO_RETRY, ""),
+        says="not yet",
+        words=" in all",
+    ),
+    dict(
+        name="a second, whatever is asked for",
+        changes={"**delays": '**{**delays, "initial_delay": Duration.from_seconds(1)}'},
+        says="not yet",
+        words="The first wait is PollSeconds",
+    ),
+    dict(
+        name="full jitter",
+        changes={"jitter_strategy=JitterStrategy.NONE, ": ""},
+        says="not yet",
+        words="The first wait is PollSeconds",
+    ),
+    dict(
+        name="two questions at least",
+        changes={BOUND: "max_attempts=max(most, 2), "},
+        says="not yet",
+        words="With MaxPolls 1 it asked ",
+    ),
+    dict(
+        name="three questions, whatever is asked for",
+        changes={BOUND: "max_attempts=3, "},
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="ready is an end",
+        changes={"        under_way,": '        lambda task: task["Status"] in ("starting", "running", "unknown"),'},
+        says="not yet",
+        words="While the migration still ran, the execution ended FAILED (MigrationTimedOut: It is ready.",
+    ),
+    dict(
+        name="throttled is failed",
+        changes={
+            "            return task\n": '            return {**task, "Status": "failed", "StopReason": "busy"}\n'
+        },
+        says="not yet",
+        words="DMS refused",
+    ),
+    dict(
+        name="bears to be throttled once",
+        changes={
+            ASKED: "            return describe(arn)\n        except Throttled:\n"
+            '            if task["Status"] == "throttled":\n                raise\n'
+            '            return {"Status": "throttled"}\n'
+        },
+        says="not yet",
+        words="DMS refused the first two questions",
+    ),
+    dict(
+        name="bears to be throttled at first",
+        changes={
+            "            return task\n": '            if task["Status"] != "unknown":\n                raise\n'
+            "            return task\n"
+        },
+        says="not yet",
+        words="DMS refused the second question (ThrottlingException) ended FAILED",
+    ),
+    dict(
+        name="a refusal for good is asked about again",
+        changes={
+            ASKED: ASKED + "        except Exception as problem:\n"
+            '            if "AccessDenied" not in str(problem):\n                raise\n            return task\n'
+        },
+        says="not yet",
+        words="DMS refused the second question (AccessDeniedException)",
+    ),
+    dict(
+        name="a task that is gone is asked about again",
+        changes={
+            ASKED: ASKED + "        except Exception as problem:\n"
+            '            if "NotFound" not in str(problem):\n                raise\n            return task\n'
+        },
+        says="not yet",
+        words="a replication task that does not exist",
+    ),
+    dict(
+        name="returns that it is done",
+        changes={
+            RETURNS: "    return bool(outcome(arn, context.wait_for_condition",
+            'name="migration"))': 'name="migration")))',
+        },
+        says="not yet",
+        words="It returned True",
+    ),
+    dict(
+        name="returns JSON text",
+        changes={
+            RETURNS: "    import json\n    return json.dumps(outcome(arn, context.wait_for_condition",
+            'name="migration"))': 'name="migration")))',
+        },
+        says="not yet",
+        words="It returned '{",
+    ),
+    dict(
+        name="does not look at the tables",
+        changes={
+            RETURNS: "    return outcome(arn, {**context.wait_for_condition",
+            'name="migration"))': 'name="migration"), "TablesErrored": 0})',
+        },
+        says="not yet",
+        words="a migration that finished without one of its tables ended SUCCEEDED",
+    ),
+    dict(
+        name="a failure without its reason",
+        changes={
+            RETURNS: "    from runs import MigrationFailed\n    try:\n    " + RETURNS,
+            'name="migration"))': 'name="migration"))\n    except MigrationFailed:\n'
+            '        raise MigrationFailed("It has failed.")',
+        },
+        says="not yet",
+        words="DMS said:",
+    ),
+    dict(
+        name="gives up without a fault",
+        changes={
+            RETURNS: "    try:\n        task = context.wait_for_condition",
+            'name="migration"))': 'name="migration")\n    except Exception as over:\n'
+            '        if "exhausted" in str(over):\n            return {"ReplicationTaskArn": arn}\n        raise\n'
+            "    return outcome(arn, task)",
+        },
+        says="not yet",
+        words="a migration that outlived them the execution ended SUCCEEDED",
     ),
 ]
 

@@ -190,7 +190,7 @@ class DurableRun(Run):
 
     def __init__(self, function: str, input: Mapping):
         self._client = clients.of("lambda")
-        self.input = dict(input)
+        self.function, self.input = function, dict(input)
         started = self._client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(input))
         self.arn, self._told = started["DurableExecutionArn"], {}
 
@@ -218,8 +218,46 @@ class DurableRun(Run):
         )
         return [event for page in pages for event in page["Events"]]
 
+    def asked(self):
+        """Both are empty on a real account, which does not tell what a function has called."""
+        arn = self.input.get("ReplicationTaskArn")
+        starts, polls = self.calls("dms:StartReplicationTask", arn), self.calls("dms:DescribeReplicationTasks", arn)
+        if not starts and not polls:
+            return [], []
+        began = self.events()[0]["EventTimestamp"].timestamp()
+        done = [call for call in starts if call["done"] and call["outcome"] != "error"]
+        return [call["time"] - began for call in done], [call["time"] - began for call in polls]
+
+    def calls(self, operation: str, about: str) -> list[dict]:
+        """The calls of an operation that its function has made with this text in the request, as `faults.calls` tells
+        them; none on a real account."""
+        if not on_sandbox():
+            return []
+        name = self.function.split(":")[6]
+        return [call for call in faults.calls(name, operation=operation) if about in json.dumps(call["parameters"])]
+
     def pauses(self):
         return durable_pauses(self.events())
+
+    def callback_ids(self) -> list[str]:
+        """The IDs of the callbacks that it has made so far, in order."""
+        return [details_of(event)["CallbackId"] for event in self.events() if event["EventType"] == "CallbackStarted"]
+
+    def failures(self) -> list[tuple[str, bool]]:
+        """Of each attempt of a step that has failed so far: the name of the error, and whether it is tried again."""
+        failed = [details_of(event) for event in self.events() if event["EventType"] == "StepFailed"]
+        return [
+            (
+                (details["Error"]["Payload"].get("ErrorType") or "").rpartition(".")[2],
+                "NextAttemptDelaySeconds" in details.get("RetryDetails", {}),
+            )
+            for details in failed
+        ]
+
+    def has_submitted(self) -> bool:
+        """Whether it has made a callback, and no step is under way or waits for another attempt."""
+        kinds = [event["EventType"] for event in self.events() if event["EventType"].startswith(("Step", "Callback"))]
+        return "CallbackStarted" in kinds and kinds[-1] == "StepSucceeded"
 
     @staticmethod
     def line_of(event):

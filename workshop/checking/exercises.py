@@ -81,8 +81,10 @@ class Case:
     input: what the execution gets beside what all get; each value may be `one_of`.
     migration: the kind of its migration, one of workshop.checking.migrations.KINDS.
     play: what happens meanwhile; the exercise's `observe` says how it is called.
+    before: what has happened to its migration before the execution begins: gets the migration.
     faults: what goes wrong on purpose with the migration, in this order: {kind, and options}, as workshop.events.fault
         takes them.
+    calls: what goes wrong on purpose with calls about it, as workshop.faults takes them.
     needs_sandbox: whether it can be made in the sandbox only, since AWS does not go wrong on request. Where it need
         not be, its faults are left out on AWS.
     """
@@ -91,7 +93,9 @@ class Case:
     input: Mapping = dataclasses.field(default_factory=dict)
     migration: str = "finishes"
     play: Callable | None = None
+    before: Callable | None = None
     faults: Sequence[Mapping] = ()
+    calls: Sequence[Mapping] = ()
     needs_sandbox: bool = False
 
 

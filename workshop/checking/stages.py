@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping
 
+from workshop import faults
 from workshop.checking import migrations
 from workshop.checking.executions import Execution, Run
 from workshop.checking.exercises import Case, Draw, on_sandbox
@@ -13,10 +14,14 @@ ENOUGH = 12  # seconds of patience with an execution that ends only if the answe
 
 
 class Scene:
-    """One case while it plays: its execution and its migration. Its `play` gets it."""
+    """One case while it plays: its execution and its migration. Its `play` gets it.
 
-    def __init__(self, run: Run, migration):
-        self.run, self.migration = run, migration
+    calls: the faults of its calls, where it has some (a workshop.faults.Faults).
+    facts: what a play has seen, for the record.
+    """
+
+    def __init__(self, run: Run, migration, calls=None):
+        self.run, self.migration, self.calls, self.facts = run, migration, calls, {}
 
     def polls(self) -> int:
         """How often it was asked about the migration so far."""
@@ -32,6 +37,7 @@ def play(
     by_default: Callable[[Scene], object],
     *,
     started=False,
+    whose: Mapping | None = None,
 ) -> dict[str, Execution]:
     """Play these cases side by side; returns what was seen of each.
 
@@ -39,12 +45,13 @@ def play(
     common: the input of all cases, beside the ARN of the migration; what a case says comes over it.
     by_default: what happens in a case that does not say so: it returns when enough was seen.
     started: whether a migration is started before the execution.
+    whose: whose calls go wrong, where a case says that calls do: {"function": name} or {"state_machine": name}.
     """
     made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
     seen = side_by_side(
         *(
             lambda name=name, case=case: _play(
-                case, made[name], begin, {**common, **draw.values(name, case.input)}, by_default, started
+                case, made[name], begin, {**common, **draw.values(name, case.input)}, by_default, started, whose or {}
             )
             for name, case in cases.items()
         )
@@ -52,19 +59,30 @@ def play(
     return dict(zip(cases, seen, strict=True))
 
 
-def _play(case, migration, begin, input, by_default, started):
+def _play(case, migration, begin, input, by_default, started, whose):
     for each in case.faults if on_sandbox() else ():
         fault(migration=migration, **each)
+    if case.before:
+        case.before(migration)
     if started:
         migration.start()
-    run = begin({"ReplicationTaskArn": migration.arn, **input})
-    scene = Scene(run, migration)
-    try:
-        (case.play or by_default)(scene)
-        return run.seen(case.about, migration=migration.describe())
-    finally:
-        run.stop()
-        migrations.stop(migration)
+    with _going_wrong(case, migration, whose) as calls:
+        run = begin({"ReplicationTaskArn": migration.arn, **input})
+        scene = Scene(run, migration, calls)
+        try:
+            (case.play or by_default)(scene)
+            return run.seen(case.about, migration=migration.describe(), facts=scene.facts)
+        finally:
+            if calls:
+                calls.end()
+            run.stop()
+            migrations.stop(migration)
+
+
+def _going_wrong(case, migration, whose):
+    if not case.calls:
+        return contextlib.nullcontext()
+    return faults.during(*({"resource": migration.arn, **whose, **each} for each in case.calls), label="check")
 
 
 # -- plays ------------------------------------------------------------------------------------------------------------
