@@ -6,7 +6,7 @@ import datetime
 import pytest
 
 from workshop.checking.executions import Execution
-from workshop.checks.durable_functions import MADE_UP, Poll
+from workshop.checks.durable_functions import NOBODY, Poll
 
 ARN = "arn:aws:dms:us-east-1:111122223333:task:A"
 FINISHED = {"Status": "stopped", "StopReason": "Stop Reason FULL_LOAD_ONLY_FINISHED"}
@@ -46,7 +46,7 @@ POLL = {
     "not begun": polled(pauses=[1, 2]),
     "throttled at first": polled("SUCCEEDED", output={"ReplicationTaskArn": ARN}),
     "throttled later": polled(pauses=[1, 2, 2]),
-    "never was": polled("FAILED", arn=MADE_UP, polls=[0]),
+    "never was": polled("FAILED", arn=NOBODY[0], polls=[0]),
     "denied": polled("FAILED", polls=[0, 1], pauses=[1]),
     "finished": polled("SUCCEEDED", output={"ReplicationTaskArn": ARN}),
     "failed": failed(FAILED),

@@ -12,7 +12,7 @@ from workshop.checking.waiting import until
 from workshop.checks import durable_old
 
 ASKS = "dms:DescribeReplicationTasks"
-MADE_UP = "arn:aws:dms:us-east-1:111122223333:task:ITWASNEVERTHEREANDWILLNOTBE"
+NOBODY = [f"arn:aws:dms:us-east-1:111122223333:task:{name}" for name in ("ITWASNEVERTHEREANDWILLNOTBE", "nobody-x1")]
 
 
 class Poll(Exercise):
@@ -73,7 +73,9 @@ class Poll(Exercise):
             needs_sandbox=True,
         ),
         "never was": Case(
-            "a replication task that does not exist", {"ReplicationTaskArn": MADE_UP, "MaxPolls": 3}, play=until_over
+            "a replication task that does not exist",
+            {"ReplicationTaskArn": one_of(*NOBODY), "MaxPolls": 3},
+            play=until_over,
         ),
         "denied": Case(
             "a migration about which DMS refused the second question (AccessDeniedException)",
@@ -156,7 +158,7 @@ class Poll(Exercise):
 
     @contract("Any other error ends it, at once.", cases="never was, denied")
     def ends_with_other_errors(self, seen: Execution):
-        answered = 1 if seen.input["ReplicationTaskArn"] == MADE_UP else 2
+        answered = 1 if seen.input["ReplicationTaskArn"] in NOBODY else 2
         if not seen.ended or len(seen.polls) > answered:
             again = f"asked {len(seen.polls)} times in all" if seen.polls else f"waited {_listed(seen)} s"
             return f"{seen}; it {again}."
