@@ -387,7 +387,7 @@ import json
 from aws_durable_execution_sdk_python import CallbackError, CallbackTimeoutError
 from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
 from dms_task import describe, start
-from runs import MigrationFailed, begun, outcome
+from runs import MigrationFailed, begun, last_start, outcome
 from waiting import save
 
 
@@ -397,11 +397,11 @@ def start_once(arn, before):
 
 
 def migrated(context, arn, seconds):
-    task = context.step(lambda _: describe(arn), name="before")
+    before = context.step(lambda _: last_start(describe(arn)), name="before")
     callback = context.create_callback("ended", CallbackConfig(timeout=Duration.from_seconds(seconds)))
-    saved = {"StartedBefore": task["Started"]}
+    saved = {"StartedBefore": before}
     context.step(lambda _: save(arn, callback.callback_id, seconds, **saved), name="save")
-    context.step(lambda _: start_once(arn, task["Started"]), name="start")
+    context.step(lambda _: start_once(arn, before), name="start")
     try:
         return json.loads(callback.result())
     except CallbackTimeoutError:
@@ -418,12 +418,12 @@ from aws_durable_execution_sdk_python import CallbackExternalError, CallbackTime
 from aws_durable_execution_sdk_python.config import Duration, WaitForCallbackConfig
 from aws_durable_execution_sdk_python.retries import RetryPresets
 from dms_task import describe, dms, start
-from runs import MigrationFailed, outcome
+from runs import MigrationFailed, last_start, outcome
 from waiting import save
 
 
 def migrated(context, arn, seconds):
-    before = context.step(lambda _: describe(arn), name="look").get("Started")
+    before = context.step(lambda _: last_start(describe(arn)), name="look")
 
     def submit(callback_id, context):
         context.logger.info("saving the callback ID")

@@ -17,11 +17,11 @@ class Scene:
     """One case while it plays: its execution and its migration. Its `play` gets it.
 
     calls: the faults of its calls, where it has some (a workshop.faults.Faults).
-    facts: what a play has seen, for the record.
+    facts: what a play has seen, for the record; at first {"before": what the case's `before` has returned}.
     """
 
-    def __init__(self, run: Run, migration, calls=None):
-        self.run, self.migration, self.calls, self.facts = run, migration, calls, {}
+    def __init__(self, run: Run, migration, calls=None, before=None):
+        self.run, self.migration, self.calls, self.facts = run, migration, calls, {"before": before}
 
     def polls(self) -> int:
         """How often it was asked about the migration so far."""
@@ -62,13 +62,12 @@ def play(
 def _play(case, migration, begin, input, by_default, started, whose):
     for each in case.faults if on_sandbox() else ():
         fault(migration=migration, **each)
-    if case.before:
-        case.before(migration)
+    before = case.before(migration) if case.before else None
     if started:
         migration.start()
     with _going_wrong(case, migration, whose) as calls:
         run = begin({"ReplicationTaskArn": migration.arn, **input})
-        scene = Scene(run, migration, calls)
+        scene = Scene(run, migration, calls, before)
         try:
             (case.play or by_default)(scene)
             return run.seen(case.about, migration=migration.describe(), facts=scene.facts)

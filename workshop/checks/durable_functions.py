@@ -6,12 +6,24 @@ import types
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.outcomes import listed, shortened
-from workshop.checking.resources import durable_function
-from workshop.checking.stages import ENOUGH, Scene, play, stopped_by_hand, to_its_end
-from workshop.checking.waiting import until
+from workshop.checking.resources import Table, durable_function
+from workshop.checking.stages import play, stopped_by_hand, to_its_end
 from workshop.checks import durable_old
+from workshop.checks.durable_plays import (
+    ASKS,
+    STARTS,
+    Told,
+    answered,
+    ran_before,
+    somebody_elses,
+    until_over,
+    until_waited,
+    watched,
+    with_a_rival,
+    without_events,
+)
+from workshop.migrations import Migration
 
-ASKS = "dms:DescribeReplicationTasks"
 NOBODY = [f"arn:aws:dms:us-east-1:111122223333:task:{name}" for name in ("ITWASNEVERTHEREANDWILLNOTBE", "nobody-x1")]
 
 
@@ -27,19 +39,6 @@ class Poll(Exercise):
     )
     common = {"PollSeconds": 1, "MaxPollSeconds": 2, "MaxPolls": 50}
     by_default = staticmethod(to_its_end)
-
-    def until_waited(times):
-        """Until it has decided to wait so often, or has ended."""
-
-        def play(scene: Scene):
-            until(lambda: scene.run.look() or len(scene.run.pauses()) >= times, ENOUGH, "an execution to ask DMS")
-
-        return play
-
-    def until_over(scene: Scene):
-        """Until it has ended, or has decided to wait once more than there is to wait for."""
-        most = scene.run.input["MaxPolls"]
-        until(lambda: scene.run.look() or len(scene.run.pauses()) >= most, ENOUGH, "an execution to give up")
 
     cases = {
         "under way": Case("a migration that still ran", {"MaxPollSeconds": 3}, "is slow", until_waited(3)),
@@ -74,7 +73,12 @@ class Poll(Exercise):
         ),
         "never was": Case(
             "a replication task that does not exist",
-            {"ReplicationTaskArn": one_of(*NOBODY), "MaxPolls": 3},
+            {"ReplicationTaskArn": NOBODY[0], "MaxPolls": 3},
+            play=until_over,
+        ),
+        "nobody": Case(
+            "another replication task that does not exist",
+            {"ReplicationTaskArn": NOBODY[1], "MaxPolls": 3},
             play=until_over,
         ),
         "denied": Case(
@@ -156,7 +160,7 @@ class Poll(Exercise):
         if seen.status not in ("RUNNING", "SUCCEEDED"):
             return Fault(f"{seen}.", "It asks again later.")
 
-    @contract("Any other error ends it, at once.", cases="never was, denied")
+    @contract("Any other error ends it, at once.", cases="never was, nobody, denied")
     def ends_with_other_errors(self, seen: Execution):
         answered = 1 if seen.input["ReplicationTaskArn"] in NOBODY else 2
         if not seen.ended or len(seen.polls) > answered:
@@ -192,6 +196,228 @@ class Poll(Exercise):
             return f"With MaxPolls {most} and a migration that outlived them the execution {seen.in_words()}."
 
 
+class Migrate(Exercise):
+    title = "Wait to be told"
+    hints = (
+        "Three operations, in this order: a step that looks when the last run began; the wait, whose submitter "
+        "saves and then starts; and only where nobody answered, a step that looks again.",
+        "Inside the submitter, ask DMS before you start: begun(describe(arn), before). An attempt before this one "
+        "may have started it. start(arn, again=...) has to know whether it had run before.",
+        "WaitForCallbackConfig takes timeout (a Duration) and serdes (JsonSerDes()). Without the serdes the result "
+        "is text.",
+        "Around wait_for_callback, one except for each: CallbackExternalError becomes MigrationFailed(str(error)), "
+        "CallbackTimeoutError returns outcome(arn, ...) of what a new step has seen.",
+    )
+    common = {"TimeoutSeconds": 60}
+    by_default = staticmethod(answered(success={}))
+    _hold = ({"fault": "hold", "operation": STARTS, "seconds": 30},)
+    _lose = ({"fault": "lost", "operation": STARTS, "tries": "all"},)
+    cases = {
+        "watched": Case("a migration whose start was held at a gate", play=watched, calls=_hold, needs_sandbox=True),
+        "watched again": Case(
+            "a migration that had run before, whose start was held at a gate",
+            {"TimeoutSeconds": 50},
+            play=watched,
+            before=ran_before,
+            calls=_hold,
+            needs_sandbox=True,
+        ),
+        "ran before": Case("a migration that had run before", before=ran_before),
+        "failed before": Case("a migration that had failed before", migration="fails", before=ran_before),
+        "lost": Case(
+            "a migration that was started, and the answer to that was lost",
+            migration="is slow",
+            calls=_lose,
+            needs_sandbox=True,
+        ),
+        "lost and over": Case(
+            "a migration that was started and ended, and the answer to its start was lost",
+            calls=_lose,
+            needs_sandbox=True,
+        ),
+        "ran before and lost": Case(
+            "a migration that had run before, was started, and the answer to that was lost",
+            before=ran_before,
+            calls=_lose,
+            needs_sandbox=True,
+        ),
+        "killed after": Case(
+            "a migration whose function was killed when it had started it",
+            calls=({"fault": "kill", "operation": STARTS, "where": "after"},),
+            needs_sandbox=True,
+        ),
+        "killed before": Case(
+            "a migration whose function was killed when it was about to start it",
+            calls=({"fault": "kill", "operation": STARTS},),
+            needs_sandbox=True,
+        ),
+        "refused": Case(
+            "a migration whose first start DMS refused (ThrottlingException)",
+            calls=({"fault": "refuse", "operation": STARTS},),
+            needs_sandbox=True,
+        ),
+        "rival": Case(
+            "a migration for which a second execution came",
+            migration="is slow",
+            play=with_a_rival,
+            calls=_hold,
+            needs_sandbox=True,
+        ),
+        "others": Case(
+            "a migration that somebody else had started",
+            migration="is slow",
+            before=Migration.start,
+            play=somebody_elses,
+        ),
+        "succeeds": Case(
+            "a migration whose end was told", migration="is slow", play=answered(success={"Rows": 60, "Bad": None})
+        ),
+        "says little": Case("a migration of which little was told", migration="is slow", play=answered(success=[1])),
+        "fails": Case(
+            "a migration whose failure was told",
+            migration="is slow",
+            play=answered(failure=("MigrationFailed", "Last Error Table travel.airports, line 49.")),
+        ),
+        "fails otherwise": Case(
+            "a migration of which an odd failure was told",
+            migration="is slow",
+            play=answered(failure=("Cancelled", 'Somebody said: "no".')),
+        ),
+        "late": Case(
+            "a migration that ran on, without an answer for longer than TimeoutSeconds 2",
+            {"TimeoutSeconds": 2},
+            "is slow",
+            to_its_end,
+        ),
+        "unheard": Case("a migration that finished, and its event was lost", {"TimeoutSeconds": 4}, play=to_its_end),
+        "unheard failure": Case(
+            "a migration that failed, and its event was lost", {"TimeoutSeconds": 4}, "fails", to_its_end
+        ),
+    }
+    done = "It saves first, starts once, tells failure from silence, and looks before it gives up."
+
+    def observe(self, lab, draw, cases):
+        migrate, table = durable_function(lab, "migrate"), Table(lab, "Id")
+        table.find("nobody")
+        print("Losing answers, killing functions, and waiting for timeouts ...")
+        return play(
+            lab,
+            without_events(cases),
+            lambda input: Told(migrate, input, table),
+            draw,
+            self.common,
+            self.by_default,
+            whose={"function": lab.name("migrate")},
+        )
+
+    @contract(
+        "It saves the callback ID with `save(arn, callback_id, seconds, StartedBefore=before)`, *then* starts the "
+        "migration: even the fastest event finds whom to tell.",
+        cases="watched, watched again, ran before, succeeds",
+    )
+    def saves_first(self, seen: Execution):
+        item, mine = seen.facts["item"], seen.facts["mine"]
+        if seen.facts["told"] is None and seen.ended:
+            return Fault(f"Before anybody had answered, {_the(seen)}.", "It waits for the answer.")
+        if not seen.facts["begun"]:
+            return f"{seen}, and the migration was not started."
+        if not seen.facts.get("by then", item):
+            return "The migration was started, and its callback ID was not in the table yet."
+        if item.get("CallbackId") not in mine:
+            kept = f"the CallbackId {shortened(repr(item.get('CallbackId')))}" if item else "no item"
+            return Fault(
+                f"The migration was started, and under its ARN there is {kept}.",
+                "save(arn, callback_id, seconds, StartedBefore=before), with the ID that the submitter gets.",
+            )
+
+    @contract(
+        "`before` is when the task's latest run before ours started, as `last_start` returns it.",
+        cases="watched, ran before, failed before, lost, lost and over, ran before and lost",
+    )
+    def knows_the_run_before(self, seen: Execution):
+        if not seen.facts["item"]:
+            return f"{seen}, and there is no item of it."
+        before, saved = seen.facts["before"] or "", seen.facts["item"].get("StartedBefore")
+        if saved is None:
+            return "The item has no StartedBefore."
+        if saved != before:
+            ran = f"Its run before had begun at {before}" if before else "It had never run before"
+            again = " after another attempt of the submitter" if seen.facts["failures"] else ""
+            return Fault(
+                f"{ran}, and{again} StartedBefore is {saved!r}.",
+                "StartedBefore stays what it was before the migration was started: look in a step." if again else None,
+            )
+
+    @contract(
+        "It starts the migration once, however often the submitter runs, and also if it has run before.",
+        cases="ran before, failed before, lost, lost and over, ran before and lost, killed after, killed before, "
+        "refused",
+    )
+    def starts_once(self, seen: Execution):
+        if not seen.facts["begun"] or seen.facts["starts"] == 0:
+            return f"{seen}, and the migration was not started."
+        if seen.facts["starts"] and seen.facts["starts"] > 1:
+            return f"{seen}, and the migration was started {_times(seen.facts['starts'])}."
+        if seen.status != "SUCCEEDED":
+            return Fault(f"{seen}.", "The next attempt finds out how it stands, and all is well.")
+
+    @contract("It does not take the place of another execution that waits for this task.", cases="rival")
+    def leaves_others_alone(self, seen: Execution):
+        item, mine = seen.facts["beside a rival"], seen.facts["mine"]
+        if item.get("CallbackId") not in mine:
+            return "A second execution began, and the callback ID of the first one was no longer in the table."
+        if seen.facts["starts"] and seen.facts["starts"] > 1:
+            return f"A second execution began, and the migration was started {_times(seen.facts['starts'])}."
+
+    @contract("It does not wait for a run that somebody else has started.", cases="others")
+    def wants_a_run_of_its_own(self, seen: Execution):
+        if seen.facts["item"]:
+            return Fault(
+                f"{seen}, and its callback ID is in the table.",
+                "last_start raises where a run is under way. Then the step is tried again, or the execution fails.",
+            )
+        if seen.status == "SUCCEEDED":
+            return f"{seen}."
+
+    @contract("Answered with success, it returns the answer's result, as data.", cases="succeeds, says little")
+    def returns_the_result(self, seen: Execution):
+        if seen.status != "SUCCEEDED":
+            return Fault(f"It was answered with {seen.facts['told']}, and {_the(seen)}.", "It succeeds.")
+        if seen.output != seen.facts["told"].success:
+            return f"It was answered with {seen.facts['told']}, and returned {shortened(repr(seen.output))}."
+
+    @contract(
+        "Answered with failure, it raises `MigrationFailed` with the failure's message.", cases="fails, fails otherwise"
+    )
+    def raises_the_failure(self, seen: Execution):
+        if (
+            seen.status != "FAILED"
+            or seen.error != "MigrationFailed"
+            or seen.facts["told"].failure[1] not in seen.cause
+        ):
+            return f"It was answered with the failure {seen.facts['told']}, and {_the(seen)}."
+
+    @contract(
+        "When no answer came for `seconds`, it looks once more, since an event can get lost: what `outcome` returns or "
+        "raises is the end of it.",
+        cases="late, unheard, unheard failure",
+    )
+    def looks_again(self, seen: Execution):
+        observed = f"{seen}; TimeoutSeconds was {seen.input['TimeoutSeconds']}."
+        if not seen.ended:
+            return Fault(observed, "A timeout bounds the wait.")
+        if seen.migration["Status"] == "running":
+            if seen.error != "MigrationTimedOut":
+                return Fault(observed, "It fails: MigrationTimedOut.")
+        elif seen.error == "MigrationTimedOut":
+            return Fault(observed, "It looks once more before it gives up, and ends as the migration did.", slow=True)
+        elif seen.migration["Status"] == "failed":
+            return not_failed(seen)
+        elif seen.status != "SUCCEEDED" or seen.output != {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]}:
+            told = f" It returned {shortened(repr(seen.output))}." if seen.status == "SUCCEEDED" else ""
+            return Fault(observed + told, "It looks once more before it gives up, and ends as the migration did.")
+
+
 # -- what several of them judge ---------------------------------------------------------------------------------------
 
 
@@ -219,6 +445,10 @@ def not_failed(seen: Execution):
         return Fault(f"{seen}. DMS said: {shortened(reason)}", "DMS's message, where it has one, or its StopReason.")
 
 
+def _the(seen):
+    return f"the execution {seen.in_words()}"
+
+
 def _paces(seen):
     return f"With PollSeconds {seen.input['PollSeconds']} and MaxPollSeconds {seen.input['MaxPollSeconds']}"
 
@@ -231,7 +461,7 @@ def _times(number):
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-EXERCISES = {1: Poll()} | {
+EXERCISES = {1: Poll(), 2: Migrate()} | {
     number: types.SimpleNamespace(
         title=task.title,
         hints=task.hints,
@@ -239,5 +469,5 @@ EXERCISES = {1: Poll()} | {
         check=lambda lab, seed, number=number: getattr(durable_old, f"task_{number}")(lab),
     )
     for number, task in durable_old.TASKS.items()
-    if number > 1
+    if number > 2
 }
