@@ -1,21 +1,36 @@
 """Lab 04: the two designs as Lambda durable functions."""
 
 import itertools
+import json
 import types
 
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
-from workshop.checking.outcomes import listed, shortened
-from workshop.checking.resources import Table, durable_function
+from workshop.checking.outcomes import NotAttempted, listed, shortened
+from workshop.checking.resources import Table, durable_function, function
 from workshop.checking.stages import play, stopped_by_hand, to_its_end
+from workshop.checking.waiting import side_by_side
 from workshop.checks import durable_old
 from workshop.checks.durable_plays import (
     ASKS,
+    HEARTBEAT,
     STARTS,
+    Teller,
+    Telling,
     Told,
     answered,
+    deleted,
+    expired,
+    failed,
+    keeps_awake,
     ran_before,
     somebody_elses,
+    stopped,
+    succeeded,
+    tells,
+    tells_a_made_up_id,
+    tells_and_is_refused,
+    tells_nobody,
     until_over,
     until_waited,
     watched,
@@ -359,7 +374,9 @@ class Migrate(Exercise):
         if seen.facts["starts"] and seen.facts["starts"] > 1:
             return f"{seen}, and the migration was started {_times(seen.facts['starts'])}."
         if seen.status != "SUCCEEDED":
-            return Fault(f"{seen}.", "The next attempt finds out how it stands, and all is well.")
+            failed = [error for error, _ in seen.facts["failures"]]
+            times = f"; attempts of steps failed {_times(len(failed))} ({listed(failed)})" if failed else ""
+            return Fault(f"{seen}{times}.", "The next attempt finds out how it stands, and all is well.")
 
     @contract("It does not take the place of another execution that waits for this task.", cases="rival")
     def leaves_others_alone(self, seen: Execution):
@@ -418,6 +435,178 @@ class Migrate(Exercise):
             return Fault(observed + told, "It looks once more before it gives up, and ends as the migration did.")
 
 
+NOTHING = "There is nobody to tell any more: nothing happens."
+
+
+class Tell(Exercise):
+    title = "Tell it"
+    hints = (
+        "suppress takes several exceptions. Which two of the table say that there is nobody to tell any more?",
+        "success may be false, 0 or an empty dict and is still a result: compare with None.",
+        'Error={"ErrorType": ..., "ErrorMessage": ...}; Result=json.dumps(success).',
+    )
+    common = {}
+    by_default = staticmethod(to_its_end)
+    _told = {
+        "data": Case("data", {"success": {"rows": 3, "missing": {"city": 1}}}, play=tells),
+        "small data": Case("data that is easily taken for none", {"success": one_of({}, [], 0, "")}, play=tells),
+        "false": Case("data that is false", {"success": False}, play=tells),
+        "failure": Case(
+            "a failure", {"failure": ["MigrationFailed", "Last Error Table airports, line 49."]}, play=tells
+        ),
+        "odd failure": Case("an odd failure", {"failure": ["Cancelled", "Ana said “no”."]}, play=tells),
+        "awake": Case("signs of life", play=keeps_awake),
+        "succeeded": Case("a callback that had been answered with success", play=tells_nobody(succeeded)),
+        "failed": Case("a callback that had been answered with failure", play=tells_nobody(failed)),
+        "expired": Case("a callback that had timed out", play=tells_nobody(expired, timeout=1)),
+        "stopped": Case("an execution that had been stopped", play=tells_nobody(stopped)),
+        "deleted": Case("an execution that had been deleted", play=tells_nobody(deleted)),
+        "made up": Case("an ID that never was one", {"CallbackId": "bm90IGEgY2FsbGJhY2s="}, play=tells_a_made_up_id),
+        "not even that": Case("a text that is no ID", {"CallbackId": "nobody"}, play=tells_a_made_up_id),
+        "denied": Case(
+            "a callback that it had no permission to answer (AccessDeniedException)",
+            {"Code": "AccessDeniedException"},
+            play=tells_and_is_refused,
+            needs_sandbox=True,
+        ),
+        "out of order": Case(
+            "a callback when Lambda was out of order (ServiceException)",
+            {"Code": "ServiceException"},
+            play=tells_and_is_refused,
+            needs_sandbox=True,
+        ),
+    }
+    _heard = {
+        "in time": Case("a migration that finished", {"TimeoutSeconds": 60}, "takes a second"),
+        "fails": Case("a migration that failed", {"TimeoutSeconds": 55}, "fails"),
+        "set aside": Case(
+            "a migration that finished without one of its tables", {"TimeoutSeconds": 60}, "sets a table aside"
+        ),
+        "twice": Case(
+            "a migration whose event came twice", {"TimeoutSeconds": 60}, faults={"duplicate": {}}, needs_sandbox=True
+        ),
+        "early": Case(
+            "a migration whose event came before the start call returned",
+            {"TimeoutSeconds": 60},
+            faults={"early": {}},
+            needs_sandbox=True,
+        ),
+        "late": Case(
+            "a migration whose event came a second late",
+            {"TimeoutSeconds": 60},
+            faults={"delay": {"seconds": 1}},
+            needs_sandbox=True,
+        ),
+        # Two questions are those of the function that waits, before the run begins.
+        "stale": Case(
+            "a migration that DMS still called `running` as its end was announced",
+            {"TimeoutSeconds": 60},
+            faults={"stale": {"count": 3}},
+            needs_sandbox=True,
+        ),
+        "very stale": Case(
+            "a migration that DMS called `running` for seconds after its end was announced",
+            {"TimeoutSeconds": 60},
+            faults={"stale": {"count": 5}},
+            needs_sandbox=True,
+        ),
+    }
+    cases = _told | _heard
+    done = "Every answer arrived, once, and what came late, again or for nobody did no harm."
+
+    def observe(self, lab, draw, cases):
+        say = function(lab, "say")
+        needs(lab, "migrate", 2)
+        migrate, table = durable_function(lab, "migrate"), Table(lab, "Id")
+        function(lab, "resume")
+        print("Waiting for events, and keeping an execution awake for longer than its heartbeat ...")
+        teller = Teller(lab, say)
+
+        def tell(name, case):
+            return name, case.play(teller, case.about, draw.values(name, case.input))
+
+        at_once = [
+            lambda name=name, case=case: tell(name, case)
+            for name, case in cases.items()
+            if name in self._told and case.play is not tells_and_is_refused
+        ]
+        heard = {name: case for name, case in cases.items() if name in self._heard}
+
+        def begin(input):
+            return Told(migrate, input, table)
+
+        seen, *others = side_by_side(lambda: play(lab, heard, begin, draw, self.common, self.by_default), *at_once)
+        # These refuse whatever `say` tells, so they are alone.
+        alone = [tell(name, case) for name, case in cases.items() if case.play is tells_and_is_refused]
+        return {**seen, **dict(others), **dict(alone)}
+
+    @contract("With `success`, data that can be JSON, it answers success with that.", cases="data, small data, false")
+    def answers_success(self, seen: Telling):
+        [(call, raised)] = seen.raised.items()
+        if raised:
+            return f"Somebody waited, and {call} raised {raised}."
+        if seen.execution.status != "SUCCEEDED":
+            return f"After {call} {_the(seen.execution)}."
+        if json_in(seen.execution.output) != [seen.told["success"]]:
+            return Fault(f"{call} sent {shortened(repr(seen.execution.output))}.", "Success, with JSON text.")
+
+    @contract("With `failure`, a pair `(type, message)`, it answers failure.", cases="failure, odd failure")
+    def answers_failure(self, seen: Telling):
+        [(call, raised)] = seen.raised.items()
+        if raised:
+            return f"Somebody waited, and {call} raised {raised}."
+        if seen.execution.status != "FAILED":
+            return f"After {call} {_the(seen.execution)}."
+        if [seen.error.get("ErrorType"), seen.error.get("ErrorMessage")] != seen.told["failure"]:
+            return Fault(f"{call} sent {json.dumps(seen.error, ensure_ascii=False)}.", "ErrorType and ErrorMessage.")
+
+    @contract("With neither, it is a sign of life.", cases="awake")
+    def keeps_awake(self, seen: Telling):
+        [raised] = seen.raised.values()
+        if raised:
+            return f"For a sign of life tell raised {raised}."
+        if seen.execution.ended:
+            return Fault(
+                f"A sign of life came every second, its heartbeat_timeout was {HEARTBEAT}, and {_the(seen.execution)}.",
+                "tell(callback_id), with neither success nor failure, is a heartbeat and no more.",
+            )
+
+    @contract(
+        "Coming late, a second time, or for an execution that is gone is no fault, and does nothing.",
+        cases="succeeded, failed, expired, stopped, deleted",
+    )
+    def lets_be(self, seen: Telling):
+        for way, raised in seen.raised.items():
+            if raised:
+                return Fault(f"For {seen.about} {way} came, and tell raised {raised}.", NOTHING)
+
+    @contract(
+        "Everything else is one and is raised: an ID that never was one, a missing permission.",
+        cases="made up, not even that, denied, out of order",
+    )
+    def raises_the_rest(self, seen: Telling):
+        for way, raised in seen.raised.items():
+            if not raised:
+                return f"For {seen.about} {way} was told, and tell ended without an error."
+
+    @contract(
+        "Whoever waits hears how the migration ended, when its event comes early, late or twice, and when DMS still "
+        "says `running` as it comes.",
+        cases="in time, fails, set aside, twice, early, late, stale, very stale",
+    )
+    def is_heard(self, seen: Execution):
+        if seen.migration["Status"] == "failed" or seen.migration["ReplicationTaskStats"]["TablesErrored"]:
+            return not_failed(seen)
+        if not seen.ended and "DMS" in seen.about:
+            return Fault(
+                f"{seen}: the only event was spent.",
+                "resume looks again, and then raises, so that Lambda asks again. (Is your lab older than that? Then "
+                "its waiting.py, answer.py and resume.py are to be taken from labs/04-durable-functions.ipynb.)",
+            )
+        if seen.status != "SUCCEEDED" or seen.output != {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]}:
+            return Fault(f"{seen}.", "It succeeds, with what resume tells.")
+
+
 # -- what several of them judge ---------------------------------------------------------------------------------------
 
 
@@ -445,6 +634,22 @@ def not_failed(seen: Execution):
         return Fault(f"{seen}. DMS said: {shortened(reason)}", "DMS's message, where it has one, or its StopReason.")
 
 
+def json_in(text) -> list:
+    """What JSON text says, in a list; an empty one where it is none."""
+    try:
+        return [json.loads(text)]
+    except (TypeError, ValueError):
+        return []
+
+
+def needs(lab, thing: str, number: int):
+    """Raises NotAttempted where there is no lab.name(thing), which an earlier exercise makes."""
+    try:
+        function(lab, thing)
+    except NotAttempted:
+        raise NotAttempted(f"There is no {lab.name(thing)} yet: do task {number} first.") from None
+
+
 def _the(seen):
     return f"the execution {seen.in_words()}"
 
@@ -461,7 +666,7 @@ def _times(number):
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-EXERCISES = {1: Poll(), 2: Migrate()} | {
+EXERCISES = {1: Poll(), 2: Migrate(), 3: Tell()} | {
     number: types.SimpleNamespace(
         title=task.title,
         hints=task.hints,
@@ -469,5 +674,5 @@ EXERCISES = {1: Poll(), 2: Migrate()} | {
         check=lambda lab, seed, number=number: getattr(durable_old, f"task_{number}")(lab),
     )
     for number, task in durable_old.TASKS.items()
-    if number > 2
+    if number > 3
 }

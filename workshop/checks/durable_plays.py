@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 
-from workshop import clients, faults
-from workshop.checking.executions import DurableRun
+from workshop import clients, deploy, faults
+from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, on_sandbox
 from workshop.checking.migrations import LONG, ended, started
-from workshop.checking.resources import Table
+from workshop.checking.outcomes import SandboxProblem
+from workshop.checking.resources import Table, invoke
 from workshop.checking.stages import ENOUGH, Scene, to_its_end
 from workshop.checking.waiting import until
 from workshop.events import ENDINGS
@@ -160,3 +162,181 @@ def somebody_elses(scene: Scene):
     run = scene.run
     until(lambda: run.look() or run.failures() or run.item(), ENOUGH, "an execution to look at its migration")
     scene.facts["item"] = run.item()
+
+
+# -- telling ----------------------------------------------------------------------------------------------------------
+
+# An execution of this waits for an answer, and returns what was sent.
+_WAITS = """
+from aws_durable_execution_sdk_python import durable_execution
+from aws_durable_execution_sdk_python.config import Duration, WaitForCallbackConfig
+
+
+@durable_execution
+def lambda_handler(event, context):
+    limits = {name: Duration.from_seconds(seconds) for name, seconds in event.items()}
+    return context.wait_for_callback(lambda *_: None, name="answer", config=WaitForCallbackConfig(**limits))
+"""
+TELLS = "lambda:SendDurableExecutionCallback{}".format
+HEARTBEAT = 4  # seconds; of executions that are kept awake
+ALL_WAYS = {"success": {"success": {"rows": 4}}, "a failure": {"failure": ["TooLate", "Really."]}, "a sign of life": {}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Telling:
+    """What became of some calls of `tell`. about: what was special about them.
+
+    raised: {what was told: the exception, None where there was none}. execution: that of the callback.
+    told: what it was told, where it was told once. error: what it got for a failure.
+    """
+
+    about: str
+    raised: Mapping[str, str | None]
+    execution: Execution | None = None
+    told: Mapping = dataclasses.field(default_factory=dict)
+    error: Mapping = dataclasses.field(default_factory=dict)
+
+    @property
+    def evidence(self) -> Sequence[str]:
+        return self.execution.evidence if self.execution else ()
+
+
+class Teller:
+    """The learner's `tell`, by way of the function `say`; and executions that wait to be told."""
+
+    def __init__(self, lab, say: str):
+        self._lab, self._say = lab, say
+        self._waits = deploy.function(lab.name("check-waits"), _WAITS, durable=600) + ":$LATEST"
+
+    def tell(self, callback_id: str, **what) -> str | None:
+        """Tell; returns what was raised, None for nothing."""
+        return invoke(self._say, {"callback_id": callback_id, **what}).error
+
+    def begin(self, **limits) -> DurableRun:
+        """An execution that waits; its callback has been made."""
+        run = DurableRun(self._waits, {"timeout": 60, **limits})
+        if not until(lambda: run.callback_ids() or run.look(), LONG, "a function to begin to wait"):
+            raise SandboxProblem("This machine is too busy: a function did not begin to wait. Try again later.")
+        return run
+
+    def refusing(self, code: str):
+        """While this block runs, Lambda refuses whatever `say` tells it."""
+        function = self._lab.name("say")
+        refused = {"fault": "refuse", "function": function, "code": code, "count": 9, "tries": "all"}
+        return faults.during({**refused, "operation": [TELLS(way) for way in ("Success", "Failure", "Heartbeat")]})
+
+
+def tells(teller: Teller, about: str, told: Mapping) -> Telling:
+    """It tells somebody who waits, and waits for the end of that."""
+    run = teller.begin()
+    try:
+        raised = teller.tell(run.callback_ids()[0], **told)
+        until(lambda: raised or run.look(), ENOUGH, "an execution to end")
+        sent = [details_of(event) for event in run.events() if event["EventType"] == "CallbackFailed"]
+        error = sent[0]["Error"]["Payload"] if sent else {}
+        return Telling(about, {_call(told): raised}, run.seen(about), told, error)
+    finally:
+        run.stop()
+
+
+def _call(told):
+    return f"tell(callback_id, {', '.join(f'{name}={value!r}' for name, value in told.items())})"
+
+
+def tells_nobody(close: Callable, **limits):
+    """It tells in all ways somebody who does not wait any more. close: ends the wait, and gets the execution."""
+
+    def play(teller: Teller, about: str, input: Mapping) -> Telling:
+        run = teller.begin(**limits)
+        try:
+            callback_id = run.callback_ids()[0]
+            close(run)
+            until(run.look, LONG, "an execution to end")
+            seen = run.seen(about)
+            if close is deleted:
+                clients.of("lambda").delete_durable_execution(DurableExecutionArn=run.arn)
+            return Telling(about, {way: teller.tell(callback_id, **what) for way, what in ALL_WAYS.items()}, seen)
+        finally:
+            if close is not deleted:
+                run.stop()
+
+    return play
+
+
+def succeeded(run):
+    Answer(success={"rows": 3}).give(run.callback_ids()[0])
+
+
+def failed(run):
+    Answer(failure=("MigrationFailed", "Line 49.")).give(run.callback_ids()[0])
+
+
+def expired(run):
+    pass
+
+
+def stopped(run):
+    run.stop()
+
+
+def deleted(run):
+    run.stop()
+
+
+def tells_a_made_up_id(teller: Teller, about: str, input: Mapping) -> Telling:
+    return Telling(about, {way: teller.tell(input["CallbackId"], **what) for way, what in ALL_WAYS.items()})
+
+
+def tells_and_is_refused(teller: Teller, about: str, input: Mapping) -> Telling:
+    run = teller.begin()
+    try:
+        callback_id = run.callback_ids()[0]
+        with teller.refusing(input["Code"]):
+            return Telling(about, {way: teller.tell(callback_id, **what) for way, what in ALL_WAYS.items()})
+    finally:
+        run.stop()
+
+
+def keeps_awake(teller: Teller, about: str, input: Mapping) -> Telling:
+    """A sign of life every second, for longer than its heartbeat_timeout."""
+
+    def begin():
+        run = teller.begin(heartbeat_timeout=HEARTBEAT)
+        return run, run.callback_ids()[0]
+
+    run, raised = kept_awake(begin, teller.tell)
+    try:
+        return Telling(about, {"tell(callback_id)": raised}, run.seen(about))
+    finally:
+        run.stop()
+
+
+def kept_awake(begin: Callable, beat: Callable):
+    """Keep an execution awake with a sign of life every second, for longer than its heartbeat, or until one fails.
+
+    begin: returns (an execution, what `beat` takes). beat: sends a sign of life; returns what is wrong, or nothing.
+    Returns (the execution, what was wrong). Begins anew where the machine was too busy to send signs in time. Raises
+    SandboxProblem where it always is.
+    """
+    for _ in range(3):
+        run, about = begin()
+        since = began = _callback_began(run)
+        while since < began + HEARTBEAT + 1:
+            wrong = beat(about)
+            over, now = run.look(), time.time()
+            if now - since > HEARTBEAT - 0.5:
+                break
+            if wrong or over:
+                return run, wrong
+            since = now
+            time.sleep(1)
+        else:
+            return run, None
+        run.stop()
+    raise SandboxProblem(f"This machine is too busy to send signs of life every {HEARTBEAT} seconds. Try again later.")
+
+
+def _callback_began(run):
+    """When its first callback was made, in seconds since 1970; now, where there is none."""
+    moments = [event["EventTimestamp"] for event in run.events() if event["EventType"] == "CallbackStarted"]
+    return moments[0].timestamp() if moments else time.time()
