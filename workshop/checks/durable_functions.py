@@ -1,20 +1,30 @@
 """Lab 04: the two designs as Lambda durable functions."""
 
+import contextlib
+import dataclasses
 import itertools
 import json
 import types
 
+from workshop import faults
+from workshop.checking.attacks import in_words, is_final, is_success
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
+from workshop.checking.guessing import computed, pieces, random_bits
 from workshop.checking.outcomes import NotAttempted, listed, shortened
 from workshop.checking.resources import Table, durable_function, function
 from workshop.checking.stages import play, stopped_by_hand, to_its_end
+from workshop.checking.vendors import rehearse, signed_up
 from workshop.checking.waiting import side_by_side
 from workshop.checks import durable_old
 from workshop.checks.durable_plays import (
     ASKS,
     HEARTBEAT,
+    MANY,
+    QUIET,
     STARTS,
+    Checking,
+    Rehearsed,
     Teller,
     Telling,
     Told,
@@ -23,7 +33,14 @@ from workshop.checks.durable_plays import (
     expired,
     failed,
     keeps_awake,
+    kept_awake,
+    left_in_silence,
+    overtaken,
     ran_before,
+    refused,
+    reported,
+    reported_after,
+    reported_failed,
     somebody_elses,
     stopped,
     succeeded,
@@ -435,6 +452,8 @@ class Migrate(Exercise):
             return Fault(observed + told, "It looks once more before it gives up, and ends as the migration did.")
 
 
+FEWEST_BITS = 100
+WELCOME = "The vendor is told that it has arrived: 2xx."
 NOTHING = "There is nobody to tell any more: nothing happens."
 
 
@@ -607,6 +626,227 @@ class Tell(Exercise):
             return Fault(f"{seen}.", "It succeeds, with what resume tells.")
 
 
+class Check(Exercise):
+    title = "A vendor that calls a URL"
+    hints = (
+        "The address is random, so it must be made in a step: otherwise it is another one whenever the handler "
+        "runs again, and the vendor gets a second order with another key.",
+        "The submitter does two things: save(address, callback_id, seconds), then order(table, address). When the "
+        "order returns the check's ID, save once more, with CheckId.",
+        "retry_strategy=while_unavailable and serdes=JsonSerDes() go into the config, beside **limits.",
+        "After CallbackTimeoutError: a step that asks for the check whose ID stands in find(address), and "
+        "report_in of what it says.",
+    )
+    common = {"HeartbeatSeconds": 59, "TimeoutSeconds": 60}
+    _rows = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
+    _words = "Half of it is missing."
+    _report = {"rows": 2, "missing": {"city": 1}, "out_of_range": 0}
+    cases = {
+        "killed": Rehearsed(
+            "a check whose function was killed after the order, before it had noted the check's ID",
+            play=reported_after(lambda run: len(run.orders()) > 1),
+            calls=({"fault": "kill", "operation": "dynamodb:PutItem", "nth": 2},),
+            needs_sandbox=True,
+        ),
+        "overloaded": Rehearsed(
+            "a check whose first order was refused (503), and whose second was taken, the answer lost (502)",
+            play=reported_after(lambda run: len(run.orders()) > 2),
+            vendor={**QUIET, "answers": [503, "lost"]},
+        ),
+        "refused": Rehearsed(
+            "a check that the vendor refused (400)", play=refused, vendor={**QUIET, "answers": [400] * MANY}
+        ),
+        # Its callback comes before the answer to the order.
+        "quick": Rehearsed(
+            "a check whose report came before the order was answered",
+            play=overtaken,
+            vendor={"seconds": 0, "answers": ["overtaken"], "rows": _rows},
+        ),
+        "reports": Rehearsed("a check with a report", play=reported({"rows": 3, "missing": {"city": 1}})),
+        "reports little": Rehearsed("a check with a small report", play=reported({"rows": 0})),
+        "fails": Rehearsed("a check that failed", play=reported_failed(_words)),
+        "fails otherwise": Rehearsed("a check that failed oddly", play=reported_failed('There is no "iata".')),
+        "awake": Rehearsed("a check whose vendor works on and on", {"HeartbeatSeconds": HEARTBEAT}),
+        "done": Rehearsed(
+            "a check of which the vendor, though it was done, told nothing",
+            {"HeartbeatSeconds": 5},
+            play=left_in_silence,
+            vendor={"silent": True, "seconds": 0, "rows": _rows},
+        ),
+        "failed": Rehearsed(
+            "a check of which the vendor, though it had failed, told nothing",
+            {"HeartbeatSeconds": 6},
+            play=left_in_silence,
+            vendor={"silent": True, "seconds": 0, "fails": _words},
+        ),
+        "endless": Rehearsed("a check without a sign of life", {"HeartbeatSeconds": 5}, play=left_in_silence),
+        "bounded": Rehearsed("a check without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
+    }
+    done = "It orders once, hears the vendor, takes progress for a sign of life, and asks before it gives up."
+
+    def observe(self, lab, draw, cases):
+        check = durable_function(lab, "check")
+        needs(lab, "say", 3)
+        function(lab, "callback")
+        verirow = signed_up(lab)
+        Table(lab, "Id").find("nobody")
+        print("Waiting for a vendor that is silent, and keeping an execution awake for longer than its heartbeat ...")
+        tables = rehearse(lab, verirow, {name: case.vendor for name, case in cases.items()})
+
+        def begin(name):
+            limits = {**self.common, **draw.values(name, cases[name].input)}
+            return Checking(check, {"Table": tables[name], **limits}, verirow)
+
+        def played(name):
+            case = cases[name]
+            wrong = [{"function": lab.name("check"), **each} for each in case.calls]
+            with faults.during(*wrong) if wrong else contextlib.nullcontext():
+                run = begin(name)
+                try:
+                    case.play(run)
+                    return run.seen(case.about)
+                finally:
+                    run.stop()
+
+        def awake(name):
+            def beat(run):
+                run.send(lambda run: run.messages.progress(run))
+                bad = [answer for answer in run.facts["answers"] if not is_success(answer)]
+                return f"A progress callback {in_words(bad[0])}." if bad else None
+
+            def begin_one():
+                tables.update(rehearse(lab, verirow, {name: cases[name].vendor}))  # without the order of one before
+                run = begin(name)
+                run.url  # noqa: B018  the vendor has taken the order
+                return run, run
+
+            run, _, status = kept_awake(begin_one, beat)
+            try:
+                return dataclasses.replace(run.seen(cases[name].about), status=status)
+            finally:
+                run.stop()
+
+        # Alone: any process of the function would be killed. Then there is one to serve the others, too.
+        seen = {"killed": played("killed")} if "killed" in cases else {}
+        others = [name for name in cases if name not in seen]
+        plays = [lambda name=name: (awake if name == "awake" else played)(name) for name in others]
+        seen |= dict(zip(others, side_by_side(*plays), strict=True))
+        addresses = {url.rpartition("/")[2] for each in seen.values() for url in each.facts["urls"][:1]}
+        return {
+            name: dataclasses.replace(each, facts={**each.facts, "addresses": addresses}) for name, each in seen.items()
+        }
+
+    @contract(
+        "It orders one check, however often the submitter runs, with one **address** for each execution.",
+        cases="reports, killed, overloaded",
+    )
+    def orders_once(self, seen: Execution):
+        urls, checks = set(seen.facts["urls"]), seen.facts["checks"]
+        if not checks:
+            return Fault(f"{seen}; the vendor got no order that it could take.", "The submitter orders a check.")
+        if len(urls) > 1 or len(checks) > 1:
+            return Fault(
+                f"{seen}; the vendor got {len(urls)} addresses, and makes {len(checks)} checks for one execution.",
+                "One address for each execution, however often the handler runs: what is random belongs into a step.",
+            )
+
+    @contract(
+        "The address is random, and nothing that the callback ID or the execution's name could be read from.",
+        cases="reports, reports little, fails",
+    )
+    def gives_an_address(self, seen: Execution):
+        address = seen.facts["urls"][0].rpartition("/")[2]
+        known = {"the callback ID": seen.facts["mine"][0], "the execution's ARN": seen.facts["arn"]}
+        known["its name"] = seen.facts["arn"].split("/")[-2]
+        for what, text in known.items():
+            if text in address or any(made in address for made in computed(text)):
+                return Fault(f"The address {address[:80]} can be computed from {what}.", "An address that is random.")
+        bits = random_bits(seen.facts["addresses"])
+        if bits < FEWEST_BITS:
+            shown = ", ".join(sorted(seen.facts["addresses"])[:3])
+            return Fault(
+                f"Addresses of {len(seen.facts['addresses'])} executions: {shown[:150]}, ... That is {bits:.0f} random "
+                "bits at most.",
+                f"At least {FEWEST_BITS} random bits, another one for each execution.",
+            )
+
+    @contract(
+        "The callback ID is as much a key to your workflow as a task token is, and stays at home.",
+        cases="reports, fails, overloaded",
+    )
+    def keeps_its_secret(self, seen: Execution):
+        found = pieces(seen.facts["mine"][0])
+        if any(piece in order for piece in found for order in seen.facts["orders"]):
+            return "The vendor's log has your callback ID: it was in the order."
+
+    @contract("As ever: first save, then order.", cases="quick")
+    def saves_first(self, seen: Execution):
+        wrong = [answer for answer in seen.facts["answers"] if is_final(answer)]
+        if wrong:
+            return Fault(
+                f"The vendor called back before it had answered the order. It was answered with {wrong[0]}.",
+                "The address leads to the callback ID before the order is on its way.",
+            )
+        if seen.status != "SUCCEEDED":
+            return f"{seen}."
+
+    @contract("`VendorUnavailable` is tried again, `VendorRefused` is not.", cases="overloaded, killed, refused")
+    def tries_again_what_is_worth_it(self, seen: Execution):
+        refused = [error for error, again in seen.facts["failures"] if again and error == "VendorRefused"]
+        if refused or (not seen.facts["checks"] and len(seen.facts["orders"]) > 1):
+            return Fault(f"{seen}; it was ordered again.", "VendorRefused is not tried again: there is no use in that.")
+        if not seen.facts["checks"]:
+            return None if seen.status == "FAILED" else Fault(f"{seen}.", "It fails.")
+        if seen.status != "SUCCEEDED":
+            return Fault(f"{seen}, though a report came after all that.", "VendorUnavailable is tried again.")
+
+    @contract("Answered with success, it returns the report.", cases="reports, reports little")
+    def returns_the_report(self, seen: Execution):
+        first, *again = seen.facts["answers"] or [None]
+        if not is_success(first):
+            return Fault(f"A report that came to the callback URL {in_words(first)}.", WELCOME)
+        if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
+            told = f" It returned {shortened(repr(seen.output))}." if seen.status == "SUCCEEDED" else ""
+            return Fault(f"{seen}.{told}", "Success: the report, as data.")
+        if not all(map(is_success, again)):
+            return Fault(f"A report that came a second time {in_words(again[0])}.", WELCOME)
+
+    @contract(
+        "Answered with failure, it raises `CheckFailed` with the vendor's message.", cases="fails, fails otherwise"
+    )
+    def raises_the_failure(self, seen: Execution):
+        if not is_success((seen.facts["answers"] or [None])[0]):
+            return Fault(f"A failure that came to the callback URL {in_words(seen.facts['answers'][0])}.", WELCOME)
+        if seen.status != "FAILED" or seen.error != "CheckFailed" or seen.facts["message"] not in seen.cause:
+            return f"The vendor said: {seen.facts['message']} {seen}."
+
+    @contract("Progress is a sign of life, and no more than that.", cases="awake")
+    def is_kept_awake(self, seen: Execution):
+        wrong = [answer for answer in seen.facts["answers"] if not is_success(answer)]
+        if wrong:
+            return Fault(f"A progress callback {in_words(wrong[0])}.", WELCOME)
+        if seen.ended:
+            return f"Progress came every second, HeartbeatSeconds was {HEARTBEAT}, and {_the(seen)}."
+
+    @contract(
+        "When it has heard nothing for `silence` seconds, or has no report after `seconds` in all, it asks the vendor "
+        "once, and that is the end of it: what `report_in` returns or raises.",
+        cases="done, failed, endless, bounded",
+    )
+    def asks_in_the_end(self, seen: Execution):
+        limits = f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, TimeoutSeconds {seen.input['TimeoutSeconds']}"
+        if not seen.ended:
+            return Fault(f"{seen}; {limits}.", "It does not wait for ever.")
+        check = (seen.facts["checks"] or [{"status": "unknown"}])[0]
+        busy = seen.error == "VendorSilent"  # the vendor was done when it had been asked
+        if check["status"] == "completed" and (seen.status != "SUCCEEDED" or seen.output != self._report):
+            return Fault(f"{seen}; {limits}.", "It asks, and returns the report.", slow=busy)
+        if check["status"] == "failed" and (seen.error != "CheckFailed" or self._words not in seen.cause):
+            return Fault(f"{seen}; {limits}.", "It asks, and fails: CheckFailed, as it was told.", slow=busy)
+        if check["status"] not in ("completed", "failed") and seen.error != "VendorSilent":
+            return Fault(f"{seen}; {limits}.", "It asks, and fails: VendorSilent. Silent is not failed.")
+
+
 # -- what several of them judge ---------------------------------------------------------------------------------------
 
 
@@ -666,7 +906,7 @@ def _times(number):
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-EXERCISES = {1: Poll(), 2: Migrate(), 3: Tell()} | {
+EXERCISES = {1: Poll(), 2: Migrate(), 3: Tell(), 4: Check()} | {
     number: types.SimpleNamespace(
         title=task.title,
         hints=task.hints,
@@ -674,5 +914,5 @@ EXERCISES = {1: Poll(), 2: Migrate(), 3: Tell()} | {
         check=lambda lab, seed, number=number: getattr(durable_old, f"task_{number}")(lab),
     )
     for number, task in durable_old.TASKS.items()
-    if number > 3
+    if number > 4
 }

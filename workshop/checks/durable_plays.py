@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, deploy, faults
+from workshop.checking.attacks import is_final
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, on_sandbox
 from workshop.checking.migrations import LONG, ended, started
 from workshop.checking.outcomes import SandboxProblem
 from workshop.checking.resources import Table, invoke
 from workshop.checking.stages import ENOUGH, Scene, to_its_end
+from workshop.checking.vendors import Messages
 from workshop.checking.waiting import until
 from workshop.events import ENDINGS
 from workshop.migrations import Migration
@@ -304,9 +306,9 @@ def keeps_awake(teller: Teller, about: str, input: Mapping) -> Telling:
         run = teller.begin(heartbeat_timeout=HEARTBEAT)
         return run, run.callback_ids()[0]
 
-    run, raised = kept_awake(begin, teller.tell)
+    run, raised, status = kept_awake(begin, teller.tell)
     try:
-        return Telling(about, {"tell(callback_id)": raised}, run.seen(about))
+        return Telling(about, {"tell(callback_id)": raised}, dataclasses.replace(run.seen(about), status=status))
     finally:
         run.stop()
 
@@ -315,23 +317,23 @@ def kept_awake(begin: Callable, beat: Callable):
     """Keep an execution awake with a sign of life every second, for longer than its heartbeat, or until one fails.
 
     begin: returns (an execution, what `beat` takes). beat: sends a sign of life; returns what is wrong, or nothing.
-    Returns (the execution, what was wrong). Begins anew where the machine was too busy to send signs in time. Raises
+    Returns (the execution, what was wrong, its status when the signs ended). Begins anew where the machine was too busy to send signs in time. Raises
     SandboxProblem where it always is.
     """
     for _ in range(3):
         run, about = begin()
-        since = began = _callback_began(run)
-        while since < began + HEARTBEAT + 1:
-            wrong = beat(about)
-            over, now = run.look(), time.time()
-            if now - since > HEARTBEAT - 0.5:
+        last = began = _callback_began(run)  # the last sign came no earlier than that
+        while last < began + HEARTBEAT + 1:
+            sent = time.time()
+            wrong, over = beat(about), run.look()
+            if time.time() - last > HEARTBEAT - 0.5:
                 break
             if wrong or over:
-                return run, wrong
-            since = now
+                return run, wrong, run.status
+            last = sent
             time.sleep(1)
         else:
-            return run, None
+            return run, None, run.status
         run.stop()
     raise SandboxProblem(f"This machine is too busy to send signs of life every {HEARTBEAT} seconds. Try again later.")
 
@@ -340,3 +342,106 @@ def _callback_began(run):
     """When its first callback was made, in seconds since 1970; now, where there is none."""
     moments = [event["EventTimestamp"] for event in run.events() if event["EventType"] == "CallbackStarted"]
     return moments[0].timestamp() if moments else time.time()
+
+
+# -- the vendor -------------------------------------------------------------------------------------------------------
+
+QUIET = {"silent": True, "seconds": 3600}
+MANY = 99  # orders, more than a check makes
+
+
+@dataclasses.dataclass(frozen=True)
+class Rehearsed(Case):
+    """vendor: how the vendor's check of this case goes, as Vendor.rehearse takes it, and `rows` of its table."""
+
+    vendor: Mapping = dataclasses.field(default_factory=lambda: QUIET)
+
+
+class Checking(DurableRun):
+    """An execution that waits for the vendor's check of a table. facts: what a play has seen, for the record."""
+
+    def __init__(self, function: str, input: Mapping, verirow):
+        super().__init__(function, input)
+        self.vendor, self.messages, self.facts = verirow, Messages(verirow), {"answers": []}
+
+    def orders(self) -> list[dict]:
+        return self.vendor.orders(self.input["Table"])
+
+    def checks(self) -> list[dict]:
+        return self.vendor.checks(self.input["Table"])
+
+    @property
+    def url(self) -> str | None:
+        """The callback URL that the vendor got; None where it took no order."""
+        until(lambda: self.checks() or self.look(), LONG, "an order")
+        return next((check["callback_url"] for check in self.checks()), None)
+
+    def send(self, send: Callable, *more):
+        """Send a message to its callback URL, if there is one, and note the answer."""
+        if self.url is not None:
+            self.facts["answers"].append(send(self, *more))
+
+    def seen(self, about: str, **more) -> Execution:
+        urls = [json.loads(order["body"])["callback_url"] for order in self.orders()]
+        facts = {"urls": urls, "checks": self.checks(), "mine": self.callback_ids(), "failures": self.failures()}
+        facts["arn"] = self.arn
+        facts["orders"] = [order["body"] + json.dumps(order["headers"]) for order in self.orders()]
+        return super().seen(about, facts={**self.facts, **facts}, **more)
+
+    def to_its_end(self, patience=ENOUGH):
+        until(self.look, patience, "an execution to end")
+
+
+def reported(report):
+    """The vendor sends a report, twice."""
+
+    def play(run: Checking):
+        run.facts["report"] = report
+        run.send(lambda run: run.messages.message(run, "check.completed", report=report))
+        run.to_its_end()
+        run.send(lambda run: run.messages.message(run, "check.completed", report=report))
+
+    return play
+
+
+def reported_failed(message):
+    """The vendor says that it could not check the table."""
+
+    def play(run: Checking):
+        run.facts["message"] = message
+        run.send(lambda run: run.messages.message(run, "check.failed", error={"code": "No", "message": message}))
+        run.to_its_end()
+
+    return play
+
+
+def reported_after(condition: Callable):
+    """The vendor sends a report when something has come about."""
+
+    def play(run: Checking):
+        until(lambda: run.look() or condition(run), LONG, "orders to come in")
+        until(lambda: run.look() or run.has_submitted(), ENOUGH, "a submitter to be through")
+        reported({"rows": 2})(run)
+
+    return play
+
+
+def refused(run: Checking):
+    """Until it is clear whether a refused order is ordered again."""
+    until(lambda: run.look() or any(again for _, again in run.failures()), LONG, "an order to be refused")
+
+
+def overtaken(run: Checking):
+    """The vendor calls back before it answers the order."""
+
+    def answers():
+        return [told["answer"] for check in run.checks() for told in check["deliveries"]]
+
+    until(lambda: answers() or run.look(), LONG, "a callback")
+    run.facts["answers"] = answers()
+    if not any(map(is_final, answers())):
+        run.to_its_end()
+
+
+def left_in_silence(run: Checking):
+    run.to_its_end(30)
