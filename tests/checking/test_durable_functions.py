@@ -47,6 +47,7 @@ POLL = {
     "throttled at first": polled("SUCCEEDED", output={"ReplicationTaskArn": ARN}),
     "throttled later": polled(pauses=[1, 2, 2]),
     "never was": polled("FAILED", arn=NOBODY[0], polls=[0]),
+    "nobody": polled("FAILED", arn=NOBODY[1], polls=[0]),
     "denied": polled("FAILED", polls=[0, 1], pauses=[1]),
     "finished": polled("SUCCEEDED", output={"ReplicationTaskArn": ARN}),
     "failed": failed(FAILED),

@@ -4,19 +4,17 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import types
 
 from workshop import faults
 from workshop.checking.attacks import in_words, is_final, is_success
-from workshop.checking.executions import DurableRun, Execution, details_of
+from workshop.checking.executions import DurableRun, Execution, StateMachineRun, details_of
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.guessing import computed, pieces, random_bits
 from workshop.checking.outcomes import NotAttempted, listed, shortened
-from workshop.checking.resources import Table, durable_function, function
+from workshop.checking.resources import Table, durable_function, function, state_machine
 from workshop.checking.stages import play, stopped_by_hand, to_its_end
 from workshop.checking.vendors import rehearse, signed_up
 from workshop.checking.waiting import side_by_side
-from workshop.checks import durable_old
 from workshop.checks.durable_plays import (
     ASKS,
     HEARTBEAT,
@@ -29,15 +27,20 @@ from workshop.checks.durable_plays import (
     Telling,
     Told,
     answered,
+    approval,
+    both_succeed,
+    check_fails,
     deleted,
     expired,
     failed,
     keeps_awake,
     kept_awake,
     left_in_silence,
+    migration_fails,
     overtaken,
     ran_before,
     refused,
+    refused_at_once,
     reported,
     reported_after,
     reported_failed,
@@ -847,6 +850,211 @@ class Check(Exercise):
             return Fault(f"{seen}; {limits}.", "It asks, and fails: VendorSilent. Silent is not failed.")
 
 
+class Nightly(Exercise):
+    title = "Two at once"
+    hints = (
+        "A branch is called with a context of its own, and that is the one which its wait must use: "
+        "lambda branch: migrated(branch, arn, seconds).",
+        "The batch has failure_count; get_errors() returns what went wrong, each with a message; get_results() "
+        "returns what came out, in the order of the branches.",
+        "What is done when one has failed must be done in a step, too: stop(arn) can fail, and be tried again. Before "
+        "it, a context.wait of a second ends the invocation, and with it whatever the other branch was about to do.",
+    )
+    stretch = True
+    common = {"HeartbeatSeconds": 59, "TimeoutSeconds": 60}
+    _words = "Half of it is missing."
+    cases = {
+        "both": Rehearsed("a night on which all went well", play=both_succeed({"rows": 3})),
+        "slowly": Rehearsed(
+            "a night on which the report came first",
+            {"HeartbeatSeconds": 49, "TimeoutSeconds": 50},
+            "takes a second",
+            both_succeed({"rows": 0, "missing": {}}),
+        ),
+        "check fails": Rehearsed(
+            "a night on which the check failed while the migration ran", migration="is slow", play=check_fails(_words)
+        ),
+        "migration fails": Rehearsed(
+            "a night on which the migration failed while the vendor said nothing",
+            migration="fails",
+            play=migration_fails,
+        ),
+        "refused at once": Rehearsed(
+            "a night on which the vendor refused the order at once, and DMS took two seconds to start the migration",
+            migration="is slow",
+            play=refused_at_once,
+            calls=({"fault": "slow", "operation": STARTS, "seconds": 2},),
+            needs_sandbox=True,
+            vendor={**QUIET, "answers": [400] * MANY},
+        ),
+    }
+    done = "Both waits begin at once, and when one of them fails, nothing is left running."
+
+    def observe(self, lab, draw, cases):
+        nightly = durable_function(lab, "nightly")
+        for thing, number in (("resume", 3), ("callback", 4)):
+            needs(lab, thing, number)
+        verirow, table = signed_up(lab), Table(lab, "Id")
+        tables = rehearse(lab, verirow, {name: case.vendor for name, case in cases.items()})
+        tonight = {
+            name: dataclasses.replace(case, input={**case.input, "Table": tables[name]}) for name, case in cases.items()
+        }
+
+        def begin(input):
+            table.delete(input["ReplicationTaskArn"])
+            return Checking(nightly, input, verirow)
+
+        return play(lab, tonight, begin, draw, self.common, to_its_end, whose={"function": lab.name("nightly")})
+
+    @contract(
+        "The migration and the check begin at once; neither waits for the other.", cases="check fails, migration fails"
+    )
+    def begins_both(self, seen: Execution):
+        if not seen.facts["began"]:
+            which = "the vendor had got no order" if not seen.facts["checks"] else "the migration had not been started"
+            return f"{seen}; {which} by the time that the other one was under way."
+
+    @contract(
+        'When both succeed, it returns `{"Migration": ..., "Report": ...}`, with what `migrated` and `checked` return.',
+        cases="both, slowly",
+    )
+    def returns_both(self, seen: Execution):
+        expected = {
+            "Migration": {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]},
+            "Report": seen.facts["report"],
+        }
+        if seen.status != "SUCCEEDED" or seen.output != expected:
+            told = f" It returned {shortened(repr(seen.output))}." if seen.status == "SUCCEEDED" else ""
+            return f"{seen}.{told}"
+
+    @contract(
+        "When one fails, it fails soon, with that one's message in its own, and does not wait for the other.",
+        cases="check fails, migration fails",
+    )
+    def fails_soon(self, seen: Execution):
+        message = seen.facts.get("message") or seen.migration["LastFailureMessage"]
+        if seen.status != "FAILED":
+            return f"{seen}."
+        if message not in seen.cause:
+            return f"{seen}. The message of what failed was: {shortened(message)}"
+
+    @contract(
+        "Before that it sees to it that the migration does not run on, even where its start was still on its way.",
+        cases="check fails, refused at once",
+    )
+    def leaves_nothing_running(self, seen: Execution):
+        if seen.facts["left"] in ("starting", "running"):
+            return f"{seen}, and the migration was left {seen.facts['left']}."
+        if seen.status != "FAILED":
+            return f"{seen}."
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """An execution of the state machine and one of the durable function, with the same input."""
+
+    theirs: Execution
+    mine: Execution
+
+    @property
+    def evidence(self):
+        return self.mine.evidence
+
+
+class Approve(Exercise):
+    title = "Port a state machine"
+    hints = (
+        "Go through the states: Ask is a wait_for_callback, its Catch an except, Approved? an if. What Wait, Poll "
+        "and Over? do together you have written in task 1.",
+        "polled(context, arn, pause, pause, ...) asks at the same pace all the time. A bound that is no bound in "
+        "practice is 2,000 polls: an execution has 3,000 operations at most.",
+        "outcome raises MigrationFailed with DMS's message, which is what Not moved does; so there is nothing to "
+        "catch.",
+    )
+    stretch = True
+    common = {"PollSeconds": 1, "TimeoutSeconds": 60}
+    cases = {
+        "approved": Case(
+            "somebody approves of a migration that finishes", play=approval({"Approved": True, "By": "Ana"})
+        ),
+        "slow": Case(
+            "somebody approves of a migration that takes some time",
+            {"PollSeconds": 2},
+            "takes three seconds",
+            approval({"Approved": True, "By": "Ben"}),
+        ),
+        "fails": Case(
+            "somebody approves of a migration that fails",
+            migration="fails",
+            play=approval({"Approved": True, "By": "Ana"}),
+        ),
+        "sets aside": Case(
+            "somebody approves of a migration that sets one of its tables aside",
+            migration="sets a table aside",
+            play=approval({"Approved": True, "By": "Ana"}),
+        ),
+        "refused": Case("somebody does not approve", play=approval({"Approved": False, "By": "Cem"})),
+        "silent": Case("nobody answers for two seconds", {"TimeoutSeconds": 2}, play=approval(None)),
+    }
+    done = f"In {len(cases)} cases the durable function ended as the state machine did."
+
+    def observe(self, lab, draw, cases):
+        approve, machine, table = durable_function(lab, "approve"), state_machine(lab, "inherited"), Table(lab, "Id")
+        both = {
+            f"{which} {name}": dataclasses.replace(case, input={**case.input, "Id": f"{which}-{lab.name(name)}"})
+            for name, case in without_events(cases).items()
+            for which in ("theirs", "mine")
+        }
+
+        def begin(input):
+            table.delete(input["Id"])
+            is_mine = input["Id"].startswith("mine")
+            run = DurableRun(approve, input) if is_mine else StateMachineRun(machine, input)
+            run.table = table
+            return run
+
+        seen = play(lab, both, begin, draw, self.common, to_its_end)
+        return {name: Pair(seen[f"theirs {name}"], seen[f"mine {name}"]) for name in cases}
+
+    @contract("It saves its callback ID under that `Id`, with `save`.", cases="approved, refused")
+    def can_be_found(self, seen: Pair):
+        if "CallbackId" not in seen.mine.facts["item"]:
+            return f"When {seen.mine.about}, {_the(seen.mine)}, and under its Id there is no CallbackId."
+
+    @contract("It asks DMS every `PollSeconds`, for as long as it takes.", cases="slow")
+    def asks_at_its_pace(self, seen: Pair):
+        wrong = [pause for pause in seen.mine.pauses if pause != seen.mine.input["PollSeconds"]]
+        if wrong or not seen.mine.pauses:
+            waited = f"it waited {_listed(seen.mine)} s"
+            return f"When {seen.mine.about} and PollSeconds is {seen.mine.input['PollSeconds']}, {waited}."
+
+    @contract("Where that one succeeds, it returns the same.", cases="approved, slow, refused, silent")
+    def returns_the_same(self, seen: Pair):
+        theirs, mine = seen.theirs, seen.mine
+        if mine.status != "SUCCEEDED" or mine.output != theirs.output:
+            told = f" with {shortened(json.dumps(mine.output))}" if mine.status == "SUCCEEDED" else ""
+            return Fault(
+                f"When {mine.about}, the state machine returns {json.dumps(theirs.output)}. The durable function "
+                f"{mine.in_words()}{told}.",
+                "The same result.",
+            )
+        if theirs.migration["Status"] == "ready" != mine.migration["Status"]:
+            return Fault(f"When {mine.about}, the migration was started.", "It is not.")
+
+    @contract(
+        "Where that one fails, it fails too, with an exception whose class has the name of the error, and the cause as "
+        "its message.",
+        cases="fails, sets aside",
+    )
+    def fails_the_same(self, seen: Pair):
+        theirs, mine = seen.theirs, seen.mine
+        if (mine.status, mine.error, mine.cause) != ("FAILED", theirs.error, theirs.cause):
+            return Fault(
+                f"When {mine.about}, the state machine {theirs.in_words()}. The durable function {mine.in_words()}.",
+                "The same error and cause.",
+            )
+
+
 # -- what several of them judge ---------------------------------------------------------------------------------------
 
 
@@ -906,13 +1114,4 @@ def _times(number):
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-EXERCISES = {1: Poll(), 2: Migrate(), 3: Tell(), 4: Check()} | {
-    number: types.SimpleNamespace(
-        title=task.title,
-        hints=task.hints,
-        stretch=task.stretch,
-        check=lambda lab, seed, number=number: getattr(durable_old, f"task_{number}")(lab),
-    )
-    for number, task in durable_old.TASKS.items()
-    if number > 4
-}
+EXERCISES = {1: Poll(), 2: Migrate(), 3: Tell(), 4: Check(), 5: Nightly(), 6: Approve()}

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+import types
 from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, deploy, faults
@@ -317,8 +318,8 @@ def kept_awake(begin: Callable, beat: Callable):
     """Keep an execution awake with a sign of life every second, for longer than its heartbeat, or until one fails.
 
     begin: returns (an execution, what `beat` takes). beat: sends a sign of life; returns what is wrong, or nothing.
-    Returns (the execution, what was wrong, its status when the signs ended). Begins anew where the machine was too busy to send signs in time. Raises
-    SandboxProblem where it always is.
+    Returns (the execution, what was wrong, its status when the signs ended). Begins anew where the machine was too
+    busy to send signs in time. Raises SandboxProblem where it always is.
     """
     for _ in range(3):
         run, about = begin()
@@ -381,12 +382,12 @@ class Checking(DurableRun):
         if self.url is not None:
             self.facts["answers"].append(send(self, *more))
 
-    def seen(self, about: str, **more) -> Execution:
+    def seen(self, about: str, facts: Mapping = types.MappingProxyType({}), **more) -> Execution:
+        known = {**self.facts, **facts}
         urls = [json.loads(order["body"])["callback_url"] for order in self.orders()]
-        facts = {"urls": urls, "checks": self.checks(), "mine": self.callback_ids(), "failures": self.failures()}
-        facts["arn"] = self.arn
-        facts["orders"] = [order["body"] + json.dumps(order["headers"]) for order in self.orders()]
-        return super().seen(about, facts={**self.facts, **facts}, **more)
+        known |= {"urls": urls, "checks": self.checks(), "mine": self.callback_ids(), "failures": self.failures()}
+        known |= {"arn": self.arn, "orders": [order["body"] + json.dumps(order["headers"]) for order in self.orders()]}
+        return super().seen(about, facts=known, **more)
 
     def to_its_end(self, patience=ENOUGH):
         until(self.look, patience, "an execution to end")
@@ -445,3 +446,86 @@ def overtaken(run: Checking):
 
 def left_in_silence(run: Checking):
     run.to_its_end(30)
+
+
+# -- two at once ------------------------------------------------------------------------------------------------------
+
+
+def both_succeed(report):
+    """The vendor sends a report, and the migration finishes."""
+
+    def play(scene: Scene):
+        reported(report)(scene.run)
+
+    return play
+
+
+def check_fails(message):
+    """The vendor says that it could not check the table, while the migration runs."""
+
+    def play(scene: Scene):
+        run, migration = scene.run, scene.migration
+        until(lambda: run.look() or run.checks(), ENOUGH, "an order")
+        scene.facts["first"] = "a migration that was under way" if run.checks() else "the vendor had got no order"
+        until(lambda: run.look() or migration.describe()["Status"] == "running", LONG, "a migration to run")
+        scene.facts["began"] = bool(run.checks()) and begun(migration, "")
+        reported_failed(message)(run)
+        scene.facts["left"] = _left(scene)
+
+    return play
+
+
+def migration_fails(scene: Scene):
+    """The migration fails, while the vendor says nothing."""
+    run, migration = scene.run, scene.migration
+    until(lambda: run.look() or (begun(migration, "") and run.checks()), ENOUGH, "a migration and a check to begin")
+    scene.facts["began"] = begun(migration, "") and bool(run.checks())
+    until(lambda: run.look() or ended(migration), LONG, "a migration to fail")
+    run.to_its_end()
+
+
+def refused_at_once(scene: Scene):
+    """The vendor refuses the order while the start of the migration is still on its way."""
+    scene.run.to_its_end(30)
+    name = scene.run.function.split(":")[6]
+
+    def is_answered():
+        calls = faults.calls(name, operation=STARTS, resource=scene.migration.arn)
+        return all(call["outcome"] not in ("held", "under way") for call in calls)
+
+    until(is_answered, LONG, "the start of a migration to be answered")
+    scene.facts["left"] = _left(scene)
+
+
+def _left(scene):
+    """The status in which its migration was left."""
+    until(lambda: scene.migration.describe()["Status"] != "starting", LONG, "a migration to have started")
+    return scene.migration.describe()["Status"]
+
+
+# -- asking for approval ----------------------------------------------------------------------------------------------
+
+
+def approval(answer: Mapping | None):
+    """Somebody answers the request under its Id as the application does, whatever waits; nobody, where it is None.
+
+    The scene's run has a `table`.
+    """
+
+    def play(scene: Scene):
+        run = scene.run
+
+        def item():
+            return run.table.find(run.input["Id"]) or {}
+
+        until(lambda: run.look() or "TaskToken" in item() or "CallbackId" in item(), ENOUGH, "a request for approval")
+        scene.facts["item"] = found = item()
+        if answer and "TaskToken" in found:
+            client = clients.of("stepfunctions")
+            client.send_task_success(taskToken=found["TaskToken"], output=json.dumps(answer))
+        elif answer and "CallbackId" in found and not run.look():
+            Answer(success=answer).give(found["CallbackId"])
+        if answer is None or found:
+            to_its_end(scene)
+
+    return play
