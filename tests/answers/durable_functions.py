@@ -545,6 +545,105 @@ TASK_2 = [
         says="not yet",
         words="The item has no StartedBefore",
     ),
+    dict(
+        name="in a child context",
+        changes={
+            "def migrated(context, arn, seconds):\n": "def migrated(context, arn, seconds):\n"
+            "    return context.run_in_child_context(lambda child: waits(child, arn, seconds))\n\n\n"
+            "def waits(context, arn, seconds):\n"
+        },
+    ),
+    dict(
+        name="remembers all of what it has seen",
+        changes={
+            LOOKS: "    seen = context.step(lambda _: {'before': last_start(describe(arn))}, name='look')\n"
+            "    before = seen['before']\n"
+        },
+    ),
+    dict(
+        name="tries again at once",
+        changes={
+            CONFIG: CONFIG + ", retry_strategy=lambda error, attempts: RetryDecision.retry(Duration.from_seconds(1))",
+            "from dms_task": "from aws_durable_execution_sdk_python.retries import RetryDecision\nfrom dms_task",
+        },
+    ),
+    dict(
+        name="takes the place of whoever waits",
+        changes={
+            SAVES: "        from waiting import table\n\n"
+            '        item = {"Id": arn, "CallbackId": callback_id, "StartedBefore": before}\n'
+            "        table.put_item(Item=item)\n"
+        },
+        says="not yet",
+        words="A second execution began, and the callback ID of the first one was no longer in the table",
+    ),
+    dict(
+        name="waits for whoever has started it",
+        changes={LOOKS: '    before = context.step(lambda _: describe(arn)["Started"], name="look")\n'},
+        says="not yet",
+        words="a migration that somebody else had started was still running, and its callback ID is in the table",
+    ),
+    dict(
+        name="does not mind whether it was started",
+        changes={
+            'start(arn, again=before != "")\n': "try:\n                start(arn, again=before != '')\n"
+            "            except Exception:\n                pass\n"
+        },
+        says="not yet",
+        words="first start DMS refused (ThrottlingException) was still running, and the migration was not started",
+    ),
+    dict(
+        name="one attempt, and no more",
+        changes={
+            CONFIG: CONFIG + ", retry_strategy=RetryPresets.none()",
+            "from dms_task": "from aws_durable_execution_sdk_python.retries import RetryPresets\nfrom dms_task",
+        },
+        says="not yet",
+        words="attempts of steps failed once",
+    ),
+    dict(
+        name="a minute, whatever is asked for",
+        changes={"Duration.from_seconds(seconds)": "Duration.from_seconds(60)"},
+        says="not yet",
+        words="without an answer for longer than TimeoutSeconds 2 was still running",
+    ),
+    dict(
+        name="a failure without its message",
+        changes={"MigrationFailed(str(error))": 'MigrationFailed("It has failed.")'},
+        says="not yet",
+        words="It was answered with the failure MigrationFailed: Last Error",
+    ),
+    dict(
+        name="always the same result",
+        changes={
+            "        return context.wait_for_callback(": "        context.wait_for_callback(",
+            FAILS: '        return {"ReplicationTaskArn": arn}\n' + FAILS,
+        },
+        says="not yet",
+        words='It was answered with {"Rows": 60, "Bad": null}, and returned',
+    ),
+    dict(
+        name="silence is success",
+        changes={LOOKS_AGAIN: 'return {"ReplicationTaskArn": arn} or (arn, context.step('},
+        says="not yet",
+        words="TimeoutSeconds 2 ended SUCCEEDED",
+    ),
+    dict(
+        name="what has failed unheard has timed out",
+        changes={
+            LOOKS_AGAIN: "from runs import MigrationTimedOut\n\n        try:\n            " + LOOKS_AGAIN,
+            'name="look again"))': 'name="look again"))\n        except MigrationFailed as why:\n'
+            "            raise MigrationTimedOut(str(why))",
+        },
+        says="not yet",
+        words="a migration that failed, and its event was lost ended FAILED (MigrationTimedOut",
+    ),
+    dict(
+        name="before has words of its own",
+        changes={"StartedBefore=before)": 'StartedBefore=before or "never")'},
+        says="not yet",
+        words="It had never run before, and StartedBefore is 'never'",
+    ),
 ]
 
 # -- task 3 ------------------------------------------------------------------------------------------------------------
@@ -670,6 +769,87 @@ TASK_3 = [
         changes={'{"ErrorType": failure[0], "ErrorMessage": failure[1]}': '{"ErrorMessage": failure[1]}'},
         says="not yet",
         words="ErrorType and ErrorMessage",
+    ),
+    dict(
+        name="by the names of classes",
+        changes={
+            f"    with suppress({SUPPRESS}):\n": "    class Gone:\n        def __enter__(self):\n            pass\n\n"
+            "        def __exit__(self, kind, *_):\n            return kind is not None and kind.__name__ in GONE\n\n"
+            "    with Gone():\n",
+            "def tell(": "GONE = ('CallbackTimeoutException', 'ResourceNotFoundException')\n\n\ndef tell(",
+        },
+    ),
+    dict(name="bytes", changes={"json.dumps(success))": "json.dumps(success).encode())"}),
+    dict(
+        name="a failure with its data",
+        changes={'"ErrorMessage": failure[1]}': '"ErrorMessage": failure[1], "StackTrace": ["here"]}'},
+    ),
+    dict(
+        name="who may not tell has nobody to tell",
+        changes={
+            f"    with suppress({SUPPRESS}):\n": "    try:\n",
+            BEAT: BEAT + "\n    except functions.exceptions.ClientError as why:\n"
+            '        gone = ("CallbackTimeoutException", "ResourceNotFoundException", "AccessDeniedException")\n'
+            '        if why.response["Error"]["Code"] not in gone:\n            raise',
+        },
+        says="not yet",
+        words="tell ended without an error",
+    ),
+    dict(
+        name="when Lambda is out of order there is nobody to tell",
+        changes={f"suppress({SUPPRESS})": f"suppress({SUPPRESS}, functions.exceptions.ServiceException)"},
+        says="not yet",
+        words="out of order (ServiceException) success was told, and tell ended without an error",
+    ),
+    dict(
+        name="false is nothing",
+        changes={"elif success is not None": "elif success is not None and success is not False"},
+        says="not yet",
+        words="After tell(callback_id, success=False) the execution was still running",
+    ),
+    dict(
+        name="JSON in JSON",
+        changes={"json.dumps(success)": "json.dumps(json.dumps(success))"},
+        says="not yet",
+        words="Success, with JSON text",
+    ),
+    dict(
+        name="all of the failure is the message",
+        changes={'"ErrorMessage": failure[1]': '"ErrorMessage": ": ".join(failure)'},
+        says="not yet",
+        words="ErrorType and ErrorMessage",
+    ),
+    dict(
+        name="whatever has failed is a migration",
+        changes={'"ErrorType": failure[0]': '"ErrorType": "MigrationFailed"'},
+        says="not yet",
+        words="ErrorType and ErrorMessage",
+    ),
+    dict(
+        name="only success may come late",
+        changes={"        if failure:\n": "        pass\n    if True:\n        if failure:\n"},
+        says="not yet",
+        words="and tell raised CallbackTimeoutException",
+    ),
+    dict(
+        name="a sign of life may not come late",
+        changes={
+            f"    with suppress({SUPPRESS}):\n": "    if success is None and not failure:\n"
+            f"        return functions.send_durable_execution_callback_heartbeat(CallbackId=callback_id)\n"
+            f"    with suppress({SUPPRESS}):\n"
+        },
+        says="not yet",
+        words="a sign of life came, and tell raised CallbackTimeoutException",
+    ),
+    dict(
+        name="looks at its own list of who was told",
+        changes={
+            "def tell(": "told = set()\n\n\ndef tell(",
+            f"    with suppress({SUPPRESS}):\n": "    if 'told' in told and not failure:\n        return\n"
+            f"    told.add('told')\n    with suppress({SUPPRESS}):\n",
+        },
+        says="not yet",
+        words="",
     ),
 ]
 
@@ -832,17 +1012,103 @@ TASK_4 = [
         says="not yet",
         words="The vendor took the order, and never called",
     ),
+    dict(
+        name="the address in a child context",
+        changes={
+            ADDRESS: 'context.run_in_child_context(lambda child: child.step(lambda _: "a" + secrets.token_hex(20)))'
+        },
+    ),
+    dict(
+        name="saves, orders, and notes the ID in one item more",
+        changes={
+            SAVES_ALL: "        save(address, callback_id, seconds)\n        check_id = order(table, address)\n"
+            "        save(address, callback_id, seconds, CheckId=check_id, Table=table)\n"
+        },
+    ),
+    dict(
+        name="asks with patience",
+        changes={
+            ASKS: ASKS.replace('name="ask"', 'name="ask", config=StepConfig(retry_strategy=while_unavailable)'),
+            "import Duration, WaitForCallbackConfig": "import Duration, StepConfig, WaitForCallbackConfig",
+        },
+    ),
+    dict(
+        name="another address for each attempt",
+        changes={
+            ADDRESS: '"nobody"',
+            "        save(address, callback_id, seconds)\n": "        address = secrets.token_urlsafe(32)\n"
+            "        save(address, callback_id, seconds)\n",
+        },
+        says="not yet",
+        words="the vendor got 2 addresses",
+    ),
+    dict(
+        name="a hash of the table's ARN",
+        changes={ADDRESS: "hashlib.sha256(table.encode()).hexdigest()", "import secrets\n": "import hashlib\n"},
+        says="not yet",
+        words="can be computed from the table's ARN",
+    ),
+    dict(
+        name="a UUID of the time",
+        changes={ADDRESS: "context.step(lambda _: str(uuid.uuid1()))", "import secrets\n": "import uuid\n"},
+        says="not yet",
+        words="random bits at most",
+    ),
+    dict(
+        name="silence of a minute, whatever is asked for",
+        changes={"**limits": 'timeout=limits["timeout"], heartbeat_timeout=Duration.from_seconds(59)'},
+        says="not yet",
+        words="It does not wait for ever",
+    ),
+    dict(
+        name="the two limits the wrong way round",
+        changes={"**limits": 'timeout=limits["heartbeat_timeout"], heartbeat_timeout=limits["timeout"]'},
+        says="not yet",
+        words="Progress came every second, HeartbeatSeconds was 4, and the execution ended FAILED (VendorSilent",
+    ),
+    dict(
+        name="tries again once",
+        changes={
+            "retry_strategy=while_unavailable": "retry_strategy=lambda error, attempts: RetryDecision.retry("
+            "Duration.from_seconds(1)) if attempts < 2 else RetryDecision.no_retry()",
+            "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryDecision\n",
+        },
+        says="not yet",
+        words="VendorUnavailable is tried again",
+    ),
+    dict(
+        name="a failure without its message",
+        changes={"CheckFailed(str(error))": 'CheckFailed("It has failed.")'},
+        says="not yet",
+        words="The vendor said:",
+    ),
+    dict(
+        name="what has failed unheard has no report",
+        changes={ASKS: 'context.step(lambda _: ask(find(address)["CheckId"]), name="ask").get("report")'},
+        says="not yet",
+        words="told nothing ended SUCCEEDED",
+    ),
+    dict(
+        name="a report in an envelope",
+        changes={
+            "        return context.wait_for_callback(": '        return {"Report": context.wait_for_callback(',
+            'name="report", config=config)': 'name="report", config=config)}',
+        },
+        says="not yet",
+        words="Success: the report, as data",
+    ),
 ]
 
 # -- task 5 ------------------------------------------------------------------------------------------------------------
 
 BATCH = '    batch = context.parallel([migration, check], name="both")\n'
+ENDS = '        context.wait(Duration.from_seconds(1), name="branches end")'
 STOPS = '        context.step(lambda _: stop(arn), name="stop")\n'
 LOOKS_AT_FAILURES = "    if batch.failure_count:\n"
 
 CATCHES_IT = """%%writefile nightly.py
 from aws_durable_execution_sdk_python import ChildContextError, durable_execution
-from aws_durable_execution_sdk_python.config import CompletionConfig, ParallelConfig
+from aws_durable_execution_sdk_python.config import CompletionConfig, Duration, ParallelConfig
 from reported import checked
 from stopping import stop
 from told import migrated
@@ -863,6 +1129,7 @@ def lambda_handler(event, context):
     try:
         batch.throw_if_error()
     except ChildContextError as error:
+        context.wait(Duration(2))
         context.step(lambda _: stop(arn))
         raise RuntimeError(f"The night has failed: {error}") from error
     return dict(zip(("Report", "Migration"), batch.get_results()))
@@ -894,13 +1161,99 @@ TASK_5 = [
             "    batch = context.parallel([migration, check], config=config)\n"
         },
         says="not yet",
-        words="It fails soon",
+        words="the check failed while the migration ran was still running",
     ),
     dict(
         name="leaves the migration running",
         changes={STOPS: ""},
         says="not yet",
         words="and the migration was left running",
+    ),
+    dict(
+        name="stops it in the same invocation",
+        changes={ENDS: ""},
+        says="not yet",
+        words="DMS took two seconds to start the migration ended FAILED",
+    ),
+    dict(
+        name="looks again and again, in the same invocation, for a second",
+        changes={
+            ENDS: "        import time\n\n"
+            "        for _ in range(5):\n            stop(arn)\n            time.sleep(0.2)\n"
+        },
+        says="not yet",
+        words="and the migration was left running",
+    ),
+    dict(
+        name="stops it only where the check has failed late",
+        changes={
+            STOPS: '        if "refused" not in batch.get_errors()[0].message and "40" not in '
+            "batch.get_errors()[0].message:\n    " + STOPS
+        },
+        says="not yet",
+        words="and the migration was left running",
+    ),
+    dict(
+        name="stops it when all is well, too",
+        changes={LOOKS_AT_FAILURES: "    raise_it = batch.failure_count\n    if True:\n"},
+        says="not yet",
+        words="a night on which all went well ended FAILED",
+    ),
+    dict(
+        name="the check first",
+        changes={
+            BATCH: "    report = checked(context, table, silence, seconds)\n"
+            "    return {'Report': report, 'Migration': migrated(context, arn, seconds)}\n"
+        },
+        says="not yet",
+        words="the migration had not been started by the time",
+    ),
+    dict(
+        name="the results the wrong way round",
+        changes={"moved, report = batch": "report, moved = batch"},
+        says="not yet",
+        words="It returned {",
+    ),
+    dict(
+        name="only the report",
+        changes={'return {"Migration": moved, "Report": report}': 'return {"Report": report}'},
+        says="not yet",
+        words="It returned {",
+    ),
+    dict(
+        name="swallows the failure",
+        changes={"raise NightFailed(batch.get_errors()[0].message)": "return {}"},
+        says="not yet",
+        words="ended SUCCEEDED",
+    ),
+    dict(
+        name="always the same message",
+        changes={"batch.get_errors()[0].message": '"Half of it is missing."'},
+        says="not yet",
+        words="The message of what failed was: Last Error",
+    ),
+    dict(
+        name="one branch uses the context of both",
+        changes={"lambda branch: checked(branch,": "lambda branch: checked(context,"},
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="looks until it has begun, in a step",
+        changes={
+            ENDS: "",
+            STOPS: STOPS.replace("lambda _: stop(arn)", "lambda _: stop_it(arn)"),
+            "@durable_execution\n": "def stop_it(arn):\n    from dms_task import describe\n\n"
+            '    if describe(arn)["Status"] == "ready":\n        raise RuntimeError("It may begin yet.")\n'
+            "    stop(arn)\n\n\n@durable_execution\n",
+        },
+    ),
+    dict(
+        name="a map of two, and a message of its own around the other's",
+        changes={
+            BATCH: "    batch = context.map([migration, check], lambda child, each, *_: each.func(child))\n",
+            "NightFailed(batch.get_errors()[0].message)": 'NightFailed(f"No: {batch.get_errors()[0].message}")',
+        },
     ),
     dict(
         name="does not look whether one has failed",
@@ -965,13 +1318,13 @@ TASK_6 = [
         name="does not wait for the end",
         changes={POLLS: ""},
         says="not yet",
-        words="When somebody approves of a migration that fails, the state machine ended FAILED",
+        words="When somebody approves of a migration that takes some time and PollSeconds is 2, it waited 0 s",
     ),
     dict(
         name="silence is consent",
         changes={SILENT: SILENT.replace("False", "True")},
         says="not yet",
-        words="When nobody answers for two seconds, the state machine gives",
+        words="When nobody answers for two seconds, the state machine returns",
     ),
     dict(
         name="silence is a failure",
@@ -998,6 +1351,90 @@ TASK_6 = [
         changes={', "By": answer["By"]}': "}"},
         says="not yet",
         words="The same result",
+    ),
+    dict(
+        name="the answer as it came",
+        changes={'return {"Moved": answer["Approved"], "By": answer["By"]}': "return answer"},
+        says="not yet",
+        words="The same result",
+    ),
+    dict(
+        name="always Ana",
+        changes={'"By": answer["By"]}': '"By": "Ana" if answer["Approved"] else answer["By"]}'},
+        says="not yet",
+        words="that takes some time, the state machine returns",
+    ),
+    dict(
+        name="a second between polls, whatever is asked for",
+        changes={POLLS: POLLS.replace("pause, pause", "1, 1")},
+        says="not yet",
+        words="PollSeconds is 2, it waited 1",
+    ),
+    dict(
+        name="less and less often",
+        changes={POLLS: POLLS.replace("pause, pause", "pause, 60")},
+        says="not yet",
+        words="PollSeconds is 2, it waited 2",
+    ),
+    dict(
+        name="under the task's ARN",
+        changes={'save(event["Id"], ': "save(arn, "},
+        says="not yet",
+        words="under its Id there is no CallbackId",
+    ),
+    dict(
+        name="saves nothing",
+        changes={'        save(event["Id"], callback_id, seconds)\n': "        pass\n"},
+        says="not yet",
+        words="under its Id there is no CallbackId",
+    ),
+    dict(
+        name="a timeout of a minute",
+        changes={"Duration.from_seconds(seconds), serdes": "Duration.from_seconds(60), serdes"},
+        says="not yet",
+        words="When nobody answers for two seconds, the state machine returns",
+    ),
+    dict(
+        name="nobody by another name",
+        changes={'"By": "nobody"': '"By": None'},
+        says="not yet",
+        words='"By": null}. The same result',
+    ),
+    dict(
+        name="the migration starts before somebody approves",
+        changes={
+            "    try:\n": '    context.step(lambda _: start(arn, again=False), name="start")\n    try:\n',
+            STARTS_IT: "",
+        },
+        says="not yet",
+        words="the migration was started",
+    ),
+    dict(
+        name="a cause of its own",
+        changes={
+            POLLS: "        from runs import MigrationFailed\n        try:\n    "
+            + POLLS
+            + "        except MigrationFailed:\n"
+            '            raise MigrationFailed("It has failed.")\n'
+        },
+        says="not yet",
+        words="The same error and cause",
+    ),
+    dict(
+        name="the start in a step that finds out whether it was started",
+        changes={
+            STARTS_IT: "        from dms_task import describe\n\n"
+            '        begun = lambda: describe(arn)["Status"] != "ready"\n'
+            "        context.step(lambda _: begun() or start(arn, again=False), name='start')\n"
+        },
+    ),
+    dict(
+        name="JSON that it reads itself",
+        changes={
+            ", serdes=JsonSerDes()": "",
+            '    if answer["Approved"]:': "    import json\n\n    if isinstance(answer, str):\n"
+            '        answer = json.loads(answer)\n    if answer["Approved"]:',
+        },
     ),
 ]
 

@@ -6,7 +6,8 @@ import datetime
 import pytest
 
 from workshop.checking.executions import Execution
-from workshop.checks.durable_functions import NOBODY, Poll
+from workshop.checks.durable_functions import NOBODY, Approve, Check, Migrate, Nightly, Pair, Poll, Tell
+from workshop.checks.durable_plays import Answer, Telling
 
 ARN = "arn:aws:dms:us-east-1:111122223333:task:A"
 FINISHED = {"Status": "stopped", "StopReason": "Stop Reason FULL_LOAD_ONLY_FINISHED"}
@@ -59,6 +60,161 @@ POLL = {
     "four polls": polled("FAILED", longest=1, most=4, polls=[0, 1, 2, 3], pauses=[1, 1, 1], **GAVE_UP),
 }
 
+# -- exercise 2 -------------------------------------------------------------------------------------------------------
+
+NOON_BEFORE = "2026-01-01 11:00:00+00:00"
+
+
+def told(before="", answer=None, status="SUCCEEDED", *, migration=RUNNING, seconds=60, facts=None, **more):
+    answer = answer or Answer(success={})
+    item = {"CallbackId": "me", "StartedBefore": before}
+    known = {"before": before, "item": item, "mine": ["me"], "failures": [], "told": answer, "begun": True, "starts": 1}
+    if status == "SUCCEEDED" and "output" not in more:
+        more["output"] = answer.success
+    input = {"ReplicationTaskArn": ARN, "TimeoutSeconds": seconds}
+    return execution(status, input=input, facts={**known, **(facts or {})}, migration=migration, **more)
+
+
+def has(record, **facts):
+    """What is different in a record of which some facts are."""
+    return {"facts": {**record.facts, **facts}}
+
+
+ITEM = {"CallbackId": "me", "StartedBefore": ""}
+NO = Answer(failure=("MigrationFailed", "Line 49."))
+ODD = Answer(failure=("Cancelled", "No."))
+MIGRATE = {
+    "watched": told(facts={"by then": ITEM}),
+    "watched again": told(NOON_BEFORE, facts={"by then": ITEM}),
+    "ran before": told(NOON_BEFORE),
+    "failed before": told(NOON_BEFORE),
+    "lost": told(facts={"failures": [("ClientError", True)]}),
+    "lost and over": told(),
+    "ran before and lost": told(NOON_BEFORE),
+    "killed after": told(),
+    "killed before": told(),
+    "refused": told(),
+    "rival": told(facts={"beside a rival": ITEM}),
+    "others": told(status="RUNNING", facts={"item": {}}),
+    "succeeds": told(answer=Answer(success={"Rows": 60})),
+    "says little": told(answer=Answer(success=[1])),
+    "fails": told(answer=NO, status="FAILED", error="MigrationFailed", cause="Line 49."),
+    "fails otherwise": told(answer=ODD, status="FAILED", error="MigrationFailed", cause="No."),
+    "late": told(status="FAILED", error="MigrationTimedOut", seconds=2),
+    "unheard": told(output={"ReplicationTaskArn": ARN}, migration=FINISHED),
+    "unheard failure": told(status="FAILED", error="MigrationFailed", cause="Line 49 is bad.", migration=FAILED),
+}
+
+# -- exercise 3 -------------------------------------------------------------------------------------------------------
+
+
+def said(told, status="SUCCEEDED", error=None, **more):
+    return Telling("it", {"tell(...)": None}, execution(status, **more), told, error or {})
+
+
+ALL = {"success": None, "a failure": None, "a sign of life": None}
+RAISED = dict.fromkeys(ALL, "AccessDeniedException: No.")
+HEARD = {"ReplicationTaskStats": {"TablesErrored": 0}, **FINISHED}
+TELL = {
+    "data": said({"success": {"rows": 3}}, output='{"rows": 3}'),
+    "small data": said({"success": 0}, output="0"),
+    "false": said({"success": False}, output="false"),
+    "failure": said({"failure": ["A", "b"]}, "FAILED", {"ErrorType": "A", "ErrorMessage": "b"}),
+    "odd failure": said({"failure": ["A", "b"]}, "FAILED", {"ErrorType": "A", "ErrorMessage": "b"}),
+    "awake": said({}, "RUNNING"),
+    **{case: Telling("it", ALL) for case in ("succeeded", "failed", "expired", "stopped", "deleted")},
+    **{case: Telling("it", RAISED) for case in ("made up", "not even that", "denied", "out of order")},
+    **{
+        case: told(output={"ReplicationTaskArn": ARN}, migration=HEARD)
+        for case in ("in time", "twice", "early", "late", "stale", "very stale")
+    },
+    **{
+        case: told(status="FAILED", error="MigrationFailed", cause="Line 49 is bad.", migration=FAILED)
+        for case in ("fails", "set aside")
+    },
+}
+
+# -- exercise 4 -------------------------------------------------------------------------------------------------------
+
+TABLE = "arn:aws:dynamodb:us-east-1:111122223333:table/airports"
+RANDOM = ["Zk3vB9qWx7LmNcR2tY5uJ8hG4fD1sAoP", "9aPq8sLd7kFj6hGz5xMc4vNb3wQe2rTy", "mXnCbVzLaKsJdHfGqPwOeIrUtY102938"]
+
+
+def checking(status="SUCCEEDED", *, limits=(59, 60), facts=None, **more):
+    known = {
+        "urls": [f"https://x/callbacks/{RANDOM[0]}"],
+        "checks": [{"status": "running"}],
+        "mine": ["bXkgY2FsbGJhY2sgSUQgaXMgYSBsb25nIHNlY3JldCBvZiBteSBvd24="],
+        "failures": [],
+        "arn": "arn:aws:lambda:us-east-1:111122223333:function:f:$LATEST/durable-execution/its-name/its-id",
+        "orders": ['{"callback_url": "..."}'],
+        "answers": [200, 200],
+        "addresses": RANDOM,
+        "report": {"rows": 3},
+        "message": "Half of it is missing.",
+    }
+    input = {"Table": TABLE, "HeartbeatSeconds": limits[0], "TimeoutSeconds": limits[1]}
+    more = {"output": {"rows": 3}, **more} if status == "SUCCEEDED" else more
+    return execution(status, input=input, facts={**known, **(facts or {})}, **more)
+
+
+NO_REPORT = {"status": "FAILED", "error": "CheckFailed", "cause": "Half of it is missing."}
+SILENT = {"status": "FAILED", "error": "VendorSilent"}
+CHECK = {
+    "killed": checking(),
+    "overloaded": checking(),
+    "refused": checking("FAILED", facts={"checks": [], "failures": [("VendorRefused", False)]}),
+    "quick": checking(),
+    "reports": checking(),
+    "reports little": checking(),
+    "fails": checking(**NO_REPORT),
+    "fails otherwise": checking(**NO_REPORT),
+    "awake": checking("RUNNING"),
+    "done": checking(output=Check._report, limits=(5, 60), facts={"checks": [{"status": "completed"}]}),
+    "failed": checking(**NO_REPORT, limits=(5, 60), facts={"checks": [{"status": "failed"}]}),
+    "endless": checking(**SILENT, limits=(5, 60)),
+    "bounded": checking(**SILENT, limits=(59, 6)),
+}
+
+# -- exercises 5 and 6 ------------------------------------------------------------------------------------------------
+
+
+def night(status="FAILED", *, migration=FINISHED, facts=None, **more):
+    input = {"ReplicationTaskArn": ARN, "Table": TABLE, "HeartbeatSeconds": 59, "TimeoutSeconds": 60}
+    known = {"began": True, "checks": [{}], "left": "stopped", "report": {"rows": 3}}
+    return execution(status, input=input, migration=migration, facts={**known, **(facts or {})}, **more)
+
+
+BOTH = {"Migration": {"ReplicationTaskArn": ARN}, "Report": {"rows": 3}}
+NIGHTLY = {
+    "both": night("SUCCEEDED", output=BOTH),
+    "slowly": night("SUCCEEDED", output=BOTH),
+    "check fails": night(cause="No: Half of it.", facts={"message": "Half of it."}),
+    "migration fails": night(cause="No: Line 49 is bad.", migration=FAILED),
+    "refused at once": night(),
+}
+
+
+def pair(status="SUCCEEDED", *, item=("CallbackId",), **more):
+    seen = polled(status, first=2, facts={"item": dict.fromkeys(item, "me")}, **{"migration": FINISHED, **more})
+    return Pair(seen, seen)
+
+
+MOVED = {"Moved": True, "By": "Ana"}
+APPROVE = {
+    "approved": pair(output=MOVED),
+    "slow": pair(output=MOVED, pauses=[2, 2]),
+    "fails": pair("FAILED", error="MigrationFailed", cause="Line 49."),
+    "sets aside": pair("FAILED", error="MigrationFailed", cause="Line 49."),
+    "refused": pair(output={"Moved": False, "By": "Cem"}, migration={"Status": "ready"}),
+    "silent": pair(output={"Moved": False, "By": "nobody"}, migration={"Status": "ready"}),
+}
+
+
+def mine(case, **other):
+    return {"mine": dataclasses.replace(APPROVE[case].mine, **other)}
+
+
 # {exercise: (records of a right answer, [(case, what is different, the sentence's judge, words of the refusal)])}
 JUDGED = {
     Poll: (
@@ -82,6 +238,113 @@ JUDGED = {
             ("one poll", {"status": "RUNNING", "pauses": [1]}, "gives_up", "decided to wait for another 1 s"),
             ("two polls", {"polls": [0, 2, 5]}, "gives_up", "asked 3 times"),
             ("four polls", {"error": "MigrationFailed"}, "gives_up", "MigrationFailed"),
+        ],
+    ),
+    Migrate: (
+        MIGRATE,
+        [
+            ("watched", has(MIGRATE["watched"], **{"by then": {}}), "saves_first", "not in the table yet"),
+            ("succeeds", {"status": "FAILED", **has(MIGRATE["succeeds"], told=None)}, "saves_first", "Before anybody"),
+            ("ran before", has(MIGRATE["ran before"], begun=False), "saves_first", "was not started"),
+            ("succeeds", has(MIGRATE["succeeds"], item={"CallbackId": "you"}), "saves_first", "'you'"),
+            ("watched", has(MIGRATE["watched"], item={"CallbackId": "me"}), "knows_the_run_before", "no StartedBefore"),
+            (
+                "lost",
+                has(MIGRATE["lost"], item={**ITEM, "StartedBefore": "x"}),
+                "knows_the_run_before",
+                "another attempt",
+            ),
+            ("failed before", has(MIGRATE["failed before"], item=ITEM), "knows_the_run_before", NOON_BEFORE),
+            ("lost and over", has(MIGRATE["lost and over"], starts=2), "starts_once", "started twice"),
+            ("killed before", has(MIGRATE["killed before"], starts=0), "starts_once", "was not started"),
+            ("refused", {"status": "FAILED"}, "starts_once", "ended FAILED"),
+            ("rival", has(MIGRATE["rival"], **{"beside a rival": {}}), "leaves_others_alone", "no longer in the table"),
+            ("rival", has(MIGRATE["rival"], starts=2), "leaves_others_alone", "started twice"),
+            ("others", has(MIGRATE["others"], item=ITEM), "wants_a_run_of_its_own", "in the table"),
+            ("says little", {"output": "[1]"}, "returns_the_result", "returned '[1]'"),
+            ("succeeds", {"status": "RUNNING"}, "returns_the_result", "was still running"),
+            ("fails", {"cause": "It has failed."}, "raises_the_failure", "Line 49."),
+            ("fails otherwise", {"error": "CallbackExternalError"}, "raises_the_failure", "CallbackExternalError"),
+            ("late", {"status": "RUNNING"}, "looks_again", "was still running"),
+            ("late", {"error": "MigrationFailed"}, "looks_again", "MigrationFailed"),
+            ("unheard", {"status": "FAILED"}, "looks_again", "ended FAILED"),
+            ("unheard failure", {"error": "MigrationTimedOut"}, "looks_again", "MigrationTimedOut"),
+        ],
+    ),
+    Tell: (
+        TELL,
+        [
+            ("data", {"raised": {"tell(...)": "KeyError: 1"}}, "answers_success", "raised KeyError"),
+            ("small data", {"execution": execution()}, "answers_success", "was still running"),
+            ("false", {"execution": execution("SUCCEEDED", output="False")}, "answers_success", "sent 'False'"),
+            ("failure", {"execution": execution("SUCCEEDED")}, "answers_failure", "ended SUCCEEDED"),
+            ("odd failure", {"error": {"ErrorMessage": "b"}}, "answers_failure", "ErrorMessage"),
+            ("awake", {"execution": execution("FAILED")}, "keeps_awake", "every second"),
+            ("deleted", {"raised": {**ALL, "success": "ResourceNotFound"}}, "lets_be", "ResourceNotFound"),
+            ("expired", {"raised": {**ALL, "a sign of life": "TimedOut"}}, "lets_be", "a sign of life"),
+            ("denied", {"raised": {**RAISED, "a failure": None}}, "raises_the_rest", "a failure was told"),
+            ("stale", {"status": "RUNNING", "about": "one that DMS called running"}, "is_heard", "was spent"),
+            ("twice", {"status": "FAILED"}, "is_heard", "ended FAILED"),
+            ("set aside", {"status": "SUCCEEDED"}, "is_heard", "ended SUCCEEDED"),
+        ],
+    ),
+    Check: (
+        CHECK,
+        [
+            ("reports", has(CHECK["reports"], checks=[]), "orders_once", "got no order"),
+            ("killed", has(CHECK["killed"], checks=[{}, {}]), "orders_once", "2 checks"),
+            ("overloaded", has(CHECK["overloaded"], urls=["a", "b"]), "orders_once", "2 addresses"),
+            ("fails", has(CHECK["fails"], urls=["https://x/its-name"]), "gives_an_address", "computed from its name"),
+            ("reports", has(CHECK["reports"], addresses=["ab01", "cd23"]), "gives_an_address", "16 random bits"),
+            (
+                "reports",
+                has(CHECK["reports"], orders=CHECK["reports"].facts["mine"]),
+                "keeps_its_secret",
+                "vendor's log",
+            ),
+            ("quick", has(CHECK["quick"], answers=[404]), "saves_first", "404"),
+            ("quick", {"status": "FAILED"}, "saves_first", "ended FAILED"),
+            (
+                "refused",
+                has(CHECK["refused"], failures=[("VendorRefused", True)]),
+                "tries_again_what_is_worth_it",
+                "ordered again",
+            ),
+            ("overloaded", {"status": "FAILED"}, "tries_again_what_is_worth_it", "ended FAILED"),
+            ("reports little", {"output": '{"rows": 3}'}, "returns_the_report", "It returned"),
+            ("reports", has(CHECK["reports"], answers=[200, 500]), "returns_the_report", "a second time"),
+            ("fails", {"cause": "It has failed."}, "raises_the_failure", "The vendor said"),
+            ("awake", {"status": "FAILED"}, "is_kept_awake", "every second"),
+            ("done", {"output": None}, "asks_in_the_end", "HeartbeatSeconds was 5"),
+            ("failed", {"error": "VendorSilent"}, "asks_in_the_end", "VendorSilent"),
+            ("endless", {"error": "CheckFailed"}, "asks_in_the_end", "CheckFailed"),
+            ("bounded", {"status": "RUNNING"}, "asks_in_the_end", "TimeoutSeconds 6"),
+        ],
+    ),
+    Nightly: (
+        NIGHTLY,
+        [
+            ("check fails", has(NIGHTLY["check fails"], began=False, checks=[]), "begins_both", "got no order"),
+            ("migration fails", has(NIGHTLY["migration fails"], began=False), "begins_both", "not been started"),
+            ("slowly", {"output": {"Report": {"rows": 3}}}, "returns_both", "It returned"),
+            ("check fails", {"status": "RUNNING"}, "fails_soon", "was still running"),
+            ("migration fails", {"cause": "No."}, "fails_soon", "Line 49 is bad."),
+            (
+                "refused at once",
+                has(NIGHTLY["refused at once"], left="running"),
+                "leaves_nothing_running",
+                "was left running",
+            ),
+        ],
+    ),
+    Approve: (
+        APPROVE,
+        [
+            ("refused", mine("refused", facts={"item": {}}), "can_be_found", "no CallbackId"),
+            ("slow", mine("slow", pauses=[1, 1]), "asks_at_its_pace", "it waited 1 and 1 s"),
+            ("silent", mine("silent", output={"Moved": True}), "returns_the_same", "nobody"),
+            ("refused", mine("refused", migration=FINISHED), "returns_the_same", "was started"),
+            ("fails", mine("fails", cause="It has failed."), "fails_the_same", "Line 49."),
         ],
     ),
 }

@@ -760,7 +760,8 @@ class Check(Exercise):
     def gives_an_address(self, seen: Execution):
         address = seen.facts["urls"][0].rpartition("/")[2]
         known = {"the callback ID": seen.facts["mine"][0], "the execution's ARN": seen.facts["arn"]}
-        known["its name"] = seen.facts["arn"].split("/")[-2]
+        known |= {"its name": seen.facts["arn"].split("/")[-2], "the table's ARN": seen.input["Table"]}
+        known["the table's name"] = seen.input["Table"].rpartition("/")[2]
         for what, text in known.items():
             if text in address or any(made in address for made in computed(text)):
                 return Fault(f"The address {address[:80]} can be computed from {what}.", "An address that is random.")
