@@ -374,7 +374,7 @@ class Checking(DurableRun):
     @property
     def url(self) -> str | None:
         """The callback URL that the vendor got; None where it took no order."""
-        until(lambda: self.checks() or self.look(), LONG, "an order")
+        until(lambda: self.checks() or self.look(), ENOUGH, "an order")
         return next((check["callback_url"] for check in self.checks()), None)
 
     def send(self, send: Callable, *more):
@@ -420,7 +420,8 @@ def reported_after(condition: Callable):
     """The vendor sends a report when something has come about."""
 
     def play(run: Checking):
-        until(lambda: run.look() or condition(run), LONG, "orders to come in")
+        if not until(lambda: run.look() or condition(run), ENOUGH, "orders to come in"):
+            return
         until(lambda: run.look() or run.has_submitted(), ENOUGH, "a submitter to be through")
         reported({"rows": 2})(run)
 
@@ -429,7 +430,7 @@ def reported_after(condition: Callable):
 
 def refused(run: Checking):
     """Until it is clear whether a refused order is ordered again."""
-    until(lambda: run.look() or any(again for _, again in run.failures()), LONG, "an order to be refused")
+    until(lambda: run.look() or any(again for _, again in run.failures()), ENOUGH, "an order to be refused")
 
 
 def overtaken(run: Checking):
@@ -438,14 +439,14 @@ def overtaken(run: Checking):
     def answers():
         return [told["answer"] for check in run.checks() for told in check["deliveries"]]
 
-    until(lambda: answers() or run.look(), LONG, "a callback")
+    until(lambda: answers() or run.look(), ENOUGH, "a callback")
     run.facts["answers"] = answers()
     if not any(map(is_final, answers())):
         run.to_its_end()
 
 
 def left_in_silence(run: Checking):
-    run.to_its_end(30)
+    run.to_its_end(20)
 
 
 # -- two at once ------------------------------------------------------------------------------------------------------
@@ -465,11 +466,15 @@ def check_fails(message):
 
     def play(scene: Scene):
         run, migration = scene.run, scene.migration
-        until(lambda: run.look() or run.checks(), ENOUGH, "an order")
-        scene.facts["first"] = "a migration that was under way" if run.checks() else "the vendor had got no order"
-        until(lambda: run.look() or migration.describe()["Status"] == "running", LONG, "a migration to run")
-        scene.facts["began"] = bool(run.checks()) and begun(migration, "")
-        reported_failed(message)(run)
+
+        def is_running():
+            return migration.describe()["Status"] == "running"
+
+        scene.facts["began"] = until(
+            lambda: run.look() or (is_running() and run.checks()), ENOUGH, "a migration and a check to begin"
+        )
+        if scene.facts["began"]:
+            reported_failed(message)(run)
         scene.facts["left"] = _left(scene)
 
     return play
@@ -478,10 +483,12 @@ def check_fails(message):
 def migration_fails(scene: Scene):
     """The migration fails, while the vendor says nothing."""
     run, migration = scene.run, scene.migration
-    until(lambda: run.look() or (begun(migration, "") and run.checks()), ENOUGH, "a migration and a check to begin")
-    scene.facts["began"] = begun(migration, "") and bool(run.checks())
-    until(lambda: run.look() or ended(migration), LONG, "a migration to fail")
-    run.to_its_end()
+    scene.facts["began"] = until(
+        lambda: run.look() or (begun(migration, "") and run.checks()), ENOUGH, "a migration and a check to begin"
+    )
+    if scene.facts["began"]:
+        until(lambda: run.look() or ended(migration), LONG, "a migration to fail")
+        run.to_its_end()
 
 
 def refused_at_once(scene: Scene):
