@@ -1259,7 +1259,7 @@ TASK_5 = [
         name="does not look whether one has failed",
         changes={LOOKS_AT_FAILURES: "    if False:\n"},
         says="not yet",
-        words="The execution ended FAILED (ValueError",
+        words="ended FAILED (ValueError",
     ),
     dict(
         name="a failure without its message",
@@ -1407,7 +1407,7 @@ TASK_6 = [
             STARTS_IT: "",
         },
         says="not yet",
-        words="the migration was started",
+        words="that takes some time and PollSeconds is 2, it waited 0 s",
     ),
     dict(
         name="a cause of its own",

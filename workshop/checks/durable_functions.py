@@ -91,7 +91,7 @@ class Poll(Exercise):
             "a migration of which DMS said `ready` at first, as it may just after a start",
             migration="is slow",
             play=until_waited(2),
-            faults={"stale": {}},
+            faults=({"kind": "stale"},),
             needs_sandbox=True,
         ),
         "throttled at first": Case(
@@ -505,31 +505,34 @@ class Tell(Exercise):
             "a migration that finished without one of its tables", {"TimeoutSeconds": 60}, "sets a table aside"
         ),
         "twice": Case(
-            "a migration whose event came twice", {"TimeoutSeconds": 60}, faults={"duplicate": {}}, needs_sandbox=True
+            "a migration whose event came twice",
+            {"TimeoutSeconds": 60},
+            faults=({"kind": "duplicate"},),
+            needs_sandbox=True,
         ),
         "early": Case(
             "a migration whose event came before the start call returned",
             {"TimeoutSeconds": 60},
-            faults={"early": {}},
+            faults=({"kind": "early"},),
             needs_sandbox=True,
         ),
         "late": Case(
             "a migration whose event came a second late",
             {"TimeoutSeconds": 60},
-            faults={"delay": {"seconds": 1}},
+            faults=({"kind": "delay", "seconds": 1},),
             needs_sandbox=True,
         ),
         # Two questions are those of the function that waits, before the run begins.
         "stale": Case(
             "a migration that DMS still called `running` as its end was announced",
             {"TimeoutSeconds": 60},
-            faults={"stale": {"count": 3}},
+            faults=({"kind": "stale", "count": 3},),
             needs_sandbox=True,
         ),
         "very stale": Case(
             "a migration that DMS called `running` for seconds after its end was announced",
             {"TimeoutSeconds": 60},
-            faults={"stale": {"count": 5}},
+            faults=({"kind": "stale", "count": 5},),
             needs_sandbox=True,
         ),
     }
