@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import itertools
 import json
 
@@ -233,6 +234,7 @@ class Poll(Exercise):
 
 class Migrate(Exercise):
     title = "Wait to be told"
+    at_once = 9
     hints = (
         "Three operations, in this order: a step that looks when the last run began; the wait, whose submitter "
         "saves and then starts; and only where nobody answered, a step that looks again.",
@@ -447,7 +449,12 @@ class Migrate(Exercise):
             if seen.error != "MigrationTimedOut":
                 return Fault(observed, "It fails: MigrationTimedOut.")
         elif seen.error == "MigrationTimedOut":
-            return Fault(observed, "It looks once more before it gives up, and ends as the migration did.", slow=True)
+            stopped_at = seen.migration.get("ReplicationTaskStats", {}).get("StopDate")
+            return Fault(
+                observed,
+                "It looks once more before it gives up, and ends as the migration did.",
+                slow=not was_over(seen, stopped_at),
+            )
         elif seen.migration["Status"] == "failed":
             return not_failed(seen)
         elif seen.status != "SUCCEEDED" or seen.output != {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]}:
@@ -845,7 +852,8 @@ class Check(Exercise):
         if not seen.ended:
             return Fault(f"{seen}; {limits}.", "It does not wait for ever.")
         check = (seen.facts["checks"] or [{"status": "unknown"}])[0]
-        busy = seen.error == "VendorSilent"  # the vendor was done when it had been asked
+        done = check.get("ended") and datetime.datetime.fromisoformat(check["ended"])
+        busy = seen.error == "VendorSilent" and not was_over(seen, done)
         if check["status"] == "completed" and (seen.status != "SUCCEEDED" or seen.output != self._report):
             return Fault(f"{seen}; {limits}.", "It asks, and returns the report.", slow=busy)
         if check["status"] == "failed" and (seen.error != "CheckFailed" or self._words not in seen.cause):
@@ -1084,6 +1092,11 @@ def not_failed(seen: Execution):
     reason = seen.migration.get("LastFailureMessage") or seen.migration["StopReason"]
     if reason not in seen.cause:
         return Fault(f"{seen}. DMS said: {shortened(reason)}", "DMS's message, where it has one, or its StopReason.")
+
+
+def was_over(seen: Execution, moment: datetime.datetime | None) -> bool:
+    """Whether that moment, if it came at all, was before the execution ended."""
+    return bool(moment and seen.events) and moment < seen.events[-1]["EventTimestamp"]
 
 
 def json_in(text) -> list:

@@ -109,13 +109,12 @@ def answered(**how):
 
         until(lambda: run.look() or is_through(), ENOUGH, "a submitter to be through")
         answer(scene, Answer(**how))
-        scene.facts["starts"] = starts(scene)
 
     return play
 
 
 def answer(scene: Scene, answer: Answer):
-    """Answer its callback, if its ID is in the table, and wait for its end. Notes its item and what was answered."""
+    """Answer its callback, if its ID is in the table, and wait for its end. Notes its item, its starts and the answer."""
     run, item = scene.run, scene.run.item()
     scene.facts |= {"item": item, "mine": run.callback_ids(), "failures": run.failures(), "told": None}
     scene.facts["begun"] = begun(scene.migration, scene.facts["before"] or "")
@@ -123,6 +122,7 @@ def answer(scene: Scene, answer: Answer):
         scene.facts["told"] = answer
         answer.give(item["CallbackId"])
         to_its_end(scene)
+    scene.facts["starts"] = starts(scene)
 
 
 def starts(scene: Scene) -> int | None:
@@ -136,10 +136,13 @@ def starts(scene: Scene) -> int | None:
 
 def watched(scene: Scene):
     """Its start is held at a gate: what is in the table by then?"""
-    until(lambda: scene.run.look() or _is_held(scene), ENOUGH, "a migration to be started")
+    was_held = until(lambda: scene.run.look() or _is_held(scene), ENOUGH, "a migration to be started")
     scene.facts["by then"] = scene.run.item()
     scene.calls.end()
-    answered(success={})(scene)
+    if was_held:
+        answered(success={})(scene)
+    else:
+        answer(scene, Answer(success={}))
 
 
 def with_a_rival(scene: Scene):
