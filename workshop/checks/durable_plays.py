@@ -114,7 +114,7 @@ def answered(**how):
 
 
 def answer(scene: Scene, answer: Answer):
-    """Answer its callback, if its ID is in the table, and wait for its end. Notes its item, its starts and the answer."""
+    """Answer its callback, if its ID is in the table, and wait for its end. Notes item, starts and answer."""
     run, item = scene.run, scene.run.item()
     scene.facts |= {"item": item, "mine": run.callback_ids(), "failures": run.failures(), "told": None}
     scene.facts["begun"] = begun(scene.migration, scene.facts["before"] or "")
