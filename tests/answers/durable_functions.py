@@ -955,7 +955,7 @@ TASK_4 = [
         name="tries again whatever went wrong",
         changes={", retry_strategy=while_unavailable": ""},
         says="not yet",
-        words="The vendor refused the order (400), and it was ordered again",
+        words="it was ordered again",
     ),
     dict(
         name="tries nothing again",
@@ -976,7 +976,7 @@ TASK_4 = [
         name="no limit for the whole",
         changes={"**limits": 'heartbeat_timeout=limits["heartbeat_timeout"]'},
         says="not yet",
-        words="The vendor worked on and on; HeartbeatSeconds was 59, TimeoutSeconds 5. The execution was still running",
+        words="a check without an end was still running; HeartbeatSeconds was 59, TimeoutSeconds 6",
     ),
     dict(
         name="the text of the report",
@@ -990,19 +990,19 @@ TASK_4 = [
             CHECK_FAILED: CHECK_FAILED.replace("CallbackExternalError", "(CallbackExternalError, CallbackTimeoutError)")
         },
         says="not yet",
-        words="The vendor had its report at once",
+        words="told nothing ended FAILED",
     ),
     dict(
         name="silent is silent, it does not ask",
         changes={ASKS: 'report_in({"status": "silent"})'},
         says="not yet",
-        words="The vendor had its report at once",
+        words="told nothing ended FAILED",
     ),
     dict(
         name="hands the failure on as it comes",
         changes={CHECK_FAILED: ""},
         says="not yet",
-        words="The execution ended FAILED (CallbackExternalError",
+        words="ended FAILED (CallbackExternalError",
     ),
     dict(
         name="a variable for the check's ID, which is gone when it asks",
@@ -1012,7 +1012,7 @@ TASK_4 = [
             'find(address)["CheckId"]': "known['id']",
         },
         says="not yet",
-        words="The vendor took the order, and never called",
+        words="told nothing ended FAILED",
     ),
     dict(
         name="the address in a child context",
@@ -1066,7 +1066,7 @@ TASK_4 = [
         name="the two limits the wrong way round",
         changes={"**limits": 'timeout=limits["heartbeat_timeout"], heartbeat_timeout=limits["timeout"]'},
         says="not yet",
-        words="Progress came every second, HeartbeatSeconds was 4, and the execution ended FAILED (VendorSilent",
+        words="Progress came every second, HeartbeatSeconds was 6, and the execution ended FAILED (VendorSilent",
     ),
     dict(
         name="tries again once",

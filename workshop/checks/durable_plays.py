@@ -183,7 +183,7 @@ def lambda_handler(event, context):
     return context.wait_for_callback(lambda *_: None, name="answer", config=WaitForCallbackConfig(**limits))
 """
 TELLS = "lambda:SendDurableExecutionCallback{}".format
-HEARTBEAT = 4  # seconds; of executions that are kept awake
+HEARTBEAT = 6  # seconds; of executions that are kept awake
 ALL_WAYS = {"success": {"success": {"rows": 4}}, "a failure": {"failure": ["TooLate", "Really."]}, "a sign of life": {}}
 
 
