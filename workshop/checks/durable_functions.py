@@ -336,7 +336,6 @@ class Migrate(Exercise):
     def observe(self, lab, draw, cases):
         migrate, table = durable_function(lab, "migrate"), Table(lab, "Id")
         table.find("nobody")
-        print("Losing answers, killing functions, and waiting for timeouts ...")
         return play(
             lab,
             without_events(cases),
@@ -551,7 +550,6 @@ class Tell(Exercise):
         needs(lab, "migrate", 2)
         migrate, table = durable_function(lab, "migrate"), Table(lab, "Id")
         function(lab, "resume")
-        print("Waiting for events, and keeping an execution awake for longer than its heartbeat ...")
         teller = Teller(lab, say)
 
         def tell(name, case):
@@ -703,7 +701,6 @@ class Check(Exercise):
         function(lab, "callback")
         verirow = signed_up(lab)
         Table(lab, "Id").find("nobody")
-        print("Waiting for a vendor that is silent, and keeping an execution awake for longer than its heartbeat ...")
         tables = rehearse(lab, verirow, {name: case.vendor for name, case in cases.items()})
 
         def begin(name):
