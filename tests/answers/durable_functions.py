@@ -964,7 +964,7 @@ TASK_4 = [
             "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryPresets\n",
         },
         says="not yet",
-        words="VendorUnavailable is tried again",
+        words="ended FAILED (CallbackSubmitterError: Verirow answered 503",
     ),
     dict(
         name="no heartbeat",
