@@ -592,7 +592,7 @@ TASK_2 = [
             "            except Exception:\n                pass\n"
         },
         says="not yet",
-        words="first start DMS refused (ThrottlingException) was still running, and the migration was not started",
+        words="and the migration was not started",
     ),
     dict(
         name="one attempt, and no more",
