@@ -49,27 +49,40 @@ def prepare():
 
 # -- task 1 ------------------------------------------------------------------------------------------------------------
 
-NEW_ID = 'find(execution).get("CallbackId") or secrets.token_urlsafe(32)'
-KEEPS = "    keep(execution, CallbackId=callback_id)\n    keep(callback_id, TaskToken=token)\n"
+WHO_IS_FIRST = """    keep(execution, only_if=Attr("CallbackId").not_exists(), CallbackId=secrets.token_urlsafe(32))
+    callback_id = find(execution)["CallbackId"]  # mine, or that of whoever was first
+"""
+NEW_ID = "secrets.token_urlsafe(32)"
+NEWEST = 'Attr("Attempt").not_exists() | Attr("Attempt").lte(attempt)'
+KEEPS_TOKEN = "    keep(callback_id, only_if=newest, TaskToken=token, Attempt=attempt)\n"
+TOKEN_OF = 'find(callback_id).get("TaskToken")'
 
 
 def id_is(expression, *imports):
-    """The changes that make this the callback ID; `execution` and `token` can be used in it."""
-    return {NEW_ID: expression, "import secrets": "\n".join(f"import {each}" for each in (*imports, "secrets"))}
+    """The changes that make this the address; `execution` and `token` can be used in it."""
+    return {
+        WHO_IS_FIRST: f"    callback_id = {expression}\n",
+        "import secrets": "\n".join(f"import {each}" for each in (*imports, "secrets")),
+    }
 
+
+LOOKS_FIRST = """    callback_id = find(execution).get("CallbackId") or secrets.token_urlsafe(32)
+    keep(execution, CallbackId=callback_id)
+"""
 
 HMAC = """%%writefile callbacks.py
 import hashlib
 import hmac
 import os
 
+from boto3.dynamodb.conditions import Attr
 from waiting import find, keep
 
 
-def open_callback(execution, token):
+def open_callback(execution, token, attempt):
     key = os.environ["VENDOR_KEY"].encode()
     callback_id = hmac.new(key, execution.encode(), hashlib.sha256).hexdigest()
-    keep(callback_id, TaskToken=token)
+    keep(callback_id, Attr("Attempt").not_exists() | Attr("Attempt").lt(attempt), TaskToken=token, Attempt=attempt)
     return callback_id
 
 
@@ -80,30 +93,74 @@ def token_of(callback_id):
 BY_EXECUTION = """%%writefile callbacks.py
 import uuid
 
+from boto3.dynamodb.conditions import Attr
 from waiting import find, keep
 
 
-def open_callback(execution, token):
-    known = find(execution)
-    if "CallbackId" not in known:
-        known["CallbackId"] = str(uuid.uuid4())
-        keep(known["CallbackId"], Execution=execution)
-    keep(execution, CallbackId=known["CallbackId"], Token=token)
-    return known["CallbackId"]
+def open_callback(execution, token, attempt):
+    new = str(uuid.uuid4())
+    keep(new, Execution=execution)
+    keep(execution, Attr("CallbackId").not_exists(), CallbackId=new)
+    keep(execution, Attr("Attempt").not_exists() | Attr("Attempt").lt(attempt), Token=token, Attempt=attempt)
+    return find(execution)["CallbackId"]
 
 
 def token_of(callback_id):
     execution = find(callback_id).get("Execution")
-    return find(execution)["Token"] if execution else None
+    return find(execution).get("Token") if execution else None
+"""
+
+IF_NOT_EXISTS = """%%writefile callbacks.py
+import secrets
+
+from boto3.dynamodb.conditions import Attr
+from waiting import find, keep, table
+
+
+def open_callback(execution, token, attempt):
+    item = table.update_item(
+        Key={"Id": execution},
+        UpdateExpression="SET Address = if_not_exists(Address, :new)",
+        ExpressionAttributeValues={":new": secrets.token_hex(16)},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]
+    keep(item["Address"], Attr("Id").not_exists() | Attr("Attempt").lt(attempt), TaskToken=token, Attempt=attempt)
+    return item["Address"]
+
+
+def token_of(callback_id):
+    return find(callback_id).get("TaskToken")
+"""
+
+EACH_ATTEMPT = """%%writefile callbacks.py
+import secrets
+
+from boto3.dynamodb.conditions import Attr
+from waiting import find, keep
+
+
+def open_callback(execution, token, attempt):
+    keep(execution, Attr("CallbackId").not_exists(), CallbackId=secrets.token_urlsafe(20))
+    callback_id = find(execution)["CallbackId"]
+    keep(callback_id, **{"Of" + attempt.encode().hex(): token})
+    return callback_id
+
+
+def token_of(callback_id):
+    item = find(callback_id)
+    attempts = [name for name in item if name.startswith("Of")]
+    return item[max(attempts)] if attempts else None
 """
 
 TASK_1 = [
     dict(name="the solution"),
     dict(name="an HMAC of the execution, with a key that nobody else has", text=HMAC),
     dict(name="a UUID; the token is kept under the execution", text=BY_EXECUTION),
+    dict(name="hex, with if_not_exists", text=IF_NOT_EXISTS),
+    dict(name="keeps the tokens of all attempts, and takes the latest", text=EACH_ATTEMPT),
     dict(
-        name="hex, one update after the other",
-        changes=id_is('find(execution).get("CallbackId", secrets.token_hex(16))'),
+        name="raises where a later attempt was there before",
+        changes={KEEPS_TOKEN: f"    if not {KEEPS_TOKEN.strip()}:\n        raise RuntimeError('too late')\n"},
     ),
     dict(
         name="blank",
@@ -114,7 +171,7 @@ TASK_1 = [
     ),
     dict(
         name="the token itself, as the prototype had it",
-        changes={NEW_ID: 'token.replace("/", "_").replace("+", "-").rstrip("=")'},
+        changes=id_is('token.replace("/", "_").replace("+", "-").rstrip("=")'),
         says="not yet",
         words="has your task token",
     ),
@@ -125,7 +182,7 @@ TASK_1 = [
         words="has your task token",
     ),
     dict(
-        name="the token beside the ID",
+        name="the token beside the address",
         changes={
             "    return callback_id": '    return callback_id + "-" + token[:64].replace("/", "_").replace("+", "-")'
         },
@@ -148,44 +205,167 @@ TASK_1 = [
         name="a UUID of the name of the execution",
         changes=id_is('str(uuid.uuid5(uuid.NAMESPACE_URL, execution.split(":")[-1]))', "uuid"),
         says="not yet",
-        words="can be computed from its name",
+        words="can be computed from the execution's name",
+    ),
+    dict(
+        name="the name of the execution, and something random",
+        changes={NEW_ID: 'execution.split(":")[-1] + secrets.token_urlsafe(32)'},
+        says="not yet",
+        words="contains the execution's name",
+    ),
+    dict(
+        name="the ARN of the execution, quoted",
+        changes=id_is('urllib.parse.quote(execution, safe="")', "urllib.parse"),
+        says="not yet",
+        words="contains the execution's ARN",
     ),
     dict(
         name="a UUID made of the time and this machine",
-        changes=id_is('find(execution).get("CallbackId") or str(uuid.uuid1())', "uuid"),
+        changes={NEW_ID: "str(uuid.uuid1())", "import secrets": "import uuid"},
         says="not yet",
         words="random bits at most",
     ),
     dict(
         name="short",
-        changes=id_is('find(execution).get("CallbackId") or secrets.token_hex(6)'),
+        changes={NEW_ID: "secrets.token_hex(6)"},
         says="not yet",
         words="48 random bits at most",
     ),
-    dict(name="one for all", changes=id_is('"callback"'), says="not yet", words="the same callback ID"),
+    dict(
+        name="almost long enough",
+        changes={NEW_ID: "secrets.token_urlsafe(12)"},
+        says="not yet",
+        words="96 random bits at most",
+    ),
+    dict(
+        name="with signs that mean something in a URL",
+        changes={NEW_ID: '"you:" + secrets.token_urlsafe(32)'},
+        says="not yet",
+        words="An address is 'you:",
+    ),
+    dict(name="one for all", changes=id_is('"callback"'), says="not yet", words="got the same address"),
     dict(
         name="another one after a retry",
-        changes=id_is("secrets.token_urlsafe(32)"),
+        changes=id_is(NEW_ID),
         says="not yet",
-        words="another callback URL than before",
+        words="the vendor got 2 addresses for one execution",
+    ),
+    dict(
+        name="one for each attempt",
+        changes={WHO_IS_FIRST: WHO_IS_FIRST.replace("(execution", "(execution + attempt")},
+        says="not yet",
+        words="Of a state that was retried with a new token: the vendor got 2 addresses",
+    ),
+    dict(
+        name="a new one each time, although another was first",
+        changes={WHO_IS_FIRST: WHO_IS_FIRST.replace('find(execution)["CallbackId"]', NEW_ID)},
+        says="not yet",
+        words="the vendor got 2 addresses for one execution",
+    ),
+    dict(
+        name="looks first, and then writes",
+        changes={WHO_IS_FIRST: LOOKS_FIRST},
+        says="not yet",
+        words="Of a function that was invoked twice at the same moment: the vendor got 2 addresses",
+    ),
+    dict(
+        name="looks, and writes on condition, and goes on with its own",
+        changes={
+            WHO_IS_FIRST: LOOKS_FIRST.replace("keep(execution, ", 'keep(execution, Attr("CallbackId").not_exists(), ')
+        },
+        says="not yet",
+        words="Of a function that was invoked twice at the same moment: the vendor got 2 addresses",
+    ),
+    dict(
+        name="remembers the addresses in its memory",
+        changes={
+            "\n\ndef open_callback": "\nADDRESSES = {}\n\n\ndef open_callback",
+            WHO_IS_FIRST: f"    callback_id = ADDRESSES.setdefault(execution, {NEW_ID})\n",
+        },
+        says="not yet",
+        words="addresses for one execution",
+    ),
+    dict(
+        name="whoever is second is turned away",
+        changes={
+            WHO_IS_FIRST: '    if not keep(execution, only_if=Attr("CallbackId").not_exists(), '
+            f"CallbackId={NEW_ID}):\n        raise RuntimeError('somebody is at it')\n"
+            '    callback_id = find(execution)["CallbackId"]\n'
+        },
+        says="not yet",
+        words="submit failed with RuntimeError: somebody is at it (callbacks.py, line",
     ),
     dict(
         name="after a retry the old token stays",
-        changes={KEEPS: "    if not find(callback_id):\n" + KEEPS.replace("    ", "        ")},
+        changes={NEWEST: 'Attr("Attempt").not_exists()'},
         says="not yet",
         words="the old one is dead",
+    ),
+    dict(
+        name="the earliest attempt counts",
+        changes={".lte(attempt)": ".gte(attempt)"},
+        says="not yet",
+        words="the old one is dead",
+    ),
+    dict(
+        name="whoever writes last has the address",
+        changes={"only_if=newest, ": ""},
+        says="not yet",
+        words="Of an attempt whose function began when that of the next attempt was done: a report was answered with",
+    ),
+    dict(
+        name="looks which attempt is the latest, and then writes",
+        changes={
+            KEEPS_TOKEN: '    if find(callback_id).get("Attempt", "") <= attempt:\n'
+            "        keep(callback_id, TaskToken=token, Attempt=attempt)\n"
+        },
+        says="not yet",
+        words="Of an attempt whose function was slow, and was overtaken by that of the next one: a report was answered",
+    ),
+    dict(
+        name="the later attempt is the one that began later",
+        changes={
+            "    newest =": "    attempt = str(time.time())\n    newest =",
+            "import secrets": "import secrets\nimport time",
+        },
+        says="not yet",
+        words="Of an attempt whose function began when that of the next attempt was done: a report was answered with",
+    ),
+    dict(
+        name="does not keep which attempt it was",
+        changes={", Attempt=attempt": ""},
+        says="not yet",
+        words="Of an attempt whose function began when",
     ),
     dict(
         name="writes the token into the log",
         changes={"    return callback_id": '    print("waiting with", token)\n    return callback_id'},
         says="not yet",
-        words="A task token stands in the log of",
+        words="A task token stands in the log of submit",
+    ),
+    dict(
+        name="the token in the log of what is asked",
+        changes={f"    return {TOKEN_OF}": f"    token = {TOKEN_OF}\n    print(token)\n    return token"},
+        says="not yet",
+        words="A task token stands in the log of callback",
     ),
     dict(
         name="gives the whole item for the token",
-        changes={'find(callback_id).get("TaskToken")': "find(callback_id)"},
+        changes={TOKEN_OF: "find(callback_id)"},
         says="not yet",
-        words="was answered with 500, and the execution was still running",
+        words="A task token stands in the log of callback",  # botocore says what it was given
+    ),
+    dict(
+        name="there is always a token",
+        changes={TOKEN_OF: 'find(callback_id)["TaskToken"]'},
+        says="not yet",
+        words="asked about an address that nobody has, failed with KeyError: 'TaskToken' (callbacks.py, line",
+    ),
+    dict(
+        name="asks under the execution",
+        changes={"keep(callback_id, only_if": "keep(execution, only_if"},
+        says="not yet",
+        words="A report came to an execution's URL and was answered with 500",
     ),
 ]
 

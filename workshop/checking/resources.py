@@ -63,10 +63,23 @@ class Invoked:
     """How an invocation ended.
 
     error: as in "InvalidToken: An error occurred ...", None where there was none. result: what it returned then.
+    raised_in: where in the function's own files the error was raised, innermost last: "callbacks.py, line 9: ...".
     """
 
     error: str | None
     result: object = None
+    raised_in: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str | None:
+        """The name of the error's class."""
+        return self.error and self.error.partition(":")[0]
+
+    def in_words(self) -> str:
+        """As a part of a sentence: "failed with KeyError: 'Table' (submit.py, line 9: ...)"."""
+        if self.error is None:
+            return "ended without an error"
+        return f"failed with {self.error}" + (f" ({self.raised_in[-1]})" if self.raised_in else "")
 
 
 def invoke(function: str, event: dict) -> Invoked:
@@ -77,7 +90,13 @@ def invoke(function: str, event: dict) -> Invoked:
         return Invoked(None, payload)
     said = f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"
     # botocore's own words about a refused call say twice what the code says once.
-    return Invoked(re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300])
+    said = re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300]
+    frames = (re.match(_OWN_FRAME, frame) for frame in payload.get("stackTrace", []))
+    return Invoked(said, raised_in=tuple(f"{at[1]}, line {at[2]}: {at[3].strip()}" for at in frames if at))
+
+
+# A frame of a traceback, as Lambda tells it, of a file that was deployed.
+_OWN_FRAME = re.compile(r'\s*File "/var/task/([^"]+)", line (\d+), in \S+\s*(.*)', re.DOTALL)
 
 
 class Table:

@@ -71,7 +71,9 @@ def _order(event):
     if isinstance(first, int):
         raise Refused(first, "This is a rehearsal: the order was not taken.")
     check_id = _take(table, callback_url, key, how)
-    records.update_item(Key=request, AttributeUpdates={"check_id": {"Value": check_id}})
+    records.update_item(
+        Key=request, UpdateExpression="SET check_id = :check_id", ExpressionAttributeValues={":check_id": check_id}
+    )
     if first == "slow":
         time.sleep(how["slow_seconds"])
     if first == "overtaken":

@@ -1,0 +1,97 @@
+"""What lab 03's checks say of records: for each sentence of a contract some that keep it, and some that do not."""
+
+import dataclasses
+
+import pytest
+
+from workshop.checking.resources import Invoked
+from workshop.checking.vendors import Order
+from workshop.checks.callback_urls import EXERCISES, Submitted
+
+ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
+TOKENS = ("AAAA" * 40 + "first", "BBBB" * 40 + "second")
+FAILED = Invoked("KeyError: 'x'", raised_in=("callbacks.py, line 3: a",))
+ADDRESSES = ("kQ8-w1FJr3xP0vYt2LzB7a", "Zp4_mN6cXs9dHqE5uGiT1o", "R0yVbK7jWfC2nLx8hA-Se3")
+
+
+def order(address, key=None, more=""):
+    url = f"https://callbacks.example/callbacks/{address}"
+    return Order(f'{{"table": "t", "callback_url": "{url}"}}{more}', url, key)
+
+
+def submitted(number, case, **changed):
+    """A record of that case in which all is right, with these changes."""
+    made = {
+        "execution": ARN,
+        "tokens": TOKENS[:1],
+        "invoked": [Invoked(None)],
+        "orders": [order(ADDRESSES[0])],
+        "answer": 200,
+        "status": "SUCCEEDED",
+        "facts": {"addresses": sorted(ADDRESSES), "executions": 3},
+    }
+    return Submitted(EXERCISES[number].cases[case].about, **made | changed)
+
+
+def said(number, case, record):
+    """What the exercise says of a record, "" for nothing."""
+    outcome = EXERCISES[number].judge({case: record})
+    return "" if outcome is None else "\n".join(outcome.details())
+
+
+ONE = {
+    "first": {},
+    "second": {"status": "RUNNING", "answer": None},
+    "third": {"status": "RUNNING", "answer": None},
+    "again": {"tokens": TOKENS, "orders": [order(ADDRESSES[0])] * 2, "invoked": [Invoked(None)] * 2},
+    "at once": {"orders": [order(ADDRESSES[0])] * 2, "invoked": [Invoked(None)] * 2},
+    "late": {"tokens": TOKENS, "invoked": [Invoked(None), Invoked("RuntimeError: too late")]},
+    "overtaken": {"tokens": TOKENS},
+    "killed": {"tokens": TOKENS, "invoked": [Invoked("Runtime.ExitError: killed"), Invoked(None)]},
+    "nobody": {"orders": [], "facts": {"invoked": Invoked("ParamValidationError: None", raised_in=("callback.py",))}},
+}
+
+
+@pytest.mark.parametrize("case", ONE)
+def test_an_address_that_is_right(case):
+    assert said(1, case, submitted(1, case, **ONE[case])) == ""
+
+
+@pytest.mark.parametrize(
+    "case, changed, words",
+    [
+        (
+            "first",
+            {"orders": [], "invoked": [FAILED]},
+            "line 3",
+        ),
+        ("first", {"orders": [order(ADDRESSES[0], more=TOKENS[0])]}, "has your task token"),
+        ("again", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[0], key=1, more=TOKENS[1])]}, "has your task token"),
+        ("second", {"orders": [order(ARN)]}, "contains the execution's ARN"),
+        ("second", {"orders": [order(ARN.rpartition(":")[2] + "x")]}, "contains the execution's name"),
+        ("first", {"logged": ["submit", "callback"]}, "in the log of submit and callback"),
+        ("third", {"facts": {"addresses": ["a"], "executions": 3}}, "the same address"),
+        ("third", {"facts": {"addresses": ["a:b", "c:d"], "executions": 2}}, "An address is 'a:b'"),
+        ("third", {"facts": {"addresses": ["12345678", "87654321"], "executions": 2}}, "random bits at most"),
+        ("again", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]}, "2 addresses for one execution"),
+        (
+            "at once",
+            {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]},
+            "twice at the same moment: the vendor",
+        ),
+        ("killed", {"invoked": [Invoked(None), Invoked("KeyError: 'x'")]}, "submit failed with KeyError"),
+        ("first", {"status": "RUNNING", "answer": 500}, "was answered with 500, and it was still running"),
+        ("second", {"status": "SUCCEEDED"}, "another one ended SUCCEEDED"),
+        (
+            "nobody",
+            {"facts": {"invoked": FAILED}},
+            "nobody has",
+        ),
+        ("again", {"status": "RUNNING"}, "the old one is dead"),
+        ("late", {"status": "RUNNING"}, "only if it is of a later attempt"),
+        ("overtaken", {"status": "RUNNING"}, "was overtaken by that of the next one: a report was answered with 200"),
+    ],
+)
+def test_an_address_that_is_not(case, changed, words):
+    record = dataclasses.replace(submitted(1, case, **ONE[case]), **changed)
+    assert words in said(1, case, record)
