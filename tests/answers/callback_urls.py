@@ -373,7 +373,7 @@ TASK_1 = [
 
 PROTOTYPE = CELLS["prototype-submit"]
 
-BY_TABLE = """%%writefile submit.py
+HASH_AS_KEY = """%%writefile submit.py
 import hashlib
 import json
 import urllib.error
@@ -392,19 +392,16 @@ class VendorRefused(Exception):
     pass
 
 
-FINAL = {400, 401, 403, 404, 409, 410, 413, 415, 422}
-
-
 def lambda_handler(event, context):
-    callback_id = open_callback(event["Execution"], event["TaskToken"])
+    callback_id = open_callback(event["Execution"], event["TaskToken"], event["Attempt"])
     key = hashlib.sha256(event["Execution"].encode()).hexdigest()
     try:
         answer = urllib.request.urlopen(order(event["Table"], callback_id, key), None, 1.5)
     except urllib.error.URLError as problem:
-        if getattr(problem, "code", 0) in FINAL:
+        if 400 <= getattr(problem, "code", 0) < 500 and problem.code not in (408, 429):
             raise VendorRefused(problem.read().decode())
         raise VendorUnavailable(str(problem))
-    except TimeoutError:
+    except OSError:
         raise VendorUnavailable("no answer")
     keep(event["Execution"], CheckId=json.loads(answer.read())["check_id"])
 """
@@ -423,7 +420,7 @@ VendorRefused = type("VendorRefused", (Exception,), {})
 
 
 def lambda_handler(event, context):
-    callback_id = open_callback(event["Execution"], event["TaskToken"])
+    callback_id = open_callback(event["Execution"], event["TaskToken"], event["Attempt"])
     request = order(event["Table"], callback_id, key=callback_id)
     address = urlsplit(request.full_url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
@@ -441,7 +438,7 @@ def lambda_handler(event, context):
     keep(event["Execution"], CheckId=document["check_id"])
 """
 
-OPENS = '    callback_id = open_callback(event["Execution"], event["TaskToken"])\n'
+OPENS = '    callback_id = open_callback(event["Execution"], event["TaskToken"], event.get("Attempt", ""))\n'
 KEEPS_CHECK = '    keep(event["Execution"], CheckId=check_id)'
 AGAIN = "again = error.code in (408, 429) or error.code >= 500"
 RAISES = '        raise (VendorUnavailable if again else VendorRefused)(f"Verirow answered {error.code}.") from None\n'
@@ -450,27 +447,78 @@ NO_ANSWER = """    except (OSError, HTTPException) as error:  # no connection, n
 """
 KEY = "key=callback_id"
 
+NOT_AGAIN = """%%writefile submit.py
+import json
+import urllib.error
+import urllib.request
+
+from callbacks import open_callback
+from errors import VendorRefused, VendorUnavailable
+from verirow import order
+from waiting import find, keep
+
+
+def lambda_handler(event, context):
+    callback_id = open_callback(event["Execution"], event["TaskToken"], event["Attempt"])
+    if "CheckId" in find(event["Execution"]):
+        return "ordered before"
+    request = order(event["Table"], callback_id, callback_id + "-order")
+    opener = urllib.request.build_opener()
+    try:
+        document = json.load(opener.open(request, timeout=2))
+    except urllib.error.HTTPError as problem:
+        if problem.code // 100 == 5 or problem.code in {408, 429}:
+            raise VendorUnavailable(problem.code)
+        raise VendorRefused(problem.code)
+    except Exception as problem:
+        raise VendorUnavailable(repr(problem))
+    keep(event["Execution"], CheckId=document["check_id"], Table=event["Table"])
+"""
+
 TASK_2 = [
     dict(name="the solution"),
-    dict(name="another key, what is final as a list, all that urllib raises in one", text=BY_TABLE),
+    dict(name="another key, and all that urllib raises in one", text=HASH_AS_KEY),
     dict(name="with http.client", text=HTTP_CLIENT),
     dict(name="the ARN of the execution as the key", changes={KEY: 'key=event["Execution"]'}),
+    dict(name="does not order again once it has the answer", text=NOT_AGAIN),
+    dict(
+        name="the execution's name and the table as the key",
+        changes={KEY: 'key=event["Execution"].split(":")[-1] + event["Table"].split("/")[-1]'},
+    ),
+    dict(name="a second and a half is enough to wait", changes={"timeout=2": "timeout=1.8"}),
     dict(
         name="blank",
         text="%%writefile submit.py\ndef lambda_handler(event, context):\n    ...\n",
         says="not attempted",
         words="There is no function named",
     ),
-    dict(name="the prototype", text=PROTOTYPE, says="not yet", words="The error VendorRefused."),
+    dict(name="the prototype", text=PROTOTYPE, says="not yet", words="answered 408, and submit failed with HTTPError"),
     dict(
-        name="no key: each attempt orders a check",
+        name="no key: each attempt orders an audit",
         changes={f", {KEY}": ""},
         says="not yet",
-        words="the vendor now makes 2 checks",
+        words="the vendor now makes 2 audits for one execution",
     ),
     dict(
         name="the token as the key",
         changes={KEY: 'key=event["TaskToken"][:200]'},
+        says="not yet",
+        words="the vendor now makes 2 audits",
+    ),
+    dict(
+        name="a piece of the token in the key",
+        changes={KEY: 'key=callback_id + find(callback_id)["TaskToken"][:60]', "import keep": "import find, keep"},
+        says="not yet",
+        words="audits for one execution",
+    ),
+    dict(
+        name="the execution and its first token as the key",
+        changes={
+            OPENS: OPENS + '    key = find(event["Execution"]).get("Key", event["TaskToken"][:200])\n'
+            '    keep(event["Execution"], Key=key)\n',
+            KEY: "key=key",
+            "import keep": "import find, keep",
+        },
         says="not yet",
         words="has your task token",
     ),
@@ -481,28 +529,103 @@ TASK_2 = [
         words="Verirow answered 422.",
     ),
     dict(
+        name="the table as the key",
+        changes={KEY: 'key=event["Table"]'},
+        says="not yet",
+        words="Two executions had the same table, and their orders had the same key",
+    ),
+    dict(
+        name="a new key each time",
+        changes={KEY: "key=secrets.token_hex()", "import json\n": "import json\nimport secrets\n"},
+        says="not yet",
+        words="the vendor now makes 2 audits for one execution",
+    ),
+    dict(
+        name="a new key for each attempt",
+        changes={KEY: 'key=callback_id + event["Attempt"]'},
+        says="not yet",
+        words="the vendor now makes 2 audits for one execution",
+    ),
+    dict(
         name="whatever it is, it is tried again",
         changes={AGAIN: "again = True"},
         says="not yet",
-        words="An order that is refused fails the state, with VendorRefused",
+        words="The vendor answered 400, and submit failed with VendorUnavailable",
+    ),
+    dict(
+        name="whatever it is, it is final",
+        changes={AGAIN: "again = False"},
+        says="not yet",
+        words="The vendor answered 408, and submit failed with VendorRefused",
     ),
     dict(
         name="every 4xx is final",
         changes={AGAIN: "again = error.code >= 500"},
         says="not yet",
-        words="The vendor answered 408 and 429, and then took the order. The execution ended FAILED (VendorRefused",
+        words="The vendor answered 408, and submit failed with VendorRefused",
+    ),
+    dict(
+        name="every 4xx but 408 is final",
+        changes={AGAIN: "again = error.code == 408 or error.code >= 500"},
+        says="not yet",
+        words="The vendor answered 429, and submit failed with VendorRefused",
+    ),
+    dict(
+        name="final is what stands in a list",
+        changes={AGAIN: "again = error.code not in (400, 401, 402, 403, 404, 409, 410, 422)"},
+        says="not yet",
+        words="and submit failed with VendorUnavailable",
+    ),
+    dict(
+        name="worth another try is what stands in a list",
+        changes={AGAIN: "again = error.code in (408, 429, 500, 502, 503, 504)"},
+        says="not yet",
+        words="and submit failed with VendorRefused",
+    ),
+    dict(
+        name="names of its own for the errors",
+        changes={"VendorUnavailable if again": "ConnectionError if again"},
+        says="not yet",
+        words="The vendor answered 408, and submit failed with ConnectionError",
     ),
     dict(
         name="waits for the answer as long as it takes",
         changes={", timeout=2": ""},
         says="not yet",
-        words="within two seconds",
+        words="did not answer for almost three seconds: submit ended without an error",
+    ),
+    dict(
+        name="waits for five seconds",
+        changes={"timeout=2": "timeout=5"},
+        says="not yet",
+        words="did not answer for almost three seconds: submit ended without an error",
+    ),
+    dict(
+        name="waits for half a second",
+        changes={"timeout=2": "timeout=0.5"},
+        says="not yet",
+        words="submit failed with VendorUnavailable",
     ),
     dict(
         name="an answer that does not come is nobody's business",
         changes={NO_ANSWER: ""},
         says="not yet",
-        words="did not answer for four seconds. The execution ended FAILED",
+        words="did not answer for almost three seconds: submit failed with TimeoutError",
+    ),
+    dict(
+        name="what cannot be reached is left out",
+        changes={"(OSError, HTTPException) as error": "(TimeoutError, ConnectionError, HTTPException) as error"},
+        says="not yet",
+        words="a vendor that could not be reached: submit failed with URLError",
+    ),
+    dict(
+        name="only what urllib calls an error",
+        changes={
+            "(OSError, HTTPException) as error": "(URLError, TimeoutError) as error",
+            "import HTTPError": "import HTTPError, URLError",
+        },
+        says="not yet",
+        words="closed the connection without an answer: submit failed with RemoteDisconnected",
     ),
     dict(
         name="tries again by itself, in a loop, and then by the state machine too",
@@ -513,10 +636,26 @@ TASK_2 = [
             "    order_once(event, callback_id)\n\n\ndef order_once(event, callback_id):\n"
         },
         says="not yet",
-        words="how often it is tried is the state machine's business",
+        words="429, and submit ended without an error",
     ),
     dict(
-        name="orders with an ID of its own, and then opens the callback",
+        name="asks the vendor twice each time",
+        changes={
+            "    try:\n": "    try:\n        urlopen(order(event['Table'], callback_id, key=callback_id), timeout=2)\n"
+        },
+        says="not yet",
+        words="submit",
+    ),
+    dict(
+        name="orders twice to be sure, once it is taken",
+        changes={
+            KEEPS_CHECK: "    urlopen(order(event['Table'], callback_id, key=callback_id), timeout=2)\n" + KEEPS_CHECK
+        },
+        says="not yet",
+        words="submit was invoked 6 times, and the vendor got 7 orders",
+    ),
+    dict(
+        name="orders with an address of its own, and then opens the callback",
         changes={
             "import json\n": "import json\nimport secrets\n",
             OPENS: "    callback_id = secrets.token_urlsafe(32)\n",
@@ -524,10 +663,10 @@ TASK_2 = [
             '    keep(callback_id, TaskToken=event["TaskToken"])',
         },
         says="not yet",
-        words="The second order had another callback URL",
+        words="a report was answered with 500, and the execution was still running",
     ),
     dict(
-        name="opens the callback when the order is answered, with an ID that it keeps before",
+        name="opens the callback when the order is answered, with an address that it keeps before",
         changes={
             "import json\n": "import json\nimport secrets\n",
             "from waiting import keep": "from waiting import find, keep",
@@ -542,13 +681,35 @@ TASK_2 = [
         name="what is refused is written into the log, and that is it",
         changes={RAISES: "        return print('Verirow answered', error.code)\n"},
         says="not yet",
-        words="The vendor answered 400, and the execution was still running",
+        words="The vendor answered 408, and submit ended without an error",
     ),
     dict(
-        name="does not keep the vendor's check",
+        name="does not keep the vendor's check_id",
         changes={KEEPS_CHECK: "    print(check_id)"},
         says="not yet",
-        words="the item of the execution has CheckId None",
+        words="and the item of the execution has CheckId None",
+    ),
+    dict(
+        name="keeps the check_id under the address",
+        changes={'keep(event["Execution"], CheckId': "keep(callback_id, CheckId"},
+        says="not yet",
+        words="and the item of the execution has CheckId None",
+    ),
+    dict(
+        name="keeps all of the answer",
+        changes={'json.load(answer)["check_id"]': "json.dumps(json.load(answer))"},
+        says="not yet",
+        words="and the item of the execution has CheckId '{",
+    ),
+    dict(
+        name="the former callbacks.py: two at the same moment make two addresses",
+        changes={
+            "from callbacks import open_callback": "from waiting import find\nimport secrets",
+            OPENS: LOOKS_FIRST.replace("execution", 'event["Execution"]')
+            + '    keep(callback_id, TaskToken=event["TaskToken"])\n',
+        },
+        says="not yet",
+        words="that is the contract of exercise 1",
     ),
 ]
 

@@ -95,3 +95,71 @@ def test_an_address_that_is_right(case):
 def test_an_address_that_is_not(case, changed, words):
     record = dataclasses.replace(submitted(1, case, **ONE[case]), **changed)
     assert words in said(1, case, record)
+
+
+CHECK_ID = "chk_1"
+TAKEN = {"audits": [{"check_id": CHECK_ID, "deliveries": []}], "item": {"CheckId": CHECK_ID}}
+UNAVAILABLE, REFUSED = Invoked("VendorUnavailable: 503"), Invoked("VendorRefused: 400")
+ORDER = order(ADDRESSES[0], key="one")
+TWICE = {"tokens": TOKENS, "orders": [ORDER] * 2, "invoked": [UNAVAILABLE, Invoked(None)]}
+
+ORDERS = {
+    "takes it": {"orders": [ORDER]},
+    "other": {
+        "orders": [ORDER, order(ADDRESSES[1], key="two")],
+        "invoked": [Invoked(None)] * 2,
+        "audits": [*TAKEN["audits"], {"check_id": "chk_2", "deliveries": []}],
+    },
+    "takes a second": {"orders": [ORDER]},
+    "calls at once": {"orders": [ORDER], "audits": [{"check_id": CHECK_ID, "deliveries": [{"answer": 200}]}]},
+    "overloaded": {**TWICE, "facts": {"how": {"answers": [429]}}},
+    "refuses": {"orders": [ORDER], "invoked": [REFUSED], "audits": [], "facts": {"how": {"answers": [400]}}},
+    "loses the answer": {**TWICE, "facts": {"how": {"answers": ["lost"]}}},
+    "closes": TWICE,
+    "is slow": TWICE,
+    "at once": {"orders": [ORDER] * 2, "invoked": [Invoked(None)] * 2},
+    "killed": {**TWICE, "invoked": [Invoked("Runtime.ExitError: killed"), Invoked(None)]},
+    "unreachable": {**TWICE, "orders": [ORDER]},
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+def test_an_order_that_is_right(case):
+    assert said(2, case, submitted(2, case, **TAKEN | ORDERS[case])) == ""
+
+
+@pytest.mark.parametrize(
+    "case, changed, words",
+    [
+        ("takes it", {"audits": [], "orders": []}, "The vendor got no orders"),
+        ("calls at once", {"audits": [{"check_id": CHECK_ID, "deliveries": [{"answer": 404}]}]}, "answered with 404"),
+        ("overloaded", {"status": "RUNNING"}, "opens the callback with the new token"),
+        ("overloaded", {"invoked": [REFUSED, Invoked(None)]}, "answered 429, and submit failed with VendorRefused"),
+        (
+            "loses the answer",
+            {"invoked": [FAILED, Invoked(None)]},
+            "submit failed with KeyError: 'x' (callbacks.py, line 3",
+        ),
+        ("takes a second", {"invoked": [UNAVAILABLE]}, "answered after a second, and submit failed"),
+        ("is slow", {"invoked": [Invoked(None)]}, "almost three seconds: submit ended without an error"),
+        ("closes", {"invoked": [FAILED]}, "closed the connection without an answer: submit failed with KeyError"),
+        (
+            "unreachable",
+            {"invoked": [Invoked("URLError: refused")]},
+            "could not be reached: submit failed with URLError",
+        ),
+        ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
+        ("refuses", {"orders": [ORDER] * 3}, "invoked 1 times, and the vendor got 3 orders"),
+        ("loses the answer", {"audits": [*TAKEN["audits"]] * 2}, "makes 2 audits for one execution"),
+        ("at once", {"orders": [ORDER, order(ADDRESSES[1], key="two")]}, "the contract of exercise 1"),
+        ("killed", {"invoked": [FAILED, FAILED]}, "was tried again, and submit failed"),
+        ("is slow", {"orders": [ORDER, order(ADDRESSES[0], key="two")]}, "another key with the second order"),
+        ("other", {"orders": [ORDER, order(ADDRESSES[1], key="one")]}, "had the same key"),
+        ("other", {"audits": TAKEN["audits"]}, "the vendor makes 1 audits"),
+        ("takes it", {"orders": [order(ADDRESSES[0], more=TOKENS[0])]}, "has your task token"),
+        ("killed", {"item": {"CheckId": "chk_0"}}, "has CheckId 'chk_0'"),
+    ],
+)
+def test_an_order_that_is_not(case, changed, words):
+    record = dataclasses.replace(submitted(2, case, **TAKEN | ORDERS[case]), **changed)
+    assert words in said(2, case, record)

@@ -71,11 +71,14 @@ def pauses() -> Iterator[float]:
         waited += pause
 
 
-def side_by_side(*calls: Callable[[], object]) -> list:
-    """Make these calls at the same time; returns what they return, in order. Raises what the first of them raised."""
+def side_by_side(*calls: Callable[[], object], most: int | None = None) -> list:
+    """Make these calls at the same time; returns what they return, in order. Raises what the first of them raised.
+
+    most: how many at a time, all by default.
+    """
     if not calls:
         return []
-    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(most or len(calls)) as pool:
         # Each in a copy of this context, so that the time of the check holds there too.
         running = [pool.submit(contextvars.copy_context().run, call) for call in calls]
         try:

@@ -7,15 +7,16 @@ with its token, as a state machine would: now and again, too late, twice at the 
 
 import dataclasses
 import secrets
+import time
 import types
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 
-from workshop import clients, faults, logs
-from workshop.checking.attacks import in_words, report, send
-from workshop.checking.exercises import Case, Exercise, Fault, contract
+from workshop import clients, deploy, faults, logs
+from workshop.checking.attacks import in_words, is_success, report, send
+from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
 from workshop.checking.guessing import computed, pieces, random_bits
-from workshop.checking.outcomes import NotAttempted, listed, shortened
+from workshop.checking.outcomes import NotAttempted, SandboxProblem, listed, shortened
 from workshop.checking.resources import Invoked, function, invoke
 from workshop.checking.vendors import Attempt, Order, Waiting, Waits, orders_of, rehearse, signed_up
 from workshop.checking.waiting import side_by_side, until
@@ -23,9 +24,16 @@ from workshop.checks import callback_urls_before as before
 
 SOON = 8  # seconds of patience, for what comes only if the answer is right
 LONG = 60  # seconds of patience, for what comes whatever the answer is
+AT_A_TIME = 4  # scenes: the vendor has two seconds for its answer, on a machine that may have two processors
 FEWEST_BITS = 100
 URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-QUIET = {"silent": True, "seconds": 3600}  # an audit that nobody hears of while a check lasts
+QUIET = {
+    "silent": True,
+    "seconds": 3600,
+    "answers": [],
+    "slow_seconds": 4,
+    "rows": None,
+}  # nobody hears of such an audit
 REPORT = {"rows": 3, "missing": {"city": 1}, "out_of_range": 0}
 
 
@@ -80,15 +88,17 @@ class Submitted:
 class Scene:
     """One execution that waits while its case plays. Its `play` gets it.
 
-    case: the Case. run: the execution. table: the ARN of the table of which an audit is ordered for it.
+    case: the Case. run: the execution. table: the ARN of the table of which an audit is ordered for it. how: how that
+    audit goes.
     """
 
-    def __init__(self, lab, verirow, run: Waiting, table: str, case: Case):
-        self._lab, self._verirow = lab, verirow
-        self.case, self.run, self.table = case, run, table
+    def __init__(self, lab, verirow, waits: Waits, table: str, case: Case, how: Mapping):
+        self._lab, self._verirow, self._waits = lab, verirow, waits
+        self.runs = [waits.begin()]
+        self.run, self.table, self.case = self.runs[0], table, case
         self.tokens: list[str] = []
         self.invoked: list[Invoked] = []
-        self.facts: dict = {}
+        self.facts: dict = {"how": how}
         self.answer = None
 
     def attempt(self) -> Attempt:
@@ -97,16 +107,29 @@ class Scene:
         self.tokens.append(attempt.token)
         return attempt
 
-    def submit(self, attempt: Attempt) -> Invoked:
-        """Invoke `submit` for an attempt, as the state machine would, and wait for it."""
-        place = len(self.invoked)
+    def another_run(self) -> Waiting:
+        """Another execution that waits."""
+        self.runs.append(self._waits.begin())
+        return self.runs[-1]
+
+    def submit(self, attempt: Attempt, run: Waiting | None = None):
+        """Invoke `submit` for an attempt, as the state machine would, and wait for it. run: another execution's."""
+        place, began = len(self.invoked), time.monotonic()
         self.invoked.append(Invoked(None))
-        event = {"Execution": self.run.arn, "TaskToken": attempt.token, "Attempt": attempt.order, "Table": self.table}
-        self.invoked[place] = invoke(self._lab.name("submit"), event)
-        return self.invoked[place]
+        event = {"Execution": (run or self.run).arn, "TaskToken": attempt.token, "Attempt": attempt.order}
+        self.invoked[place] = invoke(self.name("submit"), {**event, "Table": self.table})
+        answer = dict(enumerate(self.facts["how"]["answers"])).get(place)
+        if _is_unavailable(self.invoked[place]) and answer != "slow" and time.monotonic() - began > 1.5:
+            self.facts["busy"] = True
+
+    def name(self, thing: str) -> str:
+        return self._lab.name(thing)
 
     def orders(self) -> list[Order]:
         return orders_of(self._verirow, self.table)
+
+    def audits(self) -> list[dict]:
+        return self._verirow.checks(self.table)
 
     def report(self, patience=SOON):
         """Send a genuine report to the URL that the vendor got first, and wait for the execution to end."""
@@ -116,10 +139,11 @@ class Scene:
             self.answer = send(urls[0], self._verirow.headers(body), body)
             until(self.run.look, patience, "an execution to end")
 
-    def seen(self) -> Submitted:
+    def seen(self, logged: Mapping[str, Sequence[str]]) -> Submitted:
+        """All that is known of it now. logged: the lines in the logs of the learner's functions."""
         self.run.look()
         output, _, _ = self.run.outcome() if self.run.status != "RUNNING" else (None, "", "")
-        items = clients.table(self._lab.name("waiting"))
+        items = clients.table(self.name("waiting"))
         parts = [part for token in self.tokens for part in (token[:32], token[-32:])]
         return Submitted(
             self.case.about,
@@ -127,23 +151,20 @@ class Scene:
             tokens=list(self.tokens),
             invoked=list(self.invoked),
             orders=self.orders(),
-            audits=self._verirow.checks(self.table),
+            audits=self.audits(),
             answer=self.answer,
             status=self.run.status,
             output=output,
             item=items.get_item(Key={"Id": self.run.arn}, ConsistentRead=True).get("Item", {}),
-            logged=[
-                thing
-                for thing in ("submit", "callback")
-                if any(part in line for line in logs.lines(self._lab.name(thing)) for part in parts)
-            ],
+            logged=[thing for thing, lines in logged.items() if any(part in line for line in lines for part in parts)],
             facts=self.facts,
         )
 
 
 class Ordering(Exercise):
-    """An exercise in which `submit` orders audits for executions that wait."""
+    """An exercise in which `submit` orders audits for executions that wait. common: how audits go, if a case says no more."""
 
+    common = QUIET
     by_default: Callable[[Scene], object]
 
     def observe(self, lab, draw, cases):
@@ -151,9 +172,10 @@ class Ordering(Exercise):
         scenes = self.scenes(lab, draw, cases)
         try:
             self.play(lab, scenes)
-            seen = side_by_side(*(scene.seen for scene in scenes.values()))
+            logged = {thing: logs.lines(lab.name(thing)) for thing in ("submit", "callback")}
+            seen = side_by_side(*(lambda scene=scene: scene.seen(logged) for scene in scenes.values()))
         finally:
-            side_by_side(*(scene.run.stop for scene in scenes.values()))
+            side_by_side(*(run.stop for scene in scenes.values() for run in scene.runs))
         addresses = [one.orders[0].address for one in seen if one.orders]
         facts = {"addresses": sorted(set(addresses)), "executions": len(addresses)}
         return {name: dataclasses.replace(one, facts=one.facts | facts) for name, one in zip(scenes, seen, strict=True)}
@@ -169,12 +191,13 @@ class Ordering(Exercise):
     def scenes(self, lab, draw, cases) -> dict[str, Scene]:
         """An execution for each case, with a table of its own."""
         verirow, waits = signed_up(lab), Waits(lab, lab.name("waiting"))
-        tables = rehearse(lab, verirow, {name: self.rehearsal(draw, name, case) for name, case in cases.items()})
-        return {name: Scene(lab, verirow, waits.begin(), tables[name], case) for name, case in cases.items()}
+        how = {name: self.rehearsal(draw, name, case) for name, case in cases.items()}
+        tables = rehearse(lab, verirow, how)
+        return {name: Scene(lab, verirow, waits, tables[name], case, how[name]) for name, case in cases.items()}
 
     def rehearsal(self, draw, name, case) -> Mapping:
         """How the vendor's audit of that case's table goes."""
-        return {**QUIET, **draw.values(name, case.input)}
+        return {**self.common, **case.input}
 
 
 # -- plays: how submit is invoked for an execution ---------------------------------------------------------------------
@@ -265,9 +288,9 @@ class Address(Ordering):
     done = "The address is random and leads to the token of the latest attempt; the token stays at home."
 
     def play(self, lab, scenes):
-        side_by_side(*(lambda scene=scene: scene.case.play(scene) for scene in scenes.values()))
+        side_by_side(*(lambda scene=scene: scene.case.play(scene) for scene in scenes.values()), most=AT_A_TIME)
         quiet = ("second", "third", "nobody")
-        side_by_side(*(scene.report for name, scene in scenes.items() if name not in quiet))
+        side_by_side(*(scene.report for name, scene in scenes.items() if name not in quiet), most=AT_A_TIME)
         if "nobody" in scenes:
             scenes["nobody"].facts["invoked"] = _asked_for_nobody(lab)
 
@@ -397,7 +420,269 @@ def _asked_for_nobody(lab) -> Invoked:
     )
 
 
-EXERCISES = {1: Address()}
+# -- exercise 2 --------------------------------------------------------------------------------------------------------
+
+FINAL = [status for status in range(400, 452) if status not in (408, 429)]
+OVERLOADED = range(500, 600)
+
+
+def each_answer(scene: Scene):
+    """An attempt for each answer of the vendor's, and one more; the state is tried again as it would be."""
+    for _ in range(len(scene.facts["how"]["answers"]) + 1):
+        once(scene)
+
+
+def two_executions(scene: Scene):
+    """Another execution is there for the same table."""
+    once(scene)
+    other = scene.another_run()
+    scene.submit(other.attempt(), other)
+
+
+def closed(scene: Scene):
+    """The vendor takes the order, and its connection closes without an answer; the state is tried again."""
+    lost = {"fault": "lost", "operation": "execute-api:Invoke", "resource": scene.table}
+    attempt = scene.attempt()
+    with faults.during(lost, label="check"):
+        scene.submit(attempt)
+    once(scene)
+
+
+def killed_when_it_knows(scene: Scene):
+    """The function's process ends just before it keeps the vendor's check_id; the state is tried again."""
+    attempt = scene.attempt()
+    kill = {"fault": "kill", "operation": "dynamodb:*", "function": scene.name("submit"), "resource": "chk_"}
+    with faults.during(kill, label="check"):
+        scene.submit(attempt)
+    once(scene)
+
+
+def unreachable(scene: Scene):
+    """Nobody listens at the vendor's address; then somebody does again, and the state is tried again."""
+    name, client = scene.name("submit"), clients.of("lambda")
+    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    attempt = scene.attempt()
+
+    def set_to(variables):
+        deploy.patiently(client.update_function_configuration, FunctionName=name, Environment={"Variables": variables})
+        deploy.wait_until(client, "function_updated_v2", FunctionName=name)
+
+    set_to({**before, "VENDOR_URL": "http://127.0.0.1:9"})  # the port "discard", where nobody is
+    try:
+        scene.submit(attempt)
+    finally:
+        set_to(before)
+    once(scene)
+
+
+class OrderOnce(Ordering):
+    title = "Order once"
+    hints = (
+        "What stays the same, however often an execution tries, and is another for each execution? That is the "
+        "key: order(table, callback_id, key=...).",
+        "urlopen waits as long as you let it: timeout=2. For an answer of 400 or more it raises HTTPError, which "
+        "has a code; without an answer it raises an OSError (URLError, TimeoutError). HTTPError is an OSError "
+        "too, so it comes first.",
+        "408 and 429 are 4xx and worth another try. All that is left of 4xx is not.",
+        'The answer is JSON: json.load(answer)["check_id"]. Keep it with the execution when it is there.',
+    )
+    by_default = staticmethod(each_answer)
+    cases = {
+        "takes it": Case("a vendor that took the order", play=once),
+        "other": Case("two executions with the same table", play=two_executions),
+        "takes a second": Case(
+            "a vendor that answered after a second", {"answers": ["slow"], "slow_seconds": 1}, play=once
+        ),
+        "calls at once": Case(
+            "a vendor that called back before it had answered the order",
+            {"silent": False, "seconds": 0, "answers": ["overtaken"], "rows": [{"iata": "ABC"}]},
+            play=once,
+        ),
+        "overloaded": Case("a vendor that was overloaded, and then took the order"),
+        "refuses": Case("a vendor that refused the order"),
+        "loses the answer": Case(
+            "a vendor that took the order, and whose answer was lost (a 502)", {"answers": ["lost"]}
+        ),
+        "closes": Case(
+            "a vendor that took the order, and closed the connection without an answer", play=closed, needs_sandbox=True
+        ),
+        "is slow": Case(
+            "a vendor that took the order, and did not answer for almost three seconds",
+            {"answers": ["slow"], "slow_seconds": 2.8},
+        ),
+        "at once": Case("a function that was invoked twice at the same moment", play=at_once, needs_sandbox=True),
+        "killed": Case(
+            "a function whose process ended when the vendor had taken the order",
+            play=killed_when_it_knows,
+            needs_sandbox=True,
+        ),
+        "unreachable": Case("a vendor that could not be reached", play=unreachable),
+    }
+    ALONE = ("killed", "unreachable")  # what happens to them would happen to the others, too
+    done = "One audit for each execution, however often it is ordered; what is refused is not tried again."
+
+    def rehearsal(self, draw, name, case):
+        drawn = {
+            "overloaded": [408, 429, 500, 503, draw.random("overloaded").choice(OVERLOADED)],
+            "refuses": [400, 422, *draw.random("refuses").sample(FINAL, 3)],
+        }
+        how = super().rehearsal(draw, name, case)
+        return how | ({"answers": drawn[name]} if name in drawn else {})
+
+    def observe(self, lab, draw, cases):
+        seen = {}
+        for _ in range(LOOKS):
+            seen |= super().observe(lab, draw, {name: case for name, case in cases.items() if name not in seen})
+            seen = {name: one for name, one in seen.items() if "busy" not in one.facts}
+            if len(seen) == len(cases):
+                return seen
+        raise SandboxProblem("This machine is too busy: an order got no answer within two seconds, again and again.")
+
+    def play(self, lab, scenes):
+        together = [one for name, one in scenes.items() if name not in self.ALONE]
+        side_by_side(*(lambda one=one: self._play(one) for one in together), most=AT_A_TIME)
+        for name in self.ALONE:
+            if name in scenes:
+                self._play(scenes[name])
+
+    def _play(self, scene):
+        (scene.case.play or each_answer)(scene)
+        if scene.facts["how"]["silent"]:
+            scene.report()
+        else:
+            until(lambda: all(audit["deliveries"] for audit in scene.audits()), LONG, "the vendor to call")
+            until(scene.run.look, SOON, "an execution to end")
+
+    @contract(
+        "It opens the callback and *then* orders, since the vendor may call before it has answered the order.",
+        cases="takes it, overloaded, calls at once",
+    )
+    def opens_and_orders(self, seen: Submitted):
+        if not seen.audits:
+            got = f"{len(seen.orders) or 'no'} orders"
+            return Fault(
+                f"The vendor got {got}, and took none. The function submit {seen.invoked[-1].in_words()}.",
+                "One order, as verirow.order makes it.",
+                slow=_is_unavailable(seen.invoked[-1]),
+            )
+        answers = [told["answer"] for audit in seen.audits for told in audit["deliveries"]]
+        if answers and (not is_success(answers[0]) or seen.status != "SUCCEEDED"):
+            return Fault(
+                f"The vendor called back before it had answered the order. It {in_words(answers[0])}, and the "
+                f"execution {seen.in_words()}.",
+                slow=answers[0] is None,
+            )
+        if seen.status != "SUCCEEDED":
+            return Fault(
+                f"Of {seen.about}: a report {in_words(seen.answer)}, and the execution {seen.in_words()}.",
+                "It opens the callback with the new token, whenever it is invoked.",
+                slow=seen.answer is None,
+            )
+
+    @contract(
+        "Where the vendor answers with 408, 429 or any 5xx, it raises `VendorUnavailable`.",
+        cases="overloaded, loses the answer",
+    )
+    def may_be_tried_again(self, seen: Submitted):
+        return _wrong_error(seen, "VendorUnavailable")
+
+    @contract(
+        "Where no answer comes within two seconds, or the vendor cannot be reached, it raises `VendorUnavailable`.",
+        cases="takes a second, is slow, closes, unreachable",
+    )
+    def waits_two_seconds(self, seen: Submitted):
+        first = seen.invoked[0]
+        if seen.about == self.cases["takes a second"].about:
+            if first.error:
+                return Fault(
+                    f"The vendor answered after a second, and submit {first.in_words()}.",
+                    "It waits two seconds for an answer.",
+                    slow=True,
+                )
+        elif not _is_unavailable(first):
+            return f"Of {seen.about}: submit {first.in_words()}."
+
+    @contract("Where the vendor answers with any other 4xx, it raises `VendorRefused`.", cases="refuses")
+    def is_final(self, seen: Submitted):
+        return _wrong_error(seen, "VendorRefused")
+
+    @contract(
+        "It orders once whenever it is invoked: how often it is tried is the state machine's business.",
+        cases="overloaded, refuses",
+    )
+    def orders_once(self, seen: Submitted):
+        if len(seen.orders) != len(seen.invoked):
+            return f"submit was invoked {len(seen.invoked)} times, and the vendor got {len(seen.orders)} orders."
+
+    @contract(
+        "However often it is invoked for an execution, also twice at the same moment, the vendor makes one audit: the "
+        "URL and the key are the same each time.",
+        cases="loses the answer, closes, is slow, at once, killed, unreachable, overloaded",
+    )
+    def one_audit(self, seen: Submitted):
+        if seen.invoked[-1].error:
+            return Fault(
+                f"Of {seen.about}: the state was tried again, and submit {seen.invoked[-1].in_words()}.",
+                slow=_is_unavailable(seen.invoked[-1]),
+            )
+        if len({order.url for order in seen.orders}) > 1:
+            return Fault(
+                f"Of {seen.about}: the vendor got {len(seen.orders)} orders, and another callback URL each time.",
+                "The same address: that is the contract of exercise 1, so look at lab.check(1) first.",
+            )
+        if len(seen.audits) != 1:
+            return f"Of {seen.about}: the vendor now makes {len(seen.audits)} audits for one execution."
+        if len({order.key for order in seen.orders}) > 1:
+            return f"Of {seen.about}: the vendor got another key with the second order."
+
+    @contract("Another execution has another key, also where its table is the same.", cases="other")
+    def a_key_of_its_own(self, seen: Submitted):
+        if len({order.key for order in seen.orders}) < len(seen.orders):
+            return Fault(
+                f"Two executions had the same table, and their orders had the same key. The second submit "
+                f"{seen.invoked[-1].in_words()}."
+            )
+        if len(seen.audits) != 2:
+            return Fault(
+                f"Two executions had the same table, and the vendor makes {len(seen.audits)} audits. The second submit "
+                f"{seen.invoked[-1].in_words()}.",
+                slow=_is_unavailable(seen.invoked[-1]),
+            )
+
+    @contract(
+        "The key is something that the vendor may see: it does not contain the token.", cases="takes it, overloaded"
+    )
+    def keeps_the_token(self, seen: Submitted):
+        if _has_token(seen):
+            return "The vendor's log has your task token."
+
+    @contract(
+        "When it has the answer, it keeps the vendor's `check_id` with the execution: "
+        '`keep(event["Execution"], CheckId=...)`.',
+        cases="takes it, overloaded, killed",
+    )
+    def keeps_the_check_id(self, seen: Submitted):
+        check_id = seen.audits[0]["check_id"]
+        if seen.item.get("CheckId") != check_id:
+            return (
+                f"Of {seen.about}: the vendor answered with the check_id {check_id}, and the item of the execution has "
+                f"CheckId {seen.item.get('CheckId')!r}."
+            )
+
+
+def _is_unavailable(invoked):
+    return invoked.kind == "VendorUnavailable"
+
+
+def _wrong_error(seen, wanted):
+    """The first of the vendor's answers after which submit did not fail as it should."""
+    for answer, invoked in zip(seen.facts["how"]["answers"], seen.invoked, strict=False):
+        if invoked.kind != wanted:
+            told = "took the order and answered 502" if answer == "lost" else f"answered {answer}"
+            return Fault(f"The vendor {told}, and submit {invoked.in_words()}.", slow=_is_unavailable(invoked))
+
+
+EXERCISES = {1: Address(), 2: OrderOnce()}
 EXERCISES |= {
     number: types.SimpleNamespace(
         title=task.title,
