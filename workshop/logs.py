@@ -24,6 +24,17 @@ def lines(function):
     return [_STAMP.sub(r"\1 ", message).split("\nTraceback ")[0].rstrip("\n") for message in said]
 
 
+def last_error(function):
+    """The last error with which it ended, on one line with the place where it was raised; "" where there was none."""
+    for message in reversed(_messages(function)):
+        if message.startswith("[ERROR] "):
+            head, _, trace = message.replace("\xa0", " ").partition("\nTraceback ")
+            frames = re.findall(r'File "/var/task/([^"]+)", line (\d+)', trace)
+            place = f" in {frames[-1][0]}, line {frames[-1][1]}" if frames else ""
+            return " ".join(head.removeprefix("[ERROR] ").split())[:200] + place
+    return ""
+
+
 def invocations(function):
     """How often it was invoked and came to an end, an error included."""
     return sum(message.startswith("REPORT ") for message in _messages(function))

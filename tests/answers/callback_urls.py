@@ -771,7 +771,7 @@ TASK_3 = [
         name="the prototype",
         text=CELLS["prototype-signature"],
         says="not yet",
-        words="A report without a signature got through",
+        words="A report that API Gateway hands over in base64 was answered with 500 (JSONDecodeError",
     ),
     dict(
         name="a signature that is missing is forgiven",
@@ -821,7 +821,7 @@ TASK_3 = [
         name="no patience with clocks",
         changes={"64 * 1024, 300": "64 * 1024, 60"},
         says="not yet",
-        words="A report that was signed four minutes ago was answered with 401",
+        words="A report that was signed four and a half minutes ago was answered with 401",
     ),
     dict(
         name="signs the body without the timestamp",
@@ -883,7 +883,101 @@ TASK_3 = [
         name="no room for a report",
         changes={"64 * 1024, 300": "1024, 300"},
         says="not yet",
-        words="A report of 60,000 bytes was answered with 401",
+        words="A report of 65,536 bytes was answered with 401",
+    ),
+    dict(
+        name="a byte too few",
+        changes={"len(body) > MOST_BYTES": "len(body) >= MOST_BYTES"},
+        says="not yet",
+        words="A report of 65,536 bytes was answered with 401",
+    ),
+    dict(
+        name="a kilobyte is a thousand bytes",
+        changes={"64 * 1024": "64 * 1000"},
+        says="not yet",
+        words="A report of 65,536 bytes was answered with 401",
+    ),
+    dict(
+        name="measures what API Gateway hands over",
+        changes={"len(body) > MOST_BYTES": 'len(event.get("body", "")) > MOST_BYTES'},
+        says="not yet",
+        words="A report of 65,536 bytes that API Gateway hands over in base64 was answered with 401",
+    ),
+    dict(
+        name="measures only text",
+        changes={"len(body) > MOST_BYTES": '(not event["isBase64Encoded"] and len(body) > MOST_BYTES)'},
+        says="not yet",
+        words="A report of 65,537 bytes in base64, with a good signature got through",
+    ),
+    dict(
+        name="only ASCII",
+        changes={RAW: RAW.replace("body.encode()", 'body.encode("ascii", "ignore")')},
+        says="not yet",
+        words="A report as Verirow sends it was answered with 401",
+    ),
+    dict(
+        name="strips the body",
+        changes={EXPECTED: EXPECTED.replace("body", "body.strip()")},
+        says="not yet",
+        words="A report to which a blank was added",
+    ),
+    dict(
+        name="compares the first half",
+        changes={
+            COMPARED: "    if not hmac.compare_digest(expected[:35].encode(), signature[:35].encode()):\n"
+            "        return None\n"
+        },
+        says="not yet",
+        words="with all but the last character of its signature got through",
+    ),
+    dict(
+        name="an empty key is as good as the secret",
+        changes={
+            COMPARED: '    other = "v1=" + hmac.new(b"", timestamp.encode() + b"." + body, '
+            '"sha256").hexdigest()\n    if not (hmac.compare_digest(expected.encode(), signature.encode()) or other == '
+            "signature):\n        return None\n",
+        },
+        says="not yet",
+        words="got through",
+    ),
+    dict(
+        name="looks only into the future",
+        changes={AGE: "int(timestamp) - time.time() <= MOST_SECONDS"},
+        says="not yet",
+        words="sent again after an hour (a replay) got through",
+    ),
+    dict(
+        name="minutes for seconds",
+        changes={AGE: "abs(time.time() - int(timestamp)) // 60 <= MOST_SECONDS // 60"},
+        says="not yet",
+        words="sent again after 330 seconds (a replay) got through",
+    ),
+    dict(
+        name="raises where nothing is signed",
+        changes={'event["headers"].get("x-verirow-signature", "")': 'event["headers"]["x-verirow-signature"]'},
+        says="not yet",
+        words="was answered with 500 (KeyError: 'x-verirow-signature' in signature.py",
+    ),
+    dict(
+        name="asks for a type of content",
+        changes={RAW: '    if event["headers"]["content-type"] != "application/json":\n        return None\n' + RAW},
+        says="not yet",
+        words="that API Gateway hands over in base64 was answered with 401",
+    ),
+    dict(
+        name="hashlib's name for the hash, and upper case",
+        changes={
+            EXPECTED: EXPECTED.replace('"sha256"', "hashlib.sha256"),
+            "import hmac\n": "import hashlib\nimport hmac\n",
+        },
+    ),
+    dict(
+        name="raises nothing, by a net under it all",
+        changes={
+            NUMBER: "",
+            "def signed_body(event):\n": "def signed_body(event):\n    try:\n        return signed(event)\n"
+            "    except Exception:\n        return None\n\n\ndef signed(event):\n",
+        },
     ),
 ]
 

@@ -6,7 +6,7 @@ import pytest
 
 from workshop.checking.resources import Invoked
 from workshop.checking.vendors import Order
-from workshop.checks.callback_urls import EXERCISES, Submitted
+from workshop.checks.callback_urls import EXERCISES, Sent, Submitted
 
 ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
 TOKENS = ("AAAA" * 40 + "first", "BBBB" * 40 + "second")
@@ -163,3 +163,47 @@ def test_an_order_that_is_right(case):
 def test_an_order_that_is_not(case, changed, words):
     record = dataclasses.replace(submitted(2, case, **TAKEN | ORDERS[case]), **changed)
     assert words in said(2, case, record)
+
+
+RIGHT = {"rows": 3}
+
+
+def sent(answer=401, **changed):
+    return [Sent("A report", answer, **changed)]
+
+
+ATTACKED = {
+    "genuine": sent(200, status="SUCCEEDED", output=RIGHT, right=RIGHT),
+    "forged": sent(),
+    "old": sent(),
+    "large": sent(413),
+    "odd": sent(404),
+}
+
+
+@pytest.mark.parametrize("case", ATTACKED)
+def test_a_signature_that_is_right(case):
+    assert said(3, case, ATTACKED[case]) == ""
+
+
+@pytest.mark.parametrize(
+    "case, seen, words",
+    [
+        ("genuine", sent(401, right=RIGHT), "What the vendor has signed gets through"),
+        ("genuine", sent(200, status="SUCCEEDED", output={}, right=RIGHT), "ended SUCCEEDED with the output {}"),
+        ("genuine", sent(200, right=RIGHT), "its execution was still running"),
+        ("forged", sent(200, status="SUCCEEDED"), "A report got through"),
+        ("forged", sent(200), "as if it were genuine"),
+        ("old", sent(204), "more than 300 seconds"),
+        ("large", sent(200), "64 KiB"),
+        (
+            "odd",
+            sent(500, error="ValueError: 'x' in signature.py, line 12"),
+            "(ValueError: 'x' in signature.py, line 12)",
+        ),
+        ("odd", sent(429), "a stranger can make your function fail"),
+        ("odd", sent(200), "never raises"),
+    ],
+)
+def test_a_signature_that_is_not(case, seen, words):
+    assert words in said(3, case, seen)

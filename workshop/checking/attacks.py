@@ -1,9 +1,9 @@
 """What comes to a callback URL, from strangers and from the vendor; and sending it.
 
-FORGED: what must not get through, GENUINE: what must. Each is {words for it: a function of (vendor, url), which gives
-(headers, body)}; the url is the one that it is sent to.
+ATTACKS: what must not get through. GENUINE: what must.
 """
 
+import dataclasses
 import http.client
 import json
 import secrets
@@ -20,18 +20,31 @@ MOST_BYTES = 64 * 1024
 MANY_SECONDS = 330  # more than the 300 of the contract, whatever a clock is off
 
 
-def report(vendor, url, size=0, report=REPORT):
-    """A genuine message with a report, as bytes; of about that size, where one is said."""
-    more = {"note": "x" * (size - 500)} if size else {}
-    return vendor.message("check.completed", url, report=report, **more)
+def report(vendor, url, report=REPORT):
+    """A genuine message with a report, as bytes."""
+    return vendor.message("check.completed", url, report=report)
 
 
-def _signed(change=None, *, late=0, size=0, **options):
-    """A report with the vendor's signature, `late` seconds old; `change` may change its (headers, body)."""
+def report_of(chance) -> dict:
+    """A report that chance has made."""
+    missing = {name: chance.randrange(1, 500) for name in chance.sample(["city", "state", "Zürich", "código"], 2)}
+    return {"rows": chance.randrange(1, 10**6), "missing": missing, "out_of_range": chance.randrange(100)}
 
-    def forge(vendor, url):
-        body = report(vendor, url, size)
-        headers = vendor.headers(body, at=time.time() - late, **options)
+
+def _signed(change=None, *, late=0, size=0, secret=None, **options):
+    """A report with the vendor's signature, `late` seconds old, of that size; `change` may change its (headers, body).
+
+    secret: another one to sign it with.
+    """
+
+    def forge(vendor, url, content):
+        body = report(vendor, url, report=content)
+        if size:
+            body = report(vendor, url, report={**content, "note": ""})
+            body = body.replace(b'"note": ""', b'"note": "' + b"x" * (size - len(body)) + b'"')
+            assert len(body) == size
+        signs = vendor if secret is None else dataclasses.replace(vendor, secret=secret(vendor))
+        headers = signs.headers(body, at=time.time() - late, **options)
         return change(headers, body) if change else (headers, body)
 
     return forge
@@ -47,56 +60,84 @@ def _with(**headers):
     return change
 
 
-def _moved(vendor, url):
+def _moved(vendor, url, content):
     """A body has dots too: cut at one of them, a timestamp and a body are the same signed bytes as before."""
-    body = json.dumps(json.loads(report(vendor, url))).encode()
+    body = json.dumps(json.loads(report(vendor, url, report=content))).encode()
     headers = vendor.headers(body)
     beginning, _, rest = body.partition(b".")
     return {**headers, TIMESTAMP: f"{headers[TIMESTAMP]}.{beginning.decode()}"}, rest
 
 
-FORGED = {
-    "A report without a signature": _signed(_with(timestamp=None, signature=None)),
-    "A report with a signature and no timestamp": _signed(_with(timestamp=None)),
-    "A report with an empty signature": _signed(_with(signature="")),
-    'A report with the signature "v1="': _signed(_with(signature="v1=")),
-    "A report with the first ten characters of its signature": _signed(
-        lambda headers, body: _with(signature=headers[SIGNATURE][:13])(headers, body)
-    ),
-    "A report with a signature of zeros": _signed(_with(signature="v1=" + "0" * 64)),
-    "A report that was signed with another secret": _signed(
-        lambda headers, body: _with(signature="v1=" + secrets.token_hex(32))(headers, body)
-    ),
-    "A report that was changed after it was signed": _signed(
-        lambda headers, body: (headers, body.replace(b'"rows": 3', b'"rows": 9'))
-    ),
-    "A report that was cut short": _signed(lambda headers, body: (headers, body[:-20])),
-    "A genuine report, sent again after an hour (a replay)": _signed(late=3600),
-    f"A genuine report, sent again after {MANY_SECONDS} seconds (a replay)": _signed(late=MANY_SECONDS),
-    "An hour-old report under a new timestamp": _signed(
-        lambda headers, body: _with(timestamp=str(int(time.time())))(headers, body), late=3600
-    ),
-    "A report from an hour in the future": _signed(late=-3600),
-    f"A report from {MANY_SECONDS} seconds in the future": _signed(late=-MANY_SECONDS),
-    "A report with a timestamp that is no number": _signed(_with(timestamp="yesterday")),
-    "A report whose beginning was moved into the timestamp, which leaves the signature good": _moved,
-    "A report with letters in the signature that are not ASCII": _signed(_with(signature="v1=\xe9\xe8")),
-    "A report with a timestamp that is not ASCII": _signed(_with(timestamp="\xb2")),
-    "A report of another type of content, without a signature": _signed(
-        lambda headers, body: ({"Content-Type": "application/octet-stream"}, body)
-    ),
-    "A request without a body": lambda vendor, url: (JSON, b""),
-    "Bytes that are no text": lambda vendor, url: ({"Content-Type": "application/octet-stream"}, b"\xff\xfe\x00"),
-    "A report of 70,000 bytes, with a good signature": _signed(size=70_000),
-    "Three megabytes of zeros": lambda vendor, url: (JSON, b"0" * 3 * 2**20),
+# What must not get through, by what is wrong with it: {words for it: a function of (vendor, url, report), which returns
+# (headers, body)}; the url is the one that it is sent to. None: a GET in place of a POST.
+ATTACKS = {
+    "forged": {
+        "A report without a signature": _signed(_with(timestamp=None, signature=None)),
+        "A report with a signature and no timestamp": _signed(_with(timestamp=None)),
+        "A report with an empty signature": _signed(_with(signature="")),
+        'A report with the signature "v1="': _signed(_with(signature="v1=")),
+        "A report with the first ten characters of its signature": _signed(
+            lambda headers, body: _with(signature=headers[SIGNATURE][:13])(headers, body)
+        ),
+        "A report with all but the last character of its signature": _signed(
+            lambda headers, body: _with(signature=headers[SIGNATURE][:-1])(headers, body)
+        ),
+        "A report with a signature of zeros": _signed(_with(signature="v1=" + "0" * 64)),
+        "A report that was signed with another secret": _signed(secret=lambda vendor: secrets.token_urlsafe(32)),
+        "A report that was signed with an empty secret": _signed(secret=lambda vendor: ""),
+        "A report that was signed with your API key": _signed(secret=lambda vendor: vendor.key),
+        "A report that was changed after it was signed": _signed(
+            lambda headers, body: (headers, body.replace(b'"rows": ', b'"rows": 9'))
+        ),
+        "A report to which a blank was added": _signed(lambda headers, body: (headers, body + b" ")),
+        "A report that was cut short": _signed(lambda headers, body: (headers, body[:-20])),
+    },
+    "old": {
+        "A genuine report, sent again after an hour (a replay)": _signed(late=3600),
+        f"A genuine report, sent again after {MANY_SECONDS} seconds (a replay)": _signed(late=MANY_SECONDS),
+        "An hour-old report under a new timestamp": _signed(
+            lambda headers, body: _with(timestamp=str(int(time.time())))(headers, body), late=3600
+        ),
+        "A report from an hour in the future": _signed(late=-3600),
+        f"A report from {MANY_SECONDS} seconds in the future": _signed(late=-MANY_SECONDS),
+        "A report from the year 1970": _signed(late=time.time()),
+    },
+    "large": {
+        "A report of 70,000 bytes, with a good signature": _signed(size=70_000),
+        "A report of 65,537 bytes, with a good signature": _signed(size=65_537),
+        "A report of 65,537 bytes in base64, with a good signature": _signed(
+            size=65_537, content_type="application/vnd.verirow+json"
+        ),
+        "Three megabytes of zeros": lambda vendor, url, content: (JSON, b"0" * 3 * 2**20),
+    },
+    "odd": {
+        "A report with a timestamp that is no number": _signed(_with(timestamp="yesterday")),
+        "A report whose beginning was moved into the timestamp, which leaves the signature good": _moved,
+        "A report with letters in the signature that are not ASCII": _signed(_with(signature="v1=\xe9\xe8")),
+        "A report with a timestamp that is not ASCII": _signed(_with(timestamp="\xb2")),
+        "A report with a timestamp of 400 digits": _signed(_with(timestamp="9" * 400)),
+        "A report of another type of content, without a signature": _signed(
+            lambda headers, body: ({"Content-Type": "application/octet-stream"}, body)
+        ),
+        "A request without a body": lambda vendor, url, content: (JSON, b""),
+        "Bytes that are no text": lambda vendor, url, content: (
+            {"Content-Type": "application/octet-stream"},
+            b"\xff\xfe\x00",
+        ),
+        "A GET in place of a POST": None,
+    },
 }
 
+# What must get through, likewise.
 GENUINE = {
     "A report as Verirow sends it": _signed(),
     "A report that API Gateway hands over in base64": _signed(content_type="application/vnd.verirow+json"),
-    "A report that was signed four minutes ago": _signed(late=240),
-    "A report from a clock that is four minutes ahead": _signed(late=-240),
-    "A report of 60,000 bytes": _signed(size=60_000),
+    "A report that was signed four and a half minutes ago": _signed(late=270),
+    "A report from a clock that is four and a half minutes ahead": _signed(late=-270),
+    "A report of 65,536 bytes": _signed(size=65_536),
+    "A report of 65,536 bytes that API Gateway hands over in base64": _signed(
+        size=65_536, content_type="application/vnd.verirow+json"
+    ),
 }
 
 

@@ -6,6 +6,7 @@ with its token, as a state machine would: now and again, too late, twice at the 
 """
 
 import dataclasses
+import json
 import secrets
 import time
 import types
@@ -13,12 +14,22 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, deploy, faults, logs
-from workshop.checking.attacks import in_words, is_success, report, send
+from workshop.checking.attacks import (
+    ATTACKS,
+    GENUINE,
+    JSON,
+    in_words,
+    is_final,
+    is_success,
+    report,
+    report_of,
+    send,
+)
 from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
 from workshop.checking.guessing import computed, pieces, random_bits
-from workshop.checking.outcomes import NotAttempted, SandboxProblem, listed, shortened
+from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem, listed, shortened
 from workshop.checking.resources import Invoked, function, invoke
-from workshop.checking.vendors import Attempt, Order, Waiting, Waits, orders_of, rehearse, signed_up
+from workshop.checking.vendors import LONGEST_WAIT, Attempt, Order, Waiting, Waits, orders_of, rehearse, signed_up
 from workshop.checking.waiting import side_by_side, until
 from workshop.checks import callback_urls_before as before
 
@@ -162,9 +173,8 @@ class Scene:
 
 
 class Ordering(Exercise):
-    """An exercise in which `submit` orders audits for executions that wait. common: how audits go, if a case says no more."""
+    """An exercise in which `submit` orders audits for executions that wait."""
 
-    common = QUIET
     by_default: Callable[[Scene], object]
 
     def observe(self, lab, draw, cases):
@@ -197,7 +207,7 @@ class Ordering(Exercise):
 
     def rehearsal(self, draw, name, case) -> Mapping:
         """How the vendor's audit of that case's table goes."""
-        return {**self.common, **case.input}
+        return {**QUIET, **case.input}
 
 
 # -- plays: how submit is invoked for an execution ---------------------------------------------------------------------
@@ -486,6 +496,7 @@ class OrderOnce(Ordering):
         "408 and 429 are 4xx and worth another try. All that is left of 4xx is not.",
         'The answer is JSON: json.load(answer)["check_id"]. Keep it with the execution when it is there.',
     )
+    common = QUIET
     by_default = staticmethod(each_answer)
     cases = {
         "takes it": Case("a vendor that took the order", play=once),
@@ -603,7 +614,7 @@ class OrderOnce(Ordering):
             return f"Of {seen.about}: submit {first.in_words()}."
 
     @contract("Where the vendor answers with any other 4xx, it raises `VendorRefused`.", cases="refuses")
-    def is_final(self, seen: Submitted):
+    def gives_up(self, seen: Submitted):
         return _wrong_error(seen, "VendorRefused")
 
     @contract(
@@ -682,7 +693,167 @@ def _wrong_error(seen, wanted):
             return Fault(f"The vendor {told}, and submit {invoked.in_words()}.", slow=_is_unavailable(invoked))
 
 
-EXERCISES = {1: Address(), 2: OrderOnce()}
+# -- exercise 3 --------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """What became of one request to an execution's URL.
+
+    what: what it was, as the beginning of a sentence. answer: the status, None for none.
+    status: how the execution stood after it, and output. error: how the function failed, where it did.
+    right: the report that is genuine, if one is.
+    """
+
+    what: str
+    answer: int | None
+    status: str = "RUNNING"
+    output: object = None
+    error: str = ""
+    right: object = None
+
+    @property
+    def went_on(self) -> bool:
+        return self.status != "RUNNING"
+
+    @property
+    def answered(self) -> str:
+        return f"{self.what} {in_words(self.answer)}" + f" ({self.error})" * bool(self.error)
+
+
+class Waiters:
+    """Executions that wait, each with a URL that `submit` has given to the vendor; they are stopped in the end."""
+
+    def __init__(self, lab):
+        self._lab, self._runs, self.verirow = lab, [], signed_up(lab)
+        self._waits = Waits(lab, lab.name("waiting"))
+
+    def begin(self, heartbeat: float = LONGEST_WAIT - 1) -> Waiting:
+        """One that has a `url`, once its audit is ordered. heartbeat: its HeartbeatSeconds."""
+        [table] = rehearse(self._lab, self.verirow, {"one": QUIET}).values()
+        run = self._waits.begin(heartbeat)
+        self._runs.append(run)
+        attempt = run.attempt()
+        event = {"Execution": run.arn, "TaskToken": attempt.token, "Attempt": attempt.order, "Table": table}
+        for _ in range(LOOKS):
+            invoked = invoke(self._lab.name("submit"), event)
+            if not invoked.error:
+                break
+        orders = orders_of(self.verirow, table)
+        if not orders or not orders[0].url:
+            raise NotYet(
+                f"An execution's audit could not be ordered: submit {invoked.in_words()}.",
+                "submit, as in exercise 2: look at lab.check(2) first.",
+            )
+        run.url = orders[0].url
+        return run
+
+    def end(self):
+        side_by_side(*(run.stop for run in self._runs))
+
+    def sent(self, run: Waiting, what: str, headers: Mapping, body: bytes, method="POST", right=None) -> Sent:
+        """Send a request to an execution's URL, and look what becomes of it."""
+        answer = send(run.url, headers, body, method)
+        if is_success(answer):  # the execution may go on a moment later
+            until(run.look, SOON if right is not None else 2, "an execution to go on")
+        run.look()
+        output = run.outcome()[0] if run.status != "RUNNING" else None
+        error = logs.last_error(self._lab.name("callback")) if answer is not None and answer >= 500 else ""
+        return Sent(what, answer, run.status, output, error, right)
+
+
+class Signature(Exercise):
+    title = "Who is calling?"
+    hints = before.TASKS[3].hints
+    cases = {
+        "genuine": Case("what the vendor has signed"),
+        "forged": Case("what somebody else has signed, or nobody"),
+        "old": Case("what was signed long ago, or is to be signed one day"),
+        "large": Case("what is larger than any report"),
+        "odd": Case("what nobody expects"),
+    }
+    done = "All that is forged, old or too large was refused, and what is genuine got through, byte for byte."
+
+    def observe(self, lab, draw, cases):
+        built(lab, "submit"), built(lab, "callback")
+        waiters = Waiters(lab)
+        try:
+            return dict(
+                zip(
+                    cases,
+                    side_by_side(*(lambda name=name: self._observe(waiters, name, draw) for name in cases)),
+                    strict=True,
+                )
+            )
+        finally:
+            waiters.end()
+
+    def _observe(self, waiters, name, draw):
+        chance = draw.random(f"requests {name}")
+        if name == "genuine":
+            return [self._genuine(waiters, what, make, chance) for what, make in GENUINE.items()]
+        attacked, seen = waiters.begin(), []
+        for what, forge in ATTACKS[name].items():
+            method = "GET" if forge is None else "POST"
+            headers, body = forge(waiters.verirow, attacked.url, report_of(chance)) if forge else (JSON, None)
+            seen.append(waiters.sent(attacked, what, headers, body, method))
+            if seen[-1].went_on:
+                attacked = waiters.begin()
+        return seen
+
+    @staticmethod
+    def _genuine(waiters, what, make, chance):
+        run = waiters.begin()
+        headers, body = make(waiters.verirow, run.url, report_of(chance))
+        return waiters.sent(run, what, headers, body, right=json.loads(body)["report"])
+
+    @contract("`signed_body(event)` returns the body as bytes, as the vendor sent them.", cases="genuine")
+    def lets_through(self, seen: Sequence[Sent]):
+        for sent in seen:
+            if not is_success(sent.answer):
+                return Fault(f"{sent.answered}.", "What the vendor has signed gets through.", slow=sent.answer is None)
+            if sent.status != "SUCCEEDED" or sent.output != sent.right:
+                stood = "was still running" if not sent.went_on else f"ended {sent.status}"
+                return f"{sent.answered}, and its execution {stood} with the output {shortened(str(sent.output))}."
+
+    @contract(
+        "It returns `None` where the signature is missing, or is not the vendor's for this timestamp and this body.",
+        cases="forged",
+    )
+    def refuses_what_is_forged(self, seen: Sequence[Sent]):
+        return _not_refused(seen)
+
+    @contract(
+        "It returns `None` where the timestamp is more than 300 seconds from now, in either direction.", cases="old"
+    )
+    def refuses_what_is_old(self, seen: Sequence[Sent]):
+        return _not_refused(seen)
+
+    @contract("It returns `None` where the body is over 64 KiB (65,536 bytes).", cases="large")
+    def refuses_what_is_large(self, seen: Sequence[Sent]):
+        return _not_refused(seen)
+
+    @contract("It never raises, whatever comes.", cases="odd, forged, old, large")
+    def never_raises(self, seen: Sequence[Sent]):
+        for sent in seen:
+            if not is_final(sent.answer):
+                return Fault(
+                    f"{sent.answered}: a stranger can make your function fail.",
+                    "signed_body returns None for it, and raises nothing.",
+                    slow=sent.answer is None,
+                )
+        return _not_refused(seen)
+
+
+def _not_refused(seen):
+    for sent in seen:
+        if sent.went_on:
+            return Fault(f"{sent.what} got through: the execution ended {sent.status}.")
+        if is_success(sent.answer):
+            return Fault(f"{sent.answered}, as if it were genuine.")
+
+
+EXERCISES = {1: Address(), 2: OrderOnce(), 3: Signature()}
 EXERCISES |= {
     number: types.SimpleNamespace(
         title=task.title,

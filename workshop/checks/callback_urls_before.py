@@ -29,7 +29,7 @@ import time
 import urllib.parse
 
 from workshop import clients, deploy, logs
-from workshop.checking.attacks import FORGED, GENUINE, JSON, REPORT, in_words, is_final, is_success, report, send
+from workshop.checking.attacks import GENUINE, JSON, REPORT, in_words, is_final, is_success, report, send
 from workshop.checking.guessing import computed, pieces, random_bits
 from workshop.checking.vendors import ATTEMPT, Messages, must_succeed, rehearse, signed_up
 from workshop.checks import NotAttempted, NotYet, SandboxProblem, Task
@@ -104,82 +104,6 @@ QUESTIONS = 3  # more than a right answer asks a vendor that has no result
 FEWEST_BITS = 100
 MANY = 99  # orders, more than a check makes
 HEARTBEAT = 4
-
-
-def task_1(lab):
-    waits = Waits(lab, retries=["States.ALL"])
-    quiet = {case: {"silent": True, "seconds": 3600} for case in ("first", "second", "third", "fourth", "fifth")}
-    runs = waits.begin({**quiet, "retried": {**quiet["first"], "answers": [503]}})
-    try:
-        for case in quiet:
-            _is_secret(runs[case])
-        _is_unguessable(runs)
-        _leads_to_its_execution(runs)
-        _leads_to_the_new_token(runs["retried"])
-        _is_not_logged(lab, runs.values())
-    finally:
-        waits.end()
-    return "The callback ID is random and leads to the right token, also after a retry; the token stays at home."
-
-
-def task_2(lab):
-    waits = Waits(lab)
-    quiet = {"silent": True, "seconds": 3600}
-    print("Waiting for answers that do not come, and for retries ...")
-    runs = waits.begin(
-        {
-            "at once": quiet,
-            "408 and 429": {**quiet, "answers": [408, 429]},
-            "500 and 503": {**quiet, "answers": [500, 503]},
-            "lost": {**quiet, "answers": ["lost"]},
-            "slow": {**quiet, "answers": ["slow"], "slow_seconds": 4},
-            "400": {**quiet, "answers": [400] * MANY},
-            "422": {**quiet, "answers": [422] * MANY},
-            "down": {**quiet, "answers": [503] * MANY},
-            "quick": OVERTAKEN,
-        },
-        wait=False,
-    )
-    try:
-        _orders_once(runs["at once"])
-        for case in ("400", "422"):
-            _is_refused(runs[case], case)
-        for case in ("408 and 429", "500 and 503"):
-            _tries_again(runs[case], f"The vendor answered {case}, and then took the order", orders=3)
-        _tries_again(runs["lost"], "The vendor took the order, and its answer was lost (a 502)", orders=2)
-        _tries_again(runs["slow"], "The vendor took the order, and did not answer for four seconds", orders=2)
-        _says_each_time(runs["down"])
-        if not _saves_first(runs["quick"]):
-            _saves_first(waits.begin({"quick again": OVERTAKEN}, wait=False)["quick again"])
-        for case in ("at once", "slow"):
-            _keeps_the_check(lab, runs[case])
-    finally:
-        waits.end()
-    return "One check for each execution, however often it is ordered; what is refused is not tried again."
-
-
-def task_3(lab):
-    waits = Waits(lab)
-    runs = waits.begin({case: {"silent": True, "seconds": 3600} for case in ("attacked", *GENUINE)})
-    try:
-        attacked = runs["attacked"]
-        for words, forge in FORGED.items():
-            _must_be_refused(attacked, words, *forge(waits.vendor, attacked.url))
-        _must_be_refused(attacked, "A GET in place of a POST", JSON, None, method="GET")
-        for words, make in GENUINE.items():
-            run = runs[words]
-            status = send(run.url, *make(waits.vendor, run.url))
-            if not is_success(status):
-                raise NotYet(f"{words} {in_words(status)}.", "What the vendor has signed gets through.")
-            eventually(run.look, SOON)
-            if run.status != "SUCCEEDED" or run.output != REPORT:
-                raise run.not_yet(
-                    f"{words} {in_words(status)}, and its execution {run.in_words()}.",
-                    "The body, byte for byte as the vendor sent it.",
-                )
-    finally:
-        waits.end()
-    return f"{len(FORGED) + 1} forgeries were refused, and {len(GENUINE)} genuine reports got through."
 
 
 def task_4(lab):
