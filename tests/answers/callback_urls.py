@@ -1044,7 +1044,7 @@ TASK_4 = [
         name="500 for what comes again",
         changes={SUPPRESS: "    if token:\n"},
         says="not yet",
-        words="that came a second time was answered with 500, so the vendor sends it again",
+        words="that came a second time was answered with 500 (TaskTimedOut",
     ),
     dict(
         name="409 for what comes again",
@@ -1060,7 +1060,7 @@ TASK_4 = [
         name="200 whatever goes wrong",
         changes={SUPPRESS: "    with suppress(Exception):\n"},
         says="not yet",
-        words="Step Functions denied the function its call, and the report was answered with 200",
+        words="While Step Functions refused the function its call (",
     ),
     dict(
         name="400 whatever goes wrong",
@@ -1070,7 +1070,7 @@ TASK_4 = [
             "def handle(callback_id, message):\n"
         },
         says="not yet",
-        words="DynamoDB denied the function its table, and the report was answered with 400",
+        words="While DynamoDB refused the function its call (",
     ),
     dict(
         name="progress is taken and forgotten",
@@ -1079,34 +1079,34 @@ TASK_4 = [
         words="and the execution ended FAILED (States.Timeout",
     ),
     dict(
-        name="a failed check as a success with a bad report",
+        name="a failed audit as a success with a bad report",
         changes={FAILURE: "            stepfunctions.send_task_success(taskToken=token, output='{}')\n"},
         says="not yet",
-        words="The check failed, and the execution ended SUCCEEDED",
+        words="The audit failed, and the execution ended SUCCEEDED",
     ),
     dict(
         name="a failure without its cause",
         changes={', cause=message["error"]["message"]': ""},
         says="not yet",
-        words="The vendor's message as cause",
+        words="The vendor said: ",
     ),
     dict(
         name="all of the message as output",
         changes={'json.dumps(message["report"])': "json.dumps(message)"},
         says="not yet",
-        words="Success, with the report as output",
+        words="A report came, and the execution ended SUCCEEDED with the output {'id'",
     ),
     dict(
         name="does not ask whether anybody waits",
         changes={FOR_NOBODY: FOR_NOBODY.removeprefix("token is None or ")},
         says="not yet",
-        words="for a callback ID that nobody has was answered with 500",
+        words="for an address that nobody has was answered with 500",
     ),
     dict(
-        name="200 for a callback ID that nobody has",
+        name="200 for an address that nobody has",
         changes={f"    if {FOR_NOBODY}": f"    if token is None:\n        return 200\n    if {FOR_NOBODY}"},
         says="not yet",
-        words="for a callback ID that nobody has was answered with 200",
+        words="for an address that nobody has was answered with 200",
     ),
     dict(
         name="any message for any URL",
@@ -1118,7 +1118,7 @@ TASK_4 = [
         name="whatever has a report is one",
         changes={'if message["type"] == "check.completed"': 'if "report" in message'},
         says="not yet",
-        words="A message of an unknown type came, and the execution ended SUCCEEDED",
+        words="A message of the type check.annotated came, and the execution ended SUCCEEDED",
     ),
     dict(
         name="what is no end is a heartbeat",
@@ -1126,7 +1126,7 @@ TASK_4 = [
             'if message["type"] == "check.progress"': 'if message["type"] not in ("check.completed", "check.failed")'
         },
         says="not yet",
-        words="Messages of a type that you do not know came each second",
+        words="Messages of a type that is not in the vendor's page came each second",
     ),
     dict(
         name="404 for types that it does not know",
@@ -1135,7 +1135,122 @@ TASK_4 = [
             "        return 404\n" + SUPPRESS
         },
         says="not yet",
-        words="A message of a type that you do not know was answered with 404",
+        words="A message of the type check.annotated was answered with 404",
+    ),
+    dict(
+        name="the vendor's code as the error",
+        changes={'error="CheckFailed"': 'error=message["error"]["code"]'},
+        says="not yet",
+        words="The audit failed, and the execution ended FAILED (",
+    ),
+    dict(
+        name="the vendor's code as the cause",
+        changes={'cause=message["error"]["message"]': 'cause=message["error"]["code"]'},
+        says="not yet",
+        words="The vendor said: ",
+    ),
+    dict(
+        name="the type that begins with completed",
+        changes={'message["type"] == "check.completed"': 'message["type"].startswith("check.completed")'},
+        says="not yet",
+        words="A message of the type check.completed.v2 came, and the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="this address anywhere in the URL",
+        changes={FOR_NOBODY: 'token is None or callback_id not in message["callback_url"]'},
+        says="not yet",
+        words="A genuine report about a longer URL got through",
+    ),
+    dict(
+        name="looks at the URL of reports only",
+        changes={
+            FOR_NOBODY: 'token is None or ("report" in message and not '
+            'message["callback_url"].endswith(f"/{callback_id}"))'
+        },
+        says="not yet",
+        words="A genuine failure about another execution got through",
+    ),
+    dict(
+        name="looks for the URL after it has answered",
+        changes={
+            f"    if {FOR_NOBODY}:\n        return 404\n": "    if token is None:\n        return 404\n",
+            "    return 200": '    return 200 if message["callback_url"].endswith(f"/{callback_id}") else 404',
+        },
+        says="not yet",
+        words="A genuine report about another execution got through",
+    ),
+    dict(
+        name="425: too early, as it were",
+        changes={"return 404": "return 429"},
+        says="not yet",
+        words="was answered with 429, so the vendor sends it again, for nothing",
+    ),
+    dict(
+        name="500 for whom nobody waits",
+        changes={"return 404": "return 500"},
+        says="not yet",
+        words="was answered with 500, so the vendor sends it again, for nothing",
+    ),
+    dict(
+        name="a redirect for what it has",
+        changes={"return 200": "return 303"},
+        says="not yet",
+        words="A report was answered with 303",
+    ),
+    dict(
+        name="what Step Functions says is final",
+        changes={
+            SUPPRESS: "    try:\n",
+            "\n    return 200": "\n    except stepfunctions.exceptions.TaskTimedOut:\n        pass\n"
+            "    except stepfunctions.exceptions.ClientError:\n        return 400\n    return 200",
+        },
+        says="not yet",
+        words="While Step Functions refused the function its call (",
+    ),
+    dict(
+        name="asks whether the execution still waits, by a heartbeat for all",
+        changes={SUPPRESS: SUPPRESS + "        stepfunctions.send_task_heartbeat(taskToken=token)\n"},
+        says="not yet",
+        words="Messages of a type that is not in the vendor's page came each second",
+    ),
+    dict(
+        name="progress is a success of its own",
+        changes={BEAT: "            stepfunctions.send_task_success(taskToken=token, output='{}')\n"},
+        says="not yet",
+        words="and the execution ended SUCCEEDED",
+    ),
+    dict(
+        name="the report as text in text",
+        changes={'json.dumps(message["report"])': 'json.dumps(json.dumps(message["report"]))'},
+        says="not yet",
+        words="A report came, and the execution ended SUCCEEDED with the output {",
+    ),
+    dict(
+        name="all that it does not want is thrown away in silence",
+        changes={"return 404": "return 202"},
+        says="not yet",
+        words="A genuine report about another execution was answered with 202",
+    ),
+    dict(
+        name="403 and 410, with a table of what to call",
+        changes={"return 404": "return 410 if token is None else 403"},
+    ),
+    dict(
+        name="an expired token is a final 4xx of its own, once it is known to be over",
+        changes={
+            SUPPRESS: "    try:\n",
+            "\n    return 200": "\n    except stepfunctions.exceptions.ClientError as error:\n"
+            "        if error.response['Error']['Code'] != 'TaskTimedOut':\n            raise\n    return 200",
+        },
+    ),
+    dict(
+        name="says itself that it is our fault",
+        changes={
+            "def answer(callback_id, message):\n": "def answer(callback_id, message):\n    try:\n"
+            "        return handle(callback_id, message)\n    except Exception as error:\n"
+            "        print(type(error))\n        return 503\n\n\n"
+            "def handle(callback_id, message):\n"
+        },
     ),
 ]
 

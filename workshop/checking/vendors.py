@@ -92,7 +92,17 @@ class Waits:
         return Waiting(self._machine, {"HeartbeatSeconds": heartbeat})
 
 
-class Waiting(StateMachineRun):
+class VendorRun(StateMachineRun):
+    """An execution that waits for the vendor, and for no migration."""
+
+    def asked(self):
+        return [], []
+
+    def pauses(self):
+        return []
+
+
+class Waiting(VendorRun):
     """One of them."""
 
     def attempt(self, number: int = 1) -> Attempt:

@@ -7,9 +7,9 @@ with its token, as a state machine would: now and again, too late, twice at the 
 
 import dataclasses
 import json
+import math
 import secrets
 import time
-import types
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 
@@ -25,14 +25,25 @@ from workshop.checking.attacks import (
     report_of,
     send,
 )
+from workshop.checking.executions import Execution
 from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
 from workshop.checking.guessing import computed, pieces, random_bits
 from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem, listed, shortened
-from workshop.checking.resources import Invoked, function, invoke
-from workshop.checking.vendors import LONGEST_WAIT, Attempt, Order, Waiting, Waits, orders_of, rehearse, signed_up
+from workshop.checking.resources import Invoked, function, invoke, state_machine
+from workshop.checking.vendors import (
+    LONGEST_WAIT,
+    Attempt,
+    Order,
+    VendorRun,
+    Waiting,
+    Waits,
+    orders_of,
+    rehearse,
+    signed_up,
+)
 from workshop.checking.waiting import side_by_side, until
-from workshop.checks import callback_urls_before as before
 
+TOO_BUSY = "This machine is too busy: an order got no answer within two seconds, again and again. Try again later."
 SOON = 8  # seconds of patience, for what comes only if the answer is right
 LONG = 60  # seconds of patience, for what comes whatever the answer is
 AT_A_TIME = 4  # scenes: the vendor has two seconds for its answer, on a machine that may have two processors
@@ -547,7 +558,7 @@ class OrderOnce(Ordering):
             seen = {name: one for name, one in seen.items() if "busy" not in one.facts}
             if len(seen) == len(cases):
                 return seen
-        raise SandboxProblem("This machine is too busy: an order got no answer within two seconds, again and again.")
+        raise SandboxProblem(TOO_BUSY)
 
     def play(self, lab, scenes):
         together = [one for name, one in scenes.items() if name not in self.ALONE]
@@ -764,7 +775,14 @@ class Waiters:
 
 class Signature(Exercise):
     title = "Who is calling?"
-    hints = before.TASKS[3].hints
+    hints = (
+        'First the raw bytes: base64.b64decode(body) if event["isBase64Encoded"], else body.encode(). What was '
+        "signed is timestamp.encode() + b'.' + those bytes.",
+        'hmac.new(secret, what was signed, "sha256").hexdigest() is the hex; "v1=" stands before it. Compare with '
+        "hmac.compare_digest, and compare bytes: text that is not ASCII raises a TypeError.",
+        "timestamp.isdecimal() tells whether it is a number. When it is, and the signature is good, the vendor "
+        "wrote it, and int(timestamp) cannot fail; abs() of the difference looks in both directions.",
+    )
     cases = {
         "genuine": Case("what the vendor has signed"),
         "forged": Case("what somebody else has signed, or nobody"),
@@ -853,14 +871,549 @@ def _not_refused(seen):
             return Fault(f"{sent.answered}, as if it were genuine.")
 
 
-EXERCISES = {1: Address(), 2: OrderOnce(), 3: Signature()}
-EXERCISES |= {
-    number: types.SimpleNamespace(
-        title=task.title,
-        hints=task.hints,
-        stretch=task.stretch,
-        check=lambda lab, seed, number=number: getattr(before, f"task_{number}")(lab),
+# -- exercise 4 --------------------------------------------------------------------------------------------------------
+
+HEARTBEAT = 4  # seconds
+DENIED = ("AccessDeniedException", "InternalServerError", "ThrottlingException", "ServiceUnavailable")
+CODES = ("CheckFailed", "TableNotReadable", "OutOfTime")
+LAMENTS = ("Half of it is missing.", "Nobody may read “airports” (§ 7).", "The table is empty: 0 rows.")
+
+
+class Vendor:
+    """The vendor's messages to one execution, each signed as it signs.
+
+    sent: what became of them, in their order. report, failure: what it says in the end.
+    """
+
+    def __init__(self, waiters: Waiters, run: Waiting, chance):
+        self._waiters, self.run, self.sent = waiters, run, []
+        self.report, self.failure = report_of(chance), {"code": chance.choice(CODES), "message": chance.choice(LAMENTS)}
+
+    def sends(self, what, kind, url=None, **content) -> Sent:
+        """A message of a kind ("check.progress"), about this execution, or about another URL."""
+        return self.sends_bytes(what, self._waiters.verirow.message(kind, url or self.run.url, **content))
+
+    def sends_bytes(self, what, body: bytes, signed=True) -> Sent:
+        headers = self._waiters.verirow.headers(body) if signed else JSON
+        self.sent.append(self._waiters.sent(self.run, what, headers, body))
+        return self.sent[-1]
+
+    def sends_report(self, what="A report") -> Sent:
+        return self.sends(what, "check.completed", report=self.report)
+
+    def sends_failure(self, what="The news that the audit failed") -> Sent:
+        return self.sends(what, "check.failed", error=self.failure)
+
+    def sends_progress(self, what="Progress") -> Sent:
+        return self.sends(what, "check.progress", percent=50)
+
+
+def reported(vendor: Vendor):
+    vendor.sends_report()
+    vendor.sends_report("A report that came a second time")
+    vendor.sends_progress("Progress that came after the report")
+    vendor.sends_failure("A failure that came after the report")
+
+
+def reported_at_once(vendor: Vendor):
+    side_by_side(*[lambda: vendor.sends_report("One of two reports that came at the same moment")] * 2)
+
+
+def failed(vendor: Vendor):
+    vendor.sends_failure()
+    vendor.sends_failure("The news that the audit failed, a second time")
+    vendor.sends_report("A report that came after the failure")
+
+
+def strange(vendor: Vendor):
+    report = {"report": vendor.report}
+    for kind in ("check.annotated", "check.completed.v2", "check.progress.estimated", "invoice.paid"):
+        vendor.sends(f"A message of the type {kind}", kind, percent=1, error=vendor.failure, **report)
+
+
+def malformed(vendor: Vendor):
+    vendor.sends_bytes("A signed body that is no JSON", b"done")
+    vendor.sends_bytes("A signed body that is a JSON list", b"[]")
+    vendor.sends_bytes("A signed body that is null", b"null")
+    vendor.sends_bytes("A signed message without a type", json.dumps({"callback_url": vendor.run.url}).encode())
+    vendor.sends_bytes("A report without a signature", report(vendor._waiters.verirow, vendor.run.url), signed=False)
+
+
+def elsewhere(vendor: Vendor):
+    url, other = vendor.run.url, vendor._waiters.begin()
+    vendor.sends("A genuine report about another execution", "check.completed", other.url, report=vendor.report)
+    vendor.sends("A genuine report about a longer URL", "check.completed", f"{url}-2", report=vendor.report)
+    vendor.sends("A genuine failure about another execution", "check.failed", other.url, error=vendor.failure)
+    own, vendor.run.url = url, f"{url.rpartition('/')[0]}/{secrets.token_urlsafe(32)}"
+    vendor.sends_report("A genuine report for an address that nobody has")
+    vendor.sends_progress("Progress for an address that nobody has")
+    vendor.run.url = own
+
+
+def expired(vendor: Vendor):
+    vendor.run.stop()
+    vendor.sends_report("A report for an execution that does not wait any more")
+
+
+def outage(vendor: Vendor):
+    """AWS refuses what the function asks of it, once for each of its calls; then the report comes again."""
+    chance = vendor.chance
+    token, address = vendor.run.attempt().token, vendor.run.url.rpartition("/")[2]
+    refused = {
+        "dynamodb:*": (address, vendor.sends_report, "a report", "DynamoDB"),
+        "states:SendTaskSuccess": (token, vendor.sends_report, "a report", "Step Functions"),
+        "states:SendTaskFailure": (token, vendor.sends_failure, "a failure", "Step Functions"),
+        "states:SendTaskHeartbeat": (token, vendor.sends_progress, "progress", "Step Functions"),
+    }
+    for operation, (resource, send_it, message, service) in refused.items():
+        code = chance.choice(DENIED[:2] if service == "DynamoDB" else DENIED)  # boto3 tries longer there than we wait
+        refusal = {"fault": "refuse", "operation": operation, "resource": resource, "code": code, "tries": "all"}
+        with faults.during({**refusal, "count": 20}, label="check"):
+            send_it(f"While {service} refused the function its call ({code}), {message}")
+    vendor.sends_report("The report that came again after an outage")
+
+
+def unanswered(vendor: Vendor):
+    """Step Functions takes the answer, and the function does not hear of it; then the report comes again."""
+    lost = {"fault": "lost", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
+    with faults.during({**lost, "tries": "all"}, label="check"):
+        vendor.sends_report("While the answer of Step Functions was lost, a report")
+    vendor.sends_report("The report that came again after that")
+
+
+class Answer(Exercise):
+    title = "What to answer"
+    hints = (
+        "First: who waits for it (token_of), and is it meant for this URL? Each question has its final 4xx.",
+        "A second answer to a token raises stepfunctions.exceptions.TaskTimedOut. Catch that one and no other: all "
+        "else is our own fault, and a handler that raises is a 500.",
+        "send_task_heartbeat for progress, send_task_success with json.dumps(report) as output, send_task_failure "
+        "with error and cause. For a type that you do not know, 200 and nothing else.",
     )
-    for number, task in before.TASKS.items()
-    if number not in EXERCISES
-}
+    cases = {
+        "reported": Case("a report, and what came after it", play=reported),
+        "at once": Case("two reports at the same moment", play=reported_at_once),
+        "failed": Case("an audit that failed", play=failed),
+        "strange": Case("messages of other types", play=strange),
+        "malformed": Case("what is no message of the vendor's", play=malformed),
+        "elsewhere": Case("messages for other URLs", play=elsewhere),
+        "expired": Case("an execution that was stopped", play=expired),
+        "outage": Case("AWS that refused", play=outage, needs_sandbox=True),
+        "unanswered": Case("an answer of Step Functions that was lost", play=unanswered, needs_sandbox=True),
+        "awake": Case("progress, for longer than the heartbeat"),
+        "asleep": Case("messages of other types, for longer than the heartbeat"),
+    }
+    done = "The vendor comes again for what went wrong on your side, and for nothing else."
+
+    def observe(self, lab, draw, cases):
+        built(lab, "submit"), built(lab, "callback")
+        waiters = Waiters(lab)
+        try:
+            chatting = [name for name in ("awake", "asleep") if name in cases]
+            others = [name for name in cases if name not in chatting]
+            seen = side_by_side(
+                lambda: self._chats(waiters, chatting, cases),
+                *(lambda name=name: self._plays(waiters, cases[name], draw.random(name)) for name in others),
+                most=AT_A_TIME + 1,
+            )
+            records = seen[0] | dict(zip(others, seen[1:], strict=True))
+            if chatting and not seen[0] and not self.judge(records):
+                raise SandboxProblem(
+                    f"This machine is too busy to send progress every {HEARTBEAT} seconds. Try again later."
+                )
+            return records
+        finally:
+            waiters.end()
+
+    @staticmethod
+    def _plays(waiters, case, chance):
+        vendor = Vendor(waiters, waiters.begin(), chance)
+        vendor.chance = chance
+        case.play(vendor)
+        return vendor.run.seen(
+            case.about, facts={"sent": vendor.sent, "report": vendor.report, "message": vendor.failure["message"]}
+        )
+
+    @staticmethod
+    def _chats(waiters, names, cases):
+        """Send messages for longer than a heartbeat, so often that progress keeps an execution awake.
+
+        Returns no records where the machine is too busy for that.
+        """
+        if not names:
+            return {}
+        verirow = waiters.verirow
+        kinds = {"awake": ("check.progress", {"percent": 1}), "asleep": ("check.annotated", {"note": "of next year"})}
+        for _ in range(LOOKS):
+            began = before_last = time.monotonic()
+            # The first one has begun earlier: what does not keep it awake lets it end before the other.
+            runs = {name: waiters.begin(HEARTBEAT) for name in kinds}
+            sent, longest = {name: [] for name in kinds}, 0
+
+            def tell(name, runs=runs, sent=sent):
+                kind, more = kinds[name]
+                body = verirow.message(kind, runs[name].url, **more)
+                answer = send(runs[name].url, verirow.headers(body), body)
+                runs[name].look()
+                sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status))
+
+            while time.monotonic() - began < HEARTBEAT * 4 and not runs["asleep"].look():
+                starts = time.monotonic()
+                side_by_side(*(lambda name=name: tell(name) for name in kinds))
+                longest, before_last = max(longest, time.monotonic() - before_last), starts
+                time.sleep(0.4)
+            if not runs["awake"].look() or longest < HEARTBEAT - 0.5:
+                return {name: runs[name].seen(cases[name].about, facts={"sent": sent[name]}) for name in names}
+        return {}
+
+    @contract(
+        "`check.completed`, the first time: 2xx, and the execution succeeds with the `report` as its output.",
+        cases="reported, at once",
+    )
+    def succeeds(self, seen: Execution):
+        if fault := _not_taken(seen.facts["sent"][0]):
+            return fault
+        if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
+            output = f" with the output {shortened(str(seen.output))}" * (seen.status == "SUCCEEDED")
+            return Fault(f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.")
+
+    @contract(
+        "`check.failed`, the first time: 2xx, and the execution fails with the error `CheckFailed` and the error's "
+        "`message` as the cause.",
+        cases="failed",
+    )
+    def fails(self, seen: Execution):
+        if fault := _not_taken(seen.facts["sent"][0]):
+            return fault
+        if seen.status != "FAILED" or seen.error != "CheckFailed":
+            return f"The audit failed, and the execution {seen.in_words()}."
+        if seen.facts["message"] not in seen.cause:
+            return f"The vendor said: {seen.facts['message']} The execution {seen.in_words()}."
+
+    @contract(
+        "Any of them again, or after the end: 2xx, and nothing more.", cases="reported, at once, failed, unanswered"
+    )
+    def has_it(self, seen: Execution):
+        for sent in seen.facts["sent"][1:]:
+            if fault := _not_taken(sent):
+                return fault
+
+    @contract("An unknown type: 2xx, and nothing more. It is no heartbeat either.", cases="strange, asleep")
+    def ignores(self, seen: Execution):
+        for sent in seen.facts["sent"]:
+            if sent.went_on and seen.error != "States.HeartbeatTimeout" and seen.error != "States.Timeout":
+                return f"{sent.what} came, and the execution {seen.in_words()}."
+            if fault := _not_taken(sent):
+                return fault
+        if seen.about == self.cases["asleep"].about and not seen.ended:
+            return (
+                "Messages of a type that is not in the vendor's page came each second, HeartbeatSeconds was "
+                f"{HEARTBEAT}, and after {HEARTBEAT * 4} seconds the execution {seen.in_words()}."
+            )
+
+    @contract("No good signature, no JSON object, or no `type`: a final 4xx, and nothing more.", cases="malformed")
+    def turns_away(self, seen: Execution):
+        return _not_turned_away(seen)
+
+    @contract(
+        "An unknown address, or a message whose `callback_url` is not the one that it came by: a final 4xx, and "
+        "nothing more.",
+        cases="elsewhere",
+    )
+    def is_not_for_it(self, seen: Execution):
+        return _not_turned_away(seen)
+
+    @contract("For a token that has expired: 2xx or a final 4xx.", cases="expired")
+    def is_over(self, seen: Execution):
+        for sent in seen.facts["sent"]:
+            if not is_success(sent.answer) and not is_final(sent.answer):
+                return Fault(f"{sent.answered}, so the vendor sends it again, for nothing.", slow=sent.answer is None)
+
+    @contract(
+        "Anything is wrong on our side (AWS throttles, denies, fails): 5xx, so that the vendor comes again and "
+        "nothing is lost.",
+        cases="outage, unanswered",
+    )
+    def owns_up(self, seen: Execution):
+        *during, after = seen.facts["sent"]
+        for sent in during:
+            if sent.answer is not None and sent.answer < 500 and not (sent.went_on and is_success(sent.answer)):
+                return f"{sent.answered}: the vendor will not send it again, and it is lost."
+        if fault := _not_taken(after):
+            return fault
+        if seen.status != "SUCCEEDED":
+            return Fault(f"{after.what} came, and the execution {seen.in_words()}.", "Nothing is lost.")
+
+    @contract("`check.progress`: 2xx, and a heartbeat for the execution.", cases="awake")
+    def beats(self, seen: Execution):
+        for sent in seen.facts["sent"]:
+            if fault := _not_taken(sent):
+                return fault
+        if seen.ended:
+            sent = f"The vendor sent progress each second, HeartbeatSeconds was {HEARTBEAT}"
+            return f"{sent}, and the execution {seen.in_words()}."
+
+
+def _not_taken(sent):
+    if not is_success(sent.answer):
+        again = "" if is_final(sent.answer) else ", so the vendor sends it again"
+        return Fault(
+            f"{sent.answered}{again}.", "The vendor is told that it has arrived: 2xx.", slow=sent.answer is None
+        )
+
+
+def _not_turned_away(seen):
+    for sent in seen.facts["sent"]:
+        if sent.went_on:
+            return f"{sent.what} got through: the execution {seen.in_words()}."
+        if not is_final(sent.answer):
+            again = "" if is_success(sent.answer) else ", so the vendor sends it again, for nothing"
+            return Fault(f"{sent.answered}{again}.", slow=sent.answer is None)
+
+
+# -- exercise 5 --------------------------------------------------------------------------------------------------------
+
+SILENCE = 10  # seconds without an event, after which an execution just waits; more than any heartbeat but one
+ROWS = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
+ITS_REPORT = {"rows": 2, "missing": {"city": 1}, "out_of_range": 0}
+MANY = 99  # orders, more than a check makes
+
+
+class Stage:
+    """One execution of the learner's state machine while its case plays. Its `play` gets it.
+
+    table: the ARN of the table. how: how its audit goes.
+    """
+
+    def __init__(self, lab, verirow, run, table, case, how):
+        self.lab, self.verirow, self.run, self.table, self.case, self.how = lab, verirow, run, table, case, how
+        self.facts = {}
+
+    def audits(self):
+        return self.verirow.checks(self.table)
+
+    def url(self) -> str | None:
+        """Where the vendor calls, once it has an order; None where it gets none."""
+        until(lambda: self.audits() or self._is_over(), LONG, "an order to be taken")
+        found = self.audits()
+        return found[0]["callback_url"] if found else None
+
+    def sends(self, kind, **content):
+        url = self.url()
+        body = self.verirow.message(kind, url, **content)
+        send(url, self.verirow.headers(body), body)
+
+    def asked(self) -> int:
+        """How often the function `ask` was invoked."""
+        scheduled = (event for event in self.run.events() if event["type"].endswith("Scheduled"))
+        return sum(self.lab.name("ask") in json.dumps(event, default=str) for event in scheduled)
+
+    def waits_for_its_end(self, questions=3):
+        """Until it has ended, or just waits, or has asked so often that it will go on to."""
+        until(lambda: self._is_over() or self.asked() > questions, LONG, "an execution to end")
+
+    def _is_over(self):
+        told = self._has_told()  # before the look: what was told has arrived then
+        if self.run.look():
+            return True
+        return told and time.time() - self.run.events()[-1]["timestamp"].timestamp() > SILENCE
+
+    def _has_told(self):
+        """Whether the vendor has said all that it will say by itself."""
+        if self.how["seconds"] >= 3600:
+            return True
+        return all(a["status"] != "running" and (a["deliveries"] or self.how["silent"]) for a in self.audits())
+
+
+def chats(stage: Stage, seconds: float = math.inf):
+    """Send progress again and again, for so long, or until the execution has ended."""
+    if stage.url() is None:
+        return
+    began = before_last = time.monotonic()
+    longest = 0
+    while time.monotonic() - began < seconds and time.monotonic() - began < 15 and not stage.run.look():
+        starts = time.monotonic()
+        stage.sends("check.progress", percent=1)
+        longest, before_last = max(longest, time.monotonic() - before_last), starts
+        time.sleep(0.4)
+    stage.facts["longest"] = longest
+
+
+def chats_and_reports(stage: Stage):
+    """For twice its heartbeat the vendor sends progress, and then its report."""
+    chats(stage, stage.run.input["HeartbeatSeconds"] * 2)
+    if stage.url():
+        stage.sends("check.completed", report=ITS_REPORT)
+    stage.waits_for_its_end()
+
+
+def does_not_answer(stage: Stage):
+    """The vendor refuses the first question."""
+    if stage.url() is None:
+        return stage.waits_for_its_end()
+    refusal = {"fault": "refuse", "operation": "execute-api:Invoke", "resource": stage.audits()[0]["check_id"]}
+    with faults.during(refusal, label="check"):
+        stage.waits_for_its_end()
+
+
+def _statuses(chance):
+    return chance.choice([status for status in FINAL if status != 404]), chance.choice([408, 429, 500, 503])
+
+
+class NeverCalls(Exercise):
+    title = "The vendor that never calls"
+    hints = (
+        "Both limits take an expression from the input, as Table does in the Payload.",
+        "Silence raises States.Timeout, and so does the limit for the whole. States.ALL would match it too: the "
+        'more special Catcher stands first. With "Output": "{% $states.errorOutput %}" the next state gets Error '
+        "and Cause.",
+        "completed and failed are dealt with before, so there is one thing left to ask for waits_on: is seconds "
+        "still less than $states.context.Execution.Input.TimeoutSeconds? It goes into {% and %}.",
+    )
+    common = {"HeartbeatSeconds": 3, "TimeoutSeconds": 600}
+    cases = {
+        "refused": Case("a vendor that refused the order"),
+        "unavailable": Case("a vendor that was down and stayed so"),
+        "calls": Case("a vendor that called", {"HeartbeatSeconds": 60}),
+        "calls failed": Case("a vendor that called and said that the audit failed"),
+        "silent": Case("a vendor that had its report after a second, and never called"),
+        "silent failed": Case("a vendor whose audit failed, and that never called", {"HeartbeatSeconds": 2}),
+        "long": Case("a vendor that worked for four seconds in silence, and never called"),
+        "calls late": Case("a vendor that worked for five seconds in silence, and called then"),
+        "no answer": Case("a vendor that did not answer the first question", play=does_not_answer, needs_sandbox=True),
+        "chatty": Case("a vendor that sent progress, and a report in the end", play=chats_and_reports),
+        "endless": Case("a vendor that worked on and on in silence", {"HeartbeatSeconds": 2, "TimeoutSeconds": 5}),
+        "chatty endless": Case(
+            "a vendor that worked on and on, and sent progress",
+            {"HeartbeatSeconds": 5, "TimeoutSeconds": 7},
+            play=chats,
+        ),
+    }
+    audits = {
+        "calls": {"seconds": 1, "rows": ROWS},
+        "calls failed": {"seconds": 1, "fails": LAMENTS[0]},
+        "silent": {"silent": True, "seconds": 1, "rows": ROWS},
+        "silent failed": {"silent": True, "seconds": 1, "fails": LAMENTS[1]},
+        "long": {"silent": True, "seconds": 4, "rows": ROWS},
+        "calls late": {"seconds": 5, "rows": ROWS},
+        "no answer": {"silent": True, "seconds": 1, "rows": ROWS},
+    }
+    done = "It hears the vendor, asks it when it is silent, waits on while it works, and ends by itself."
+
+    def observe(self, lab, draw, cases):
+        machine = state_machine(lab, "check")
+        for thing, number in (("submit", 2), ("callback", 4), ("ask", 5)):
+            try:
+                function(lab, thing)
+            except NotAttempted:
+                raise NotAttempted(f"There is no {lab.name(thing)} yet: do task {number} first.") from None
+        print("Waiting for a vendor that is silent, with heartbeats of some seconds ...")
+        verirow = signed_up(lab)
+        final, again = _statuses(draw.random("statuses"))
+        audits = {**self.audits, "refused": {"answers": [final] * MANY}, "unavailable": {"answers": [again] * MANY}}
+        hows = {name: {**QUIET, "silent": False, **audits.get(name, {})} for name in cases}
+        tables = rehearse(lab, verirow, hows)
+        stages, seen = {}, {}
+        try:
+            for name, case in cases.items():
+                run = VendorRun(machine, {"Table": tables[name], **self.common, **case.input})
+                stages[name] = stage = Stage(lab, verirow, run, tables[name], case, hows[name])
+                # One order after the other: many at once get no answer within two seconds where a machine is busy.
+                until(lambda stage=stage: orders_of(verirow, stage.table) or stage.run.look(), LONG, "an order")
+            plays = (lambda one=one: (one.case.play or Stage.waits_for_its_end)(one) for one in stages.values())
+            side_by_side(*plays)
+            for name, stage in stages.items():
+                facts = {"asked": stage.asked(), "audits": len(stage.audits()), **stage.facts}
+                seen[name] = stage.run.seen(stage.case.about, facts=facts)
+        finally:
+            side_by_side(*(stage.run.stop for stage in stages.values()))
+        if any(one.error == "VendorUnavailable" for name, one in seen.items() if name in self.audits):
+            raise SandboxProblem(TOO_BUSY)
+        return seen
+
+    @contract(
+        "When the order is refused, or the vendor stays unavailable, it ends `FAILED` with that error.",
+        cases="refused, unavailable",
+    )
+    def fails_with_the_order(self, seen: Execution):
+        wanted = "VendorRefused" if seen.about == self.cases["refused"].about else "VendorUnavailable"
+        if seen.status != "FAILED" or seen.error != wanted:
+            return Fault(f"{seen}.", slow=seen.error == "VendorUnavailable")
+
+    @contract(
+        "When it has asked, there is no result, and `TimeoutSeconds` have passed since the execution's start, it ends "
+        "`FAILED` (with any error but `CheckFailed`).",
+        cases="endless",
+    )
+    def gives_up(self, seen: Execution):
+        if not seen.ended:
+            return f"{_limits(seen)} {seen}, and had asked {seen.facts['asked']} times."
+        if seen.status != "FAILED" or seen.error == "CheckFailed":
+            return f"{_limits(seen)} {seen}."
+        if not seen.facts["asked"]:
+            return f"{_limits(seen)} {seen}, without asking."
+        if seen.history.seconds < seen.input["TimeoutSeconds"] - 0.5:
+            return f"{_limits(seen)} {seen}, after {seen.history.seconds:.1f} seconds."
+
+    @contract(
+        "When nothing was heard for `HeartbeatSeconds`, it asks the vendor: `completed` and `failed` end it just as "
+        "the callback would have.",
+        cases="silent, silent failed",
+    )
+    def asks(self, seen: Execution):
+        return _not_as_it_should_end(seen)
+
+    @contract("Where there is no result yet, or no answer, it waits on.", cases="long, no answer, calls late")
+    def waits_on(self, seen: Execution):
+        return _not_as_it_should_end(seen)
+
+    @contract(
+        "The vendor's callback ends it as in task 4: `SUCCEEDED` with the report as its output, or `FAILED` with the "
+        "error `CheckFailed` and the vendor's message in the cause.",
+        cases="calls, calls failed",
+    )
+    def hears(self, seen: Execution):
+        return _not_as_it_should_end(seen)
+
+    @contract("While there are signs of life, it asks nobody.", cases="calls, chatty")
+    def leaves_alone(self, seen: Execution):
+        busy = seen.facts.get("longest", 0) > seen.input["HeartbeatSeconds"] - 0.5
+        if seen.facts["asked"]:
+            return Fault(f"{_limits(seen)} {seen}, and it had asked {seen.facts['asked']} times.", slow=busy)
+        return _not_as_it_should_end(seen)
+
+    @contract("No stay in *Check* is longer than `TimeoutSeconds`.", cases="chatty endless")
+    def has_a_limit(self, seen: Execution):
+        return self.gives_up(seen)
+
+    @contract("However often it submits, the vendor makes one audit.", cases="long, calls late, silent")
+    def one_audit(self, seen: Execution):
+        if seen.facts["audits"] != 1:
+            return f"Of {seen.about}: the vendor has made {seen.facts['audits']} audits for one execution."
+
+
+def _limits(seen):
+    return f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, TimeoutSeconds {seen.input['TimeoutSeconds']}."
+
+
+def _not_as_it_should_end(seen):
+    lament = next(
+        (
+            how["fails"]
+            for name, how in NeverCalls.audits.items()
+            if "fails" in how and NeverCalls.cases[name].about == seen.about
+        ),
+        None,
+    )
+    if lament is None:
+        if seen.status != "SUCCEEDED":
+            return Fault(f"{_limits(seen)} {seen}.", "SUCCEEDED, with the vendor's report.")
+        if seen.output != ITS_REPORT:
+            return Fault(f"{seen} with the output {shortened(str(seen.output))}.", "The report as output.")
+    elif seen.status != "FAILED" or seen.error != "CheckFailed":
+        return Fault(f"{_limits(seen)} {seen}.", "FAILED, with the error CheckFailed.")
+    elif lament not in seen.cause:
+        return Fault(f"The vendor said: {lament} {seen}.", "The vendor's message in the cause.")
+
+
+EXERCISES = {1: Address(), 2: OrderOnce(), 3: Signature(), 4: Answer(), 5: NeverCalls()}
