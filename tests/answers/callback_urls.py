@@ -1286,13 +1286,13 @@ TASK_5 = [
         name="no heartbeat",
         changes={BEATS: ""},
         says="not yet",
-        words="and never called; HeartbeatSeconds was 3. The execution was still running",
+        words="a vendor that had its report after a second, and never called was still running",
     ),
     dict(
         name="no limit for the whole",
         changes={ENDS: ""},
         says="not yet",
-        words="and sent progress; HeartbeatSeconds was 7, TimeoutSeconds 8. The execution was still running",
+        words="The execution of a vendor that worked on and on, and sent progress was still running",
     ),
     dict(
         name="asks about heartbeats only",
@@ -1304,7 +1304,7 @@ TASK_5 = [
         name="a timeout is taken for a failure of the task",
         changes={'["States.Timeout"]': '["States.TaskFailed"]', TELLS: ""},
         says="not yet",
-        words="The vendor refused the order. The execution was still running",
+        words="The execution of a vendor that refused the order",
     ),
     dict(
         name="gives up without asking",
@@ -1322,19 +1322,120 @@ TASK_5 = [
         name="asks whatever went wrong",
         changes={ASKS + TELLS: '    {"ErrorEquals": ["States.ALL"], "Next": "Ask"},\n'},
         says="not yet",
-        words="The vendor refused the order. The execution was still running",
+        words="The execution of a vendor that refused the order was still running",
     ),
     dict(
         name="asks once, and gives up when there is no result",
         changes={ON: 'waits_on = "{% false %}"'},
         says="not yet",
-        words="HeartbeatSeconds was 3. The execution ended FAILED (NoReport",
+        words="in silence ended FAILED (NoReport",
     ),
     dict(
         name="waits on for ever",
         changes={ON: 'waits_on = "{% true %}"'},
         says="not yet",
-        words="HeartbeatSeconds was 3, TimeoutSeconds 5. The execution was still running",
+        words="The execution of a vendor that worked on and on in silence was still running",
+    ),
+    dict(
+        name="the heartbeat is the limit for the whole stay",
+        changes={BEATS + ENDS: ENDS.replace("Input.TimeoutSeconds", "Input.HeartbeatSeconds")},
+        says="not yet",
+        words="a vendor that sent progress, and a report in the end ended SUCCEEDED, and it had asked",
+    ),
+    dict(
+        name="the limits in each other's place",
+        changes={
+            BEATS: BEATS.replace("Input.Heartbeat", "Input.Timeout"),
+            ENDS: ENDS.replace("Input.Timeout", "Input.Heartbeat"),
+        },
+        says="not yet",
+        words="HeartbeatSeconds",
+    ),
+    dict(
+        name="a heartbeat of three seconds, whatever the input says",
+        changes={BEATS: '    "HeartbeatSeconds": 3,\n'},
+        says="not yet",
+        words="HeartbeatSeconds was",
+    ),
+    dict(
+        name="five seconds in all, whatever the input says",
+        changes={ENDS: '    "TimeoutSeconds": 5,\n'},
+        says="not yet",
+        words="and it had asked",
+    ),
+    dict(
+        name="waits on only for what is running",
+        changes={
+            ON: "waits_on = \"{% $states.input.status = 'running' and \" + seconds + "
+            '" < $states.context.Execution.Input.TimeoutSeconds %}"'
+        },
+        says="not yet",
+        words="The execution of a vendor that did not answer the first question ended FAILED (NoReport",
+    ),
+    dict(
+        name="waits on only where there was no answer",
+        changes={
+            ON: "waits_on = \"{% $states.input.status = 'unknown' and \" + seconds + "
+            '" < $states.context.Execution.Input.TimeoutSeconds %}"'
+        },
+        says="not yet",
+        words="in silence ended FAILED (NoReport",
+    ),
+    dict(
+        name="milliseconds for seconds",
+        changes={ON: ON.replace("seconds +", "seconds + ' * 1000' +")},
+        says="not yet",
+        words="ended FAILED (NoReport",
+    ),
+    dict(
+        name="gives up at half the time",
+        changes={ON: ON.replace("TimeoutSeconds", "TimeoutSeconds / 2")},
+        says="not yet",
+        words="seconds.",
+    ),
+    dict(
+        name="waits on after the time is over",
+        changes={ON: ON.replace("TimeoutSeconds", "TimeoutSeconds * 100")},
+        says="not yet",
+        words="The execution of a vendor that worked on and on in silence was still running",
+    ),
+    dict(
+        name="the error without its name",
+        changes={
+            TELLS: TELLS.replace("$states.errorOutput", "{'Error': 'Failed', 'Cause': $states.errorOutput.Cause}")
+        },
+        says="not yet",
+        words="The execution of a vendor that refused the order ended FAILED (Failed",
+    ),
+    dict(
+        name="the error without its cause",
+        changes={
+            TELLS: TELLS.replace("$states.errorOutput", "{'Error': $states.errorOutput.Error, 'Cause': 'it failed'}")
+        },
+        says="not yet",
+        words="The vendor said: ",
+    ),
+    dict(
+        name="what the vendor refuses is checked",
+        changes={TELLS: TELLS.replace('"Next": "Not checked"', '"Next": "Checked"')},
+        says="not yet",
+        words="The execution of a vendor that refused the order ended SUCCEEDED",
+    ),
+    dict(
+        name="the bound by the numbers of seconds, the other way round",
+        changes={ON: 'waits_on = "{% $not(" + seconds + " >= $states.context.Execution.Input.TimeoutSeconds) %}"'},
+    ),
+    dict(
+        name="errors by name",
+        changes={
+            TELLS: TELLS.replace('"States.ALL"', '"CheckFailed", "VendorRefused", "VendorUnavailable"'),
+        },
+    ),
+    dict(
+        name="heartbeats first, then the rest of the timeouts",
+        changes={
+            ASKS: '    {"ErrorEquals": ["States.HeartbeatTimeout"], "Next": "Ask"},\n' + ASKS,
+        },
     ),
 ]
 
