@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from workshop import account as accounts
 from workshop import deploy, labs, vendor
-from workshop.checks.watching import until
+from workshop.checking.waiting import until
 
 pytestmark = [pytest.mark.long, pytest.mark.takes(60)]
 

@@ -17,7 +17,7 @@ import pytest
 
 from workshop import account as accounts
 from workshop import deploy, migration, vendor
-from workshop.checks.watching import until
+from workshop.checking.waiting import until
 from workshop.http_apis import http_api
 from workshop.names import name
 

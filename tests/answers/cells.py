@@ -7,7 +7,7 @@ import nbformat
 from workshop import authoring, deploy
 from workshop.environments import CHECKOUT
 
-_WRITES = re.compile(r"%%writefile (\S+)\n(.*)", re.DOTALL)
+_WRITES = re.compile(r"%%writefile (-a )?(\S+)\n(.*)", re.DOTALL)
 
 
 def of_solution(notebook):
@@ -17,9 +17,12 @@ def of_solution(notebook):
 
 
 def written(texts):
-    """The files that cells write with %%writefile, later ones over earlier ones: {name: text}."""
-    matches = (_WRITES.fullmatch(text) for text in texts)
-    return {match[1]: match[2] + "\n" for match in matches if match}
+    """The files that cells write with %%writefile, later ones over earlier ones, or behind them: {name: text}."""
+    files = {}
+    for match in filter(None, map(_WRITES.fullmatch, texts)):
+        before = files.get(match[2], "") if match[1] else ""
+        files[match[2]] = before + match[3] + "\n"
+    return files
 
 
 def changed(solution, answer):

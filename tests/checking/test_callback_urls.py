@@ -1,12 +1,14 @@
 """What lab 03's checks say of records: for each sentence of a contract some that keep it, and some that do not."""
 
 import dataclasses
+import datetime
 
 import pytest
 
+from workshop.checking.executions import Execution
 from workshop.checking.resources import Invoked
 from workshop.checking.vendors import Order
-from workshop.checks.callback_urls import EXERCISES, Sent, Submitted
+from workshop.checks.callback_urls import EXERCISES, ITS_REPORT, Sent, Submitted
 
 ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
 TOKENS = ("AAAA" * 40 + "first", "BBBB" * 40 + "second")
@@ -207,3 +209,136 @@ def test_a_signature_that_is_right(case):
 )
 def test_a_signature_that_is_not(case, seen, words):
     assert words in said(3, case, seen)
+
+
+def told(*messages, **execution):
+    """A record of an execution to which the vendor has sent these."""
+    facts = {"sent": list(messages), "report": RIGHT, "message": "Half."}
+    return Execution(execution.pop("about", ""), facts=facts, **execution)
+
+
+OK = Sent("A report", 200)
+ANSWERED = {
+    "reported": told(OK, OK, status="SUCCEEDED", output=RIGHT),
+    "at once": told(OK, OK, status="SUCCEEDED", output=RIGHT),
+    "failed": told(OK, OK, status="FAILED", error="CheckFailed", cause="Half."),
+    "strange": told(OK, OK),
+    "malformed": told(Sent("A list", 400)),
+    "elsewhere": told(Sent("A report", 404)),
+    "expired": told(Sent("A report", 410), status="ABORTED"),
+    "outage": told(Sent("A report", 500), Sent("A failure", None), OK, status="SUCCEEDED"),
+    "unanswered": told(Sent("A report", 500), OK, status="SUCCEEDED"),
+    "awake": told(OK, OK),
+    "asleep": told(OK, Sent("A note", 200, "FAILED"), status="FAILED", error="States.Timeout"),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERED)
+def test_an_answer_that_is_right(case):
+    assert said(4, case, ANSWERED[case]) == ""
+
+
+@pytest.mark.parametrize(
+    "case, record, words",
+    [
+        (
+            "reported",
+            told(Sent("A report", 500, error="KeyError: 'x'")),
+            "500 (KeyError: 'x'), so the vendor",
+        ),
+        ("reported", told(OK, status="SUCCEEDED", output={}), "ended SUCCEEDED with the output {}"),
+        ("at once", told(OK, OK), "A report came, and the execution was still running"),
+        (
+            "failed",
+            told(OK, status="FAILED", error="Other"),
+            "the execution ended FAILED (Other)",
+        ),
+        ("failed", told(OK, status="FAILED", error="CheckFailed", cause="x"), "The vendor said: Half."),
+        ("reported", told(OK, Sent("Again", 409), status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
+        ("strange", told(Sent("A note", 200, "SUCCEEDED"), status="SUCCEEDED"), "A note came, and the execution ended"),
+        ("strange", told(Sent("A note", 404)), "A note was answered with 404"),
+        ("asleep", told(OK, about=EXERCISES[4].cases["asleep"].about), "not in the vendor's page"),
+        ("malformed", told(Sent("A list", 500)), "for nothing"),
+        ("elsewhere", told(Sent("A report", 200, "SUCCEEDED"), status="SUCCEEDED"), "A report got through"),
+        ("elsewhere", told(Sent("A report", 202)), "A report was answered with 202"),
+        ("expired", told(Sent("A report", 500)), "sends it again, for nothing"),
+        ("outage", told(Sent("While it was down, a report", 400), OK), "will not send it again, and it is lost"),
+        ("outage", told(Sent("A report", 500), OK), "Nothing is lost"),
+        (
+            "unanswered",
+            told(Sent("A report", 500), Sent("Again", 500), status="SUCCEEDED"),
+            "Again was answered with 500",
+        ),
+        ("awake", told(OK, OK, status="FAILED", error="States.Timeout"), "The vendor sent progress each second"),
+        ("awake", told(Sent("Progress", 400)), "Progress was answered with 400"),
+    ],
+)
+def test_an_answer_that_is_not(case, record, words):
+    assert words in said(4, case, record)
+
+
+def ended(case, seconds=9, **changed):
+    """A record of an execution of the machine, which ended well after some seconds."""
+    exercise = EXERCISES[5]
+    moments = [datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (0, seconds)]
+    events = [
+        {"id": 1, "type": "ExecutionStarted", "timestamp": moments[0], "previousEventId": 0},
+        {"id": 2, "type": "ExecutionSucceeded", "timestamp": moments[1], "previousEventId": 1},
+    ]
+    usual = {"status": "SUCCEEDED", "output": ITS_REPORT, "events": events, "facts": {"asked": 1, "audits": 1}}
+    return Execution(
+        exercise.cases[case].about, input={**exercise.common, **exercise.cases[case].input}, **{**usual, **changed}
+    )
+
+
+GAVE_UP = {"status": "FAILED", "error": "NoReport"}
+NOT_ASKED = {"facts": {"asked": 0, "audits": 1}}
+FAILED_AUDIT = {"status": "FAILED", "error": "CheckFailed"}
+WAITED = {
+    "refused": {"status": "FAILED", "error": "VendorRefused"},
+    "unavailable": {"status": "FAILED", "error": "VendorUnavailable"},
+    "calls": NOT_ASKED,
+    "calls failed": {**FAILED_AUDIT, "cause": EXERCISES[5].audits["calls failed"]["fails"]},
+    "silent": {},
+    "silent failed": {**FAILED_AUDIT, "cause": EXERCISES[5].audits["silent failed"]["fails"]},
+    "long": {},
+    "calls late": {},
+    "no answer": {},
+    "chatty": NOT_ASKED,
+    "endless": GAVE_UP,
+    "chatty endless": GAVE_UP,
+}
+
+
+@pytest.mark.parametrize("case", WAITED)
+def test_a_wait_that_is_right(case):
+    assert said(5, case, ended(case, **WAITED[case])) == ""
+
+
+@pytest.mark.parametrize(
+    "case, changed, words",
+    [
+        ("refused", {"status": "RUNNING"}, "a vendor that refused the order was still running"),
+        ("unavailable", {**GAVE_UP}, "stayed so ended FAILED (NoReport)"),
+        ("endless", {"status": "RUNNING"}, "was still running, and had asked 1 times"),
+        ("endless", {}, "ended SUCCEEDED"),
+        ("endless", {**GAVE_UP, **NOT_ASKED}, "without asking"),
+        ("endless", {**GAVE_UP, "seconds": 2}, "after 2.0 seconds"),
+        (
+            "silent",
+            {"status": "RUNNING"},
+            "HeartbeatSeconds was 3, TimeoutSeconds 600. The execution of",
+        ),
+        ("silent failed", {}, "FAILED, with the error CheckFailed"),
+        ("silent failed", FAILED_AUDIT, "The vendor said: "),
+        ("long", GAVE_UP, "in silence, and never called ended FAILED (NoReport)"),
+        ("no answer", {"output": {}}, "with the output {}"),
+        ("calls", {"status": "RUNNING", **NOT_ASKED}, "a vendor that called was still running"),
+        ("calls", {}, "it had asked 1 times"),
+        ("chatty", {}, "it asks nobody"),
+        ("chatty endless", {"status": "RUNNING"}, "No stay in *Check* is longer than"),
+        ("long", {"facts": {"asked": 2, "audits": 2}}, "has made 2 audits for one execution"),
+    ],
+)
+def test_a_wait_that_is_not(case, changed, words):
+    assert words in said(5, case, ended(case, **changed))

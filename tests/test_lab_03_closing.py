@@ -1,0 +1,108 @@
+"""The last design of lab 03, one function behind two doors: what it does about races, old events and lost answers."""
+
+import json
+
+import boto3
+import pytest
+from answers import callback_urls, cells
+
+from workshop import account as accounts
+from workshop import deploy, faults, labs
+from workshop.checking.executions import StateMachineRun
+from workshop.checking.waiting import until
+from workshop.migrations import migration
+
+pytestmark = pytest.mark.takes(30)
+
+FILES = ("resume", "url-door", "dms", "event-door", "start", "start-once")
+
+
+class Lab(labs.Lab):
+    def name(self, thing):
+        return f"answer-closing-03-{thing}"
+
+
+@pytest.fixture(scope="module")
+def lab(sandbox, tmp_path_factory):
+    accounts.use_sandbox(sandbox)
+    callback_urls.prepare()
+    lab, folder = Lab("03-callback-urls"), tmp_path_factory.mktemp("files")
+    names = callback_urls.give(lab, 5, {"name": "the solution"}, folder)
+    for name, text in cells.written(callback_urls.CELLS[f"closing-{file}"] for file in FILES).items():
+        (folder / name).write_text(text)
+    exec(callback_urls.CELLS["closing-deploy"], names)
+    exec(callback_urls.CELLS["closing-states"], names)
+    return lab
+
+
+@pytest.fixture
+def job(lab, request):
+    return migration(
+        lab.name(f"job-{request.node.name[5:20].strip('_').replace('_', '-')}"), rows=60, rows_per_second=20
+    )
+
+
+def begin(lab, job):
+    machine = deploy.arn("states", f"stateMachine:{lab.name('nightly')}")
+    return StateMachineRun(machine, {"ReplicationTaskArn": job.arn, "HeartbeatSeconds": 60, "TimeoutSeconds": 300})
+
+
+def item(lab, job):
+    table = boto3.resource("dynamodb").Table(lab.name("waiting"))
+    return table.get_item(Key={"Id": job.arn}, ConsistentRead=True).get("Item")
+
+
+def has_migrated(run):
+    """Whether the execution has gone on to the audit (which fails, since nobody knows its table)."""
+    return any(event["type"] == "TaskSucceeded" for event in run.events())
+
+
+def test_a_second_execution_leaves_the_first_ones_token(lab, job):
+    first = begin(lab, job)
+    assert until(lambda: item(lab, job), 30)
+    token = item(lab, job)["TaskToken"]
+    second = begin(lab, job)
+    assert until(second.look, 30)
+    assert "Another execution" in second.outcome()[2]
+    assert (item(lab, job) or {}).get("TaskToken", token) == token
+    assert until(lambda: has_migrated(first), 60)
+    assert until(lambda: item(lab, job) is None, 30)
+    first.stop()
+
+
+def test_who_did_not_start_does_not_wait(lab, job):
+    refusal = {"fault": "refuse", "operation": "dms:StartReplicationTask", "code": "AccessDeniedFault"}
+    with faults.during({**refusal, "function": lab.name("migrate")}):
+        run = begin(lab, job)
+        assert until(run.look, 30)
+    assert run.status == "FAILED"
+    assert item(lab, job) is None
+    again = begin(lab, job)
+    assert until(lambda: has_migrated(again), 60)
+    again.stop()
+
+
+def test_a_lost_answer_to_the_start_is_no_failure(lab, job):
+    lost = {"fault": "lost", "operation": "dms:StartReplicationTask", "tries": "all", "answer": "error"}
+    with faults.during({**lost, "function": lab.name("migrate")}) as made:
+        run = begin(lab, job)
+        assert until(lambda: has_migrated(run) or run.look(), 60)
+    assert made.met == [1]
+    assert has_migrated(run)
+    run.stop()
+
+
+def test_the_end_of_the_run_before_wakes_nobody(lab, job):
+    job.start()
+    assert until(lambda: job.describe()["Status"] == "stopped", 60)
+    hold = {"fault": "hold", "operation": "dms:StartReplicationTask", "function": lab.name("migrate"), "seconds": 30}
+    with faults.during(hold) as gate:
+        run = begin(lab, job)
+        assert gate.wait_until_held(1, 30)
+        event = {"resources": [job.arn]}
+        answer = boto3.client("lambda").invoke(FunctionName=lab.name("event"), Payload=json.dumps(event))
+        assert "FunctionError" not in answer
+        assert not has_migrated(run)
+        assert item(lab, job)
+    assert until(lambda: has_migrated(run), 60)
+    run.stop()
