@@ -1024,7 +1024,7 @@ def tell(token, message):
         case "check.completed":
             stepfunctions.send_task_success(taskToken=token, output=json.dumps(message["report"], indent=2))
         case "check.failed":
-            cause = json.dumps(message["error"])
+            cause = "{code}: {message}".format(**message["error"])
             stepfunctions.send_task_failure(taskToken=token, error="CheckFailed", cause=cause)
         case "check.progress":
             stepfunctions.send_task_heartbeat(taskToken=token)

@@ -1,0 +1,204 @@
+"""What the vendor, or a stranger, sends to an execution's URL, and what becomes of it: for lab 03."""
+
+import dataclasses
+import json
+import secrets
+from collections.abc import Mapping
+
+from workshop import faults, logs
+from workshop.checking.attacks import (
+    JSON,
+    in_words,
+    is_success,
+    report,
+    report_of,
+    send,
+)
+from workshop.checking.exercises import LOOKS
+from workshop.checking.outcomes import NotYet
+from workshop.checking.resources import invoke
+from workshop.checking.submitting import QUIET, SOON
+from workshop.checking.vendors import (
+    LONGEST_WAIT,
+    Waiting,
+    Waits,
+    orders_of,
+    rehearse,
+    signed_up,
+)
+from workshop.checking.waiting import side_by_side, until
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """What became of one request to an execution's URL.
+
+    what: what it was, as the beginning of a sentence. answer: the status, None for none.
+    status: how the execution stood after it, and output. error: how the function failed, where it did.
+    right: the report that is genuine, if one is.
+    """
+
+    what: str
+    answer: int | None
+    status: str = "RUNNING"
+    output: object = None
+    error: str = ""
+    right: object = None
+
+    @property
+    def went_on(self) -> bool:
+        return self.status != "RUNNING"
+
+    @property
+    def answered(self) -> str:
+        return f"{self.what} {in_words(self.answer)}" + f" ({self.error})" * bool(self.error)
+
+
+class Waiters:
+    """Executions that wait, each with a URL that `submit` has given to the vendor; they are stopped in the end."""
+
+    def __init__(self, lab):
+        self._lab, self._runs, self.verirow = lab, [], signed_up(lab)
+        self._waits = Waits(lab, lab.name("waiting"))
+
+    def begin(self, heartbeat: float = LONGEST_WAIT - 1) -> Waiting:
+        """One that has a `url`, once its audit is ordered. heartbeat: its HeartbeatSeconds."""
+        [table] = rehearse(self._lab, self.verirow, {"one": QUIET}).values()
+        run = self._waits.begin(heartbeat)
+        self._runs.append(run)
+        attempt = run.attempt()
+        event = {"Execution": run.arn, "TaskToken": attempt.token, "Attempt": attempt.order, "Table": table}
+        for _ in range(LOOKS):
+            invoked = invoke(self._lab.name("submit"), event)
+            if not invoked.error:
+                break
+        orders = orders_of(self.verirow, table)
+        if not orders or not orders[0].url:
+            raise NotYet(
+                f"An execution's audit could not be ordered: submit {invoked.in_words()}.",
+                "submit, as in exercise 2: look at lab.check(2) first.",
+            )
+        run.url = orders[0].url
+        return run
+
+    def end(self):
+        side_by_side(*(run.stop for run in self._runs))
+
+    def sent(self, run: Waiting, what: str, headers: Mapping, body: bytes, method="POST", right=None) -> Sent:
+        """Send a request to an execution's URL, and look what becomes of it."""
+        answer = send(run.url, headers, body, method)
+        if is_success(answer):  # the execution may go on a moment later
+            until(run.look, SOON if right is not None else 2, "an execution to go on")
+        run.look()
+        output = run.outcome()[0] if run.status != "RUNNING" else None
+        error = logs.last_error(self._lab.name("callback")) if answer is not None and answer >= 500 else ""
+        return Sent(what, answer, run.status, output, error, right)
+
+
+DENIED = ("AccessDeniedException", "InternalServerError", "ThrottlingException", "ServiceUnavailable")
+CODES = ("TableNotReadable", "OutOfTime", "Check.Failed")
+LAMENTS = ("Half of it is missing.", "Nobody may read “airports” (§ 7).", "The table is empty: 0 rows.")
+
+
+class Vendor:
+    """The vendor's messages to one execution, each signed as it signs.
+
+    sent: what became of them, in their order. report, failure: what it says in the end.
+    """
+
+    def __init__(self, waiters: Waiters, run: Waiting, chance):
+        self._waiters, self.run, self.sent = waiters, run, []
+        self.report, self.failure = report_of(chance), {"code": chance.choice(CODES), "message": chance.choice(LAMENTS)}
+
+    def sends(self, what, kind, url=None, **content) -> Sent:
+        """A message of a kind ("check.progress"), about this execution, or about another URL."""
+        return self.sends_bytes(what, self._waiters.verirow.message(kind, url or self.run.url, **content))
+
+    def sends_bytes(self, what, body: bytes, signed=True) -> Sent:
+        headers = self._waiters.verirow.headers(body) if signed else JSON
+        self.sent.append(self._waiters.sent(self.run, what, headers, body))
+        return self.sent[-1]
+
+    def sends_report(self, what="A report") -> Sent:
+        return self.sends(what, "check.completed", report=self.report)
+
+    def sends_failure(self, what="The news that the audit failed") -> Sent:
+        return self.sends(what, "check.failed", error=self.failure)
+
+    def sends_progress(self, what="Progress") -> Sent:
+        return self.sends(what, "check.progress", percent=50)
+
+
+def reported(vendor: Vendor):
+    vendor.sends_report()
+    vendor.sends_report("A report that came a second time")
+    vendor.sends_progress("Progress that came after the report")
+    vendor.sends_failure("A failure that came after the report")
+
+
+def reported_at_once(vendor: Vendor):
+    side_by_side(*[lambda: vendor.sends_report("One of two reports that came at the same moment")] * 2)
+
+
+def failed(vendor: Vendor):
+    vendor.sends_failure()
+    vendor.sends_failure("The news that the audit failed, a second time")
+    vendor.sends_report("A report that came after the failure")
+
+
+def strange(vendor: Vendor):
+    report = {"report": vendor.report}
+    for kind in ("check.annotated", "check.completed.v2", "check.progress.estimated", "invoice.paid"):
+        vendor.sends(f"A message of the type {kind}", kind, percent=1, error=vendor.failure, **report)
+
+
+def malformed(vendor: Vendor):
+    vendor.sends_bytes("A signed body that is no JSON", b"done")
+    vendor.sends_bytes("A signed body that is a JSON list", b"[]")
+    vendor.sends_bytes("A signed body that is null", b"null")
+    vendor.sends_bytes("A signed message without a type", json.dumps({"callback_url": vendor.run.url}).encode())
+    vendor.sends_bytes("A report without a signature", report(vendor._waiters.verirow, vendor.run.url), signed=False)
+
+
+def elsewhere(vendor: Vendor):
+    url, other = vendor.run.url, vendor._waiters.begin()
+    vendor.sends("A genuine report about another execution", "check.completed", other.url, report=vendor.report)
+    vendor.sends("A genuine report about a longer URL", "check.completed", f"{url}-2", report=vendor.report)
+    vendor.sends("A genuine failure about another execution", "check.failed", other.url, error=vendor.failure)
+    own, vendor.run.url = url, f"{url.rpartition('/')[0]}/{secrets.token_urlsafe(32)}"
+    vendor.sends_report("A genuine report for an address that nobody has")
+    vendor.sends_progress("Progress for an address that nobody has")
+    vendor.run.url = own
+
+
+def expired(vendor: Vendor):
+    vendor.run.stop()
+    vendor.sends_report("A report for an execution that does not wait any more")
+
+
+def outage(vendor: Vendor):
+    """AWS refuses what the function asks of it, once for each of its calls; then the report comes again."""
+    chance = vendor.chance
+    token, address = vendor.run.attempt().token, vendor.run.url.rpartition("/")[2]
+    refused = {
+        "dynamodb:*": (address, vendor.sends_report, "a report", "DynamoDB"),
+        "states:SendTaskSuccess": (token, vendor.sends_report, "a report", "Step Functions"),
+        "states:SendTaskFailure": (token, vendor.sends_failure, "a failure", "Step Functions"),
+        "states:SendTaskHeartbeat": (token, vendor.sends_progress, "progress", "Step Functions"),
+    }
+    for operation, (resource, send_it, message, service) in refused.items():
+        code = chance.choice(DENIED[:2] if service == "DynamoDB" else DENIED)  # boto3 tries longer there than we wait
+        refusal = {"fault": "refuse", "operation": operation, "resource": resource, "code": code, "tries": "all"}
+        with faults.during({**refusal, "count": 20}, label="check") as made:
+            send_it(f"While {service} refused the function its call ({code}), {message}")
+        if made.met == [0]:  # it made no such call
+            vendor.sent.pop()
+    vendor.sends_report("The report that came again after an outage")
+
+
+def unanswered(vendor: Vendor):
+    """Step Functions takes the answer, and the function does not hear of it; then the report comes again."""
+    lost = {"fault": "lost", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
+    with faults.during({**lost, "tries": "all"}, label="check"):
+        vendor.sends_report("While the answer of Step Functions was lost, a report")
+    vendor.sends_report("The report that came again after that")

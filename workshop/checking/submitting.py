@@ -1,0 +1,266 @@
+"""Executions that wait while the learner's function `submit` is invoked for them: once, again, late, twice at once.
+
+Exercises 1 and 2 of lab 03 look at what the vendor gets then, and at where its report leads.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from workshop import clients, faults, logs
+from workshop.checking.attacks import (
+    report,
+    send,
+)
+from workshop.checking.exercises import Case, Exercise
+from workshop.checking.guessing import pieces
+from workshop.checking.outcomes import NotAttempted, shortened
+from workshop.checking.resources import Invoked, function, invoke
+from workshop.checking.vendors import (
+    Attempt,
+    Order,
+    Waiting,
+    Waits,
+    orders_of,
+    rehearse,
+    signed_up,
+)
+from workshop.checking.waiting import side_by_side, until
+
+TOO_BUSY = "This machine is too busy: an order got no answer within two seconds, again and again. Try again later."
+SOON = 8  # seconds of patience, for what comes only if the answer is right
+LONG = 60  # seconds of patience, for what comes whatever the answer is
+AT_A_TIME = 4  # scenes: the vendor has two seconds for its answer, on a machine that may have two processors
+QUIET = {
+    "silent": True,
+    "seconds": 3600,
+    "answers": [],
+    "slow_seconds": 4,
+    "rows": None,
+}  # nobody hears of such an audit
+REPORT = {"rows": 3, "missing": {"city": 1}, "out_of_range": 0}
+
+
+def built(lab, thing):
+    """The ARN of a function that deploy_all() deploys. Raises NotAttempted where it is not there."""
+    try:
+        return function(lab, thing)
+    except NotAttempted:
+        raise NotAttempted(
+            f"There is no function named {lab.name(thing)}: a file of it is still blank, or deploy_all() was not run."
+        ) from None
+
+
+# -- executions for which the learner's submit is invoked --------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Submitted:
+    """What was seen of one execution for which `submit` was invoked.
+
+    about: what is special about it. execution: its ARN. tokens: of its attempts, in their order.
+    invoked: how each invocation of submit ended, in the order in which they began.
+    orders: what the vendor got. audits: what it makes of them, as Vendor.checks tells.
+    answer: to a report that was sent to its URL in the end; None where none was sent, or none came.
+    status: of the execution after that, and output. item: what the learner's table has under its ARN.
+    logged: the functions in whose logs one of its tokens stands.
+    facts: what else there is to know, as the exercise says.
+    """
+
+    about: str
+    execution: str
+    tokens: Sequence[str] = ()
+    invoked: Sequence[Invoked] = ()
+    orders: Sequence[Order] = ()
+    audits: Sequence[Mapping] = ()
+    answer: int | None = None
+    status: str = "RUNNING"
+    output: object = None
+    item: Mapping = dataclasses.field(default_factory=dict)
+    logged: Sequence[str] = ()
+    facts: Mapping = dataclasses.field(default_factory=dict)
+
+    @property
+    def evidence(self) -> list[str]:
+        told = [f"submit {invoked.in_words()}" for invoked in self.invoked if invoked.error]
+        return told + [shortened(f"the vendor got: {order.text}", 300) for order in self.orders]
+
+    def in_words(self) -> str:
+        return "was still running" if self.status == "RUNNING" else f"ended {self.status}"
+
+
+class Scene:
+    """One execution that waits while its case plays. Its `play` gets it.
+
+    case: the Case. run: the execution. table: the ARN of the table of which an audit is ordered for it. how: how that
+    audit goes.
+    """
+
+    def __init__(self, lab, verirow, waits: Waits, table: str, case: Case, how: Mapping):
+        self._lab, self._verirow, self._waits = lab, verirow, waits
+        self.runs = [waits.begin()]
+        self.run, self.table, self.case = self.runs[0], table, case
+        self.tokens: list[str] = []
+        self.invoked: list[Invoked] = []
+        self.facts: dict = {"how": how}
+        self.answer = None
+
+    def attempt(self) -> Attempt:
+        """The first attempt of its state, or the next one: then the token of the one before is dead."""
+        attempt = self.run.next_attempt() if self.tokens else self.run.attempt()
+        self.tokens.append(attempt.token)
+        return attempt
+
+    def another_run(self) -> Waiting:
+        """Another execution that waits."""
+        self.runs.append(self._waits.begin())
+        return self.runs[-1]
+
+    def submit(self, attempt: Attempt, run: Waiting | None = None):
+        """Invoke `submit` for an attempt, as the state machine would, and wait for it. run: another execution's."""
+        place, began = len(self.invoked), time.monotonic()
+        self.invoked.append(Invoked(None))
+        event = {"Execution": (run or self.run).arn, "TaskToken": attempt.token, "Attempt": attempt.order}
+        self.invoked[place] = invoke(self.name("submit"), {**event, "Table": self.table})
+        answer = dict(enumerate(self.facts["how"]["answers"])).get(place)
+        if is_unavailable(self.invoked[place]) and answer != "slow" and time.monotonic() - began > 1.5:
+            self.facts["busy"] = True
+
+    def name(self, thing: str) -> str:
+        return self._lab.name(thing)
+
+    def orders(self) -> list[Order]:
+        return orders_of(self._verirow, self.table)
+
+    def audits(self) -> list[dict]:
+        return self._verirow.checks(self.table)
+
+    def report(self, patience=SOON):
+        """Send a genuine report to the URL that the vendor got first, and wait for the execution to end."""
+        urls = [order.url for order in self.orders() if order.url]
+        if urls:
+            body = report(self._verirow, urls[0], report=REPORT)
+            self.answer = send(urls[0], self._verirow.headers(body), body)
+            until(self.run.look, patience, "an execution to end")
+
+    def seen(self, logged: Mapping[str, Sequence[str]]) -> Submitted:
+        """All that is known of it now. logged: the lines in the logs of the learner's functions."""
+        self.run.look()
+        output, _, _ = self.run.outcome() if self.run.status != "RUNNING" else (None, "", "")
+        items = clients.table(self.name("waiting"))
+        parts = [part for token in self.tokens for part in (token[:32], token[-32:])]
+        return Submitted(
+            self.case.about,
+            self.run.arn,
+            tokens=list(self.tokens),
+            invoked=list(self.invoked),
+            orders=self.orders(),
+            audits=self.audits(),
+            answer=self.answer,
+            status=self.run.status,
+            output=output,
+            item=items.get_item(Key={"Id": self.run.arn}, ConsistentRead=True).get("Item", {}),
+            logged=[thing for thing, lines in logged.items() if any(part in line for line in lines for part in parts)],
+            facts=self.facts,
+        )
+
+
+class Ordering(Exercise):
+    """An exercise in which `submit` orders audits for executions that wait."""
+
+    by_default: Callable[[Scene], object]
+
+    def observe(self, lab, draw, cases):
+        built(lab, "submit"), built(lab, "callback")
+        scenes = self.scenes(lab, draw, cases)
+        try:
+            self.play(lab, scenes)
+            logged = {thing: logs.lines(lab.name(thing)) for thing in ("submit", "callback")}
+            seen = side_by_side(*(lambda scene=scene: scene.seen(logged) for scene in scenes.values()))
+        finally:
+            side_by_side(*(run.stop for scene in scenes.values() for run in scene.runs))
+        addresses = [one.orders[0].address for one in seen if one.orders]
+        facts = {"addresses": sorted(set(addresses)), "executions": len(addresses)}
+        return {name: dataclasses.replace(one, facts=one.facts | facts) for name, one in zip(scenes, seen, strict=True)}
+
+    def play(self, lab, scenes: Mapping[str, Scene]):
+        """Play all scenes side by side, and send a report to each in the end."""
+        side_by_side(*(lambda scene=scene: self._play(scene) for scene in scenes.values()))
+
+    def _play(self, scene):
+        (scene.case.play or self.by_default)(scene)
+        scene.report()
+
+    def scenes(self, lab, draw, cases) -> dict[str, Scene]:
+        """An execution for each case, with a table of its own."""
+        verirow, waits = signed_up(lab), Waits(lab, lab.name("waiting"))
+        how = {name: self.rehearsal(draw, name, case) for name, case in cases.items()}
+        tables = rehearse(lab, verirow, how)
+        return {name: Scene(lab, verirow, waits, tables[name], case, how[name]) for name, case in cases.items()}
+
+    def rehearsal(self, draw, name, case) -> Mapping:
+        """How the vendor's audit of that case's table goes."""
+        return {**QUIET, **case.input}
+
+
+# -- plays: how submit is invoked for an execution ---------------------------------------------------------------------
+
+
+def once(scene: Scene):
+    scene.submit(scene.attempt())
+
+
+def again(scene: Scene):
+    """The state is tried again, with a new token."""
+    once(scene)
+    once(scene)
+
+
+def late(scene: Scene):
+    """The function of the first attempt begins late: when that of the second one is done."""
+    first, second = scene.attempt(), scene.attempt()
+    scene.submit(second)
+    scene.submit(first)
+
+
+def overtaken(scene: Scene):
+    """The function of the first attempt is slow: held before it writes its token, while the second one passes."""
+    first, second = scene.attempt(), scene.attempt()
+    hold = {"fault": "hold", "operation": "dynamodb:*", "resource": first.token}
+    with faults.during(hold, label="check") as gate:
+        over = []
+
+        def slow():
+            scene.submit(first)
+            over.append(True)
+
+        def fast():
+            until(lambda: over or gate.wait_until_held(1, 0), LONG, "a function to write its token")
+            scene.submit(second)
+            gate.end()
+
+        side_by_side(slow, fast)
+
+
+def at_once(scene: Scene):
+    """The function is invoked twice at the same moment: both have made their first call before either is answered."""
+    attempt = scene.attempt()
+    hold = {"fault": "hold", "operation": "dynamodb:*", "resource": scene.run.arn, "where": "after", "together": 2}
+    with faults.during({**hold, "seconds": 5}, label="check"):
+        side_by_side(lambda: scene.submit(attempt), lambda: scene.submit(attempt))
+
+
+def killed(scene: Scene):
+    """The function's process ends just before it writes its token; the state is tried again."""
+    attempt = scene.attempt()
+    with faults.during({"fault": "kill", "operation": "dynamodb:*", "resource": attempt.token}, label="check"):
+        scene.submit(attempt)
+    once(scene)
+
+
+def has_token(seen):
+    return any(piece in order.text for order in seen.orders for token in seen.tokens for piece in pieces(token))
+
+
+def is_unavailable(invoked):
+    return invoked.kind == "VendorUnavailable"
