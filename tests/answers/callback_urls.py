@@ -1048,7 +1048,7 @@ TASK_4 = [
         name="500 for what comes again",
         changes={SUPPRESS: "    if token:\n"},
         says="not yet",
-        words="that came a second time was answered with 500 (TaskTimedOut",
+        words="that came a second time was answered with 500, so the vendor sends it again",
     ),
     dict(
         name="409 for what comes again",

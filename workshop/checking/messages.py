@@ -55,9 +55,14 @@ class Sent:
 
 
 class Waiters:
-    """Executions that wait, each with a URL that `submit` has given to the vendor; they are stopped in the end."""
+    """Executions that wait, each with a URL that `submit` has given to the vendor; they are stopped in the end.
 
-    def __init__(self, lab):
+    tells_errors: whether the last error in the function's log is told of a 5xx: only where the requests are alike, since
+        the log does not say which of several requests at the same time it was.
+    """
+
+    def __init__(self, lab, tells_errors=False):
+        self._tells_errors = tells_errors
         self._lab, self._runs, self.verirow = lab, [], signed_up(lab)
         self._waits = Waits(lab, lab.name("waiting"))
 
@@ -91,7 +96,8 @@ class Waiters:
             until(run.look, SOON if right is not None else 2, "an execution to go on")
         run.look()
         output = run.outcome()[0] if run.status != "RUNNING" else None
-        error = logs.last_error(self._lab.name("callback")) if answer is not None and answer >= 500 else ""
+        failed = self._tells_errors and answer is not None and answer >= 500
+        error = logs.last_error(self._lab.name("callback")) if failed else ""
         return Sent(what, answer, run.status, output, error, right)
 
 

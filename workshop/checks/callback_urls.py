@@ -520,7 +520,7 @@ class Signature(Exercise):
 
     def observe(self, lab, draw, cases):
         built(lab, "submit"), built(lab, "callback")
-        waiters = Waiters(lab)
+        waiters = Waiters(lab, tells_errors=True)
         try:
             return dict(
                 zip(
