@@ -57,7 +57,7 @@ class Sent:
 class Waiters:
     """Executions that wait, each with a URL that `submit` has given to the vendor; they are stopped in the end.
 
-    tells_errors: whether the last error in the function's log is told of a 5xx: only where the requests are alike, since
+    tells_errors: whether the last error in the function's log is told of a 5xx: only where requests are alike, since
         the log does not say which of several requests at the same time it was.
     """
 
