@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Mapping
 
 from workshop import clients, deploy, vendor
-from workshop.checking.attacks import in_words, is_final, is_success, report, send
+from workshop.checking.attacks import report, send
 from workshop.checking.executions import StateMachineRun
-from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem
+from workshop.checking.outcomes import NotAttempted, SandboxProblem
 from workshop.checking.waiting import until
 
 LONGEST_WAIT = 600  # seconds that an execution of a check waits for its answer; it is stopped before
@@ -179,10 +179,3 @@ class Messages:
 
     def failure(self, run):
         return self.message(run, "check.failed", error={"code": "CheckFailed", "message": "Half of it is missing."})
-
-
-def must_succeed(status, what, why="The vendor is told that it has arrived: 2xx."):
-    """Raise NotYet where the answer to `what` was no success. why: what is asked for."""
-    if not is_success(status):
-        again = "" if is_final(status) else ", so the vendor sends it again"
-        raise NotYet(f"{what} {in_words(status)}{again}.", why)

@@ -5,28 +5,10 @@ A check looks at live resources (found by `lab.name(thing)`), or calls the learn
 never reads the text of an answer, and never tells one.
 """
 
-import dataclasses
 import importlib
 import os
-import types
 
-from workshop.checking.outcomes import (  # noqa: F401  until all labs are in the new way
-    NotAttempted,
-    NotYet,
-    Outcome,
-    SandboxProblem,
-    one_line,
-    shortened,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """title: a few words; hints: sentences, each telling more than the one before; stretch: not needed to be done."""
-
-    title: str
-    hints: tuple[str, ...]
-    stretch: bool = False
+from workshop.checking.exercises import Exercise
 
 
 class LabError(ValueError):
@@ -36,7 +18,7 @@ class LabError(ValueError):
         return [str(self)]
 
 
-def exercises_of(notebook: str) -> dict:
+def exercises_of(notebook: str) -> dict[int, Exercise]:
     """The exercises of that lab, {number: Exercise}. Raises LabError where there are none.
 
     WORKSHOP_CHECKS names another package to look in, for labs of your own.
@@ -49,14 +31,4 @@ def exercises_of(notebook: str) -> dict:
         if error.name != module:
             raise
         raise LabError(f"There is no lab named {notebook!r}: there is no module {module} with its checks.") from None
-    if hasattr(found, "EXERCISES"):
-        return found.EXERCISES
-    return {  # until all labs are in the new way
-        number: types.SimpleNamespace(
-            title=task.title,
-            hints=task.hints,
-            stretch=task.stretch,
-            check=lambda lab, seed, number=number: getattr(found, f"task_{number}")(lab),
-        )
-        for number, task in found.TASKS.items()
-    }
+    return found.EXERCISES
