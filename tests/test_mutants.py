@@ -382,17 +382,3 @@ def test_the_checks_kill_the_sample(path):
     results, faults = play(lab, wanted)
     alive = {name: result for name, result in results.items() if result.outcome not in ("killed", "broken")}
     assert (alive, faults, len(results)) == ({}, {}, sum(map(len, wanted.values())))
-
-
-@forks
-@pytest.mark.long
-@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
-def test_the_checks_kill_all_that_are_not_listed(path):
-    lab, listed = lab_of(path), playing.read_listed()
-    results, faults = play(lab, lab.to_play({}), workers=2)
-    alive = {
-        name: f"{result.outcome}: {result.diff}"
-        for name, result in results.items()
-        if result.outcome not in ("killed", "broken") and (name, result.diff) not in listed
-    }
-    assert (alive, faults, list(playing.faults_of_listed(lab, results, listed))) == ({}, {}, [])
