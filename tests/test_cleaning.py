@@ -3,6 +3,7 @@
 import pytest
 
 from workshop import cleaning, deploy
+from workshop.events import schedule
 from workshop.migrations import migration
 from workshop.names import tags_of
 
@@ -27,6 +28,7 @@ def one_of_everything(aws, account, monkeypatch):
     for bus in ("default", name):
         events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["x"]}', Tags=deploy.tag_list(name))
         events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue_arn}])
+    schedule("cleaner-03-every", function, every="rate(1 day)", input={})
     aws("apigatewayv2").create_api(Name=name, ProtocolType="HTTP", Target=function, Tags=tags)
     aws("apigateway").create_rest_api(name=name, tags=tags)
 

@@ -1,4 +1,4 @@
-"""Mutants of solutions: which are made, how they are played, and that the checks kill a sample of them; `long`: all."""
+"""Mutants of solutions: which are made, how they are played, and that the checks kill a sample of them."""
 
 import functools
 import json

@@ -191,7 +191,7 @@ TASK_1 = [
             "    return callback_id": '    return callback_id + "-" + token[:64].replace("/", "_").replace("+", "-")'
         },
         says="not yet",
-        words="has your task token",
+        words="for one execution",
     ),
     dict(
         name="a hash of the execution, which is known",
@@ -369,7 +369,7 @@ TASK_1 = [
         name="asks under the execution",
         changes={"keep(callback_id, only_if": "keep(execution, only_if"},
         says="not yet",
-        words="A report came to an execution's URL and was answered with 500",
+        words="was answered with 500",
     ),
 ]
 

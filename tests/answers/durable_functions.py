@@ -1267,7 +1267,7 @@ TASK_5 = [
         name="a failure without its message",
         changes={"batch.get_errors()[0].message": '"one of the two"'},
         says="not yet",
-        words="with the vendor's message",
+        words="with that one's message in its own",
     ),
 ]
 
@@ -1409,7 +1409,7 @@ TASK_6 = [
             STARTS_IT: "",
         },
         says="not yet",
-        words="that takes some time and PollSeconds is 2, it waited 0 s",
+        words="the migration was started",
     ),
     dict(
         name="a cause of its own",

@@ -1765,7 +1765,7 @@ TASK_6 = [
 def measure(history, ended):
     entered = [event for event in history.events if event["type"].endswith("StateEntered")]
     tasks = [event for event in entered if event["type"].startswith("Task")]
-    attempts = [event for event in history.events if event["type"] == "TaskScheduled"]
+    attempts = [event for event in history.events if event["type"].endswith(("TaskScheduled", "FunctionScheduled"))]
     transitions = len(entered) - len(tasks) + len(attempts)
     last = max(event["timestamp"] for event in history.events)
     return [transitions, transitions * 0.025, last.timestamp() - ended.timestamp()]

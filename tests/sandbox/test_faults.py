@@ -737,13 +737,13 @@ def test_only_the_last_calls_are_kept(functions, faults, table):
 import boto3
 client = boto3.client("dynamodb")
 def handler(event, context):
-    for number in range(210):
+    for number in range(510):
         client.get_item(TableName=event, Key={"id": {"S": str(number)}})
 """
     name = functions.create(code, Timeout=60)
     functions.result(name, table.name)
     calls = faults.calls(function=name)
-    assert [call["parameters"]["Key"]["id"]["S"] for call in calls] == [str(number) for number in range(10, 210)]
+    assert [call["parameters"]["Key"]["id"]["S"] for call in calls] == [str(number) for number in range(10, 510)]
 
 
 def test_what_boto3_presigned_and_what_others_send_passes(own_aws, faults):

@@ -246,7 +246,7 @@ def at_once(scene: Scene):
     """The function is invoked twice at the same moment: both have made their first call before either is answered."""
     attempt = scene.attempt()
     hold = {"fault": "hold", "operation": "dynamodb:*", "resource": scene.run.arn, "where": "after", "together": 2}
-    with faults.during({**hold, "seconds": 5}, label="check"):
+    with faults.during({**hold, "seconds": 15}, label="check"):
         side_by_side(lambda: scene.submit(attempt), lambda: scene.submit(attempt))
 
 

@@ -1023,7 +1023,7 @@ class NeverCalls(Exercise):
     @contract("While there are signs of life, it asks nobody.", cases="calls, chatty")
     def leaves_alone(self, seen: Execution):
         if seen.facts["asked"]:
-            return f"{_limits(seen)} {seen}, and it had asked {seen.facts['asked']} times."
+            return Fault(f"{_limits(seen)} {seen}, and it had asked {seen.facts['asked']} times.", slow=True)
         return _not_as_it_should_end(seen)
 
     @contract("No stay in *Check* is longer than `TimeoutSeconds`.", cases="chatty endless")

@@ -480,8 +480,10 @@ class Rule(Exercise):
             raise NotYet("The rule has no event pattern.", "A pattern that matches the end of a replication task.")
         seen = {}
         for case, samples in (("ends", MUST_MATCH), ("others", MUST_NOT_MATCH)):
-            name = draw.random(case).choice(("airports", "orders", "small", "check-4"))
-            seen[case] = _matched(rule["EventPattern"], samples, f"{lab.name(name)}-1a2b3c")
+            tasks = draw.random(case).sample(("airports", "orders", "small", "check-4"), 2)
+            seen[case] = [
+                each for name in tasks for each in _matched(rule["EventPattern"], samples, f"{lab.name(name)}-1a2b3c")
+            ]
         if "delivered" in cases and not any(self.judge({case: seen[case]}) for case in ("ends", "others")):
             seen["delivered"] = _delivered(lab, rule)
         return seen
