@@ -42,9 +42,10 @@ def kernel(tmp_path, monkeypatch):
 
 def kill_the_sandbox():
     """Kill it, and wait until the system has closed its connections (the kernel's lease among them)."""
-    pid = sandbox.status()["pid"]
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: not alive(pid))
+    state = sandbox.status()
+    lease = sandbox.Lease(state)  # younger than the kernel's, and so closed after it
+    os.kill(state["pid"], signal.SIGKILL)
+    until(lambda: not lease.alive and not alive(state["pid"]))
 
 
 def test_the_first_cell_says_where_cells_run_and_may_run_again(kernel):
