@@ -187,11 +187,9 @@ TASK_1 = [
     ),
     dict(
         name="the token beside the address",
-        changes={
-            "    return callback_id": '    return callback_id + "-" + token[:64].replace("/", "_").replace("+", "-")'
-        },
+        changes={"    return callback_id": '    return callback_id + "-" + token.encode().hex()[:96]'},
         says="not yet",
-        words="for one execution",
+        words="has your task token",
     ),
     dict(
         name="a hash of the execution, which is known",
