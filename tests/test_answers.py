@@ -30,6 +30,7 @@ MODULES = {
     "04-durable-functions": durable_functions,
 }
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
+TIMES = 3
 SIDE_BY_SIDE = 3  # checks at a time: they mostly wait
 
 
@@ -75,9 +76,25 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
     getattr(MODULES[notebook], "prepare", lambda: None)()
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        said = pool.map(lambda who, answer: check(notebook, number, who, answer, tmp_path, seed), learners, table)
+        said = pool.map(lambda who, answer: judged(notebook, number, who, answer, tmp_path, seed), learners, table)
         wrong = [fault for answer, outcome in zip(table, said, strict=True) for fault in faults(answer, *outcome)]
     assert not wrong, "\n".join(wrong)
+
+
+def judged(notebook, number, learner, answer, folder, seed):
+    """What the check says of this answer, at the third time at the latest.
+
+    A check that could not look has said nothing of the answer. And a row with `hidden_when_busy` is one that a check
+    refuses only where two things happen within some seconds.
+    """
+    for time in range(TIMES):
+        said = check(notebook, number, f"{learner}-{time}", answer, folder, seed)
+        again = said[0] == labs.SandboxProblem.status or (
+            answer.get("hidden_when_busy") and list(faults(answer, *said))
+        )
+        if not again:
+            break
+    return said
 
 
 def check(notebook, number, learner, answer, folder, seed=1):

@@ -1409,7 +1409,7 @@ TASK_6 = [
             STARTS_IT: "",
         },
         says="not yet",
-        words="the migration was started",
+        words="somebody",
     ),
     dict(
         name="a cause of its own",
