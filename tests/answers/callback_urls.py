@@ -280,7 +280,6 @@ TASK_1 = [
     ),
     dict(
         name="remembers the addresses in its memory",
-        hidden_when_busy=True,
         changes={
             "\n\ndef open_callback": "\nADDRESSES = {}\n\n\ndef open_callback",
             WHO_IS_FIRST: f"    callback_id = ADDRESSES.setdefault(execution, {NEW_ID})\n",
@@ -599,7 +598,6 @@ TASK_2 = [
     ),
     dict(
         name="waits for five seconds",
-        hidden_when_busy=True,
         changes={"timeout=2": "timeout=5"},
         says="not yet",
         words="did not answer for almost three seconds: submit ended without an error",
