@@ -83,15 +83,15 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
 
 
 def judged(notebook, number, learner, answer, folder, seed):
-    """What the check says of this answer; where that is not as it should be, asked again, three times in all.
+    """What the check says of this answer.
 
-    A machine that is busy keeps a check from looking, and can hide a fault of some seconds. Each row that was not right
-    at once is told in a warning: it is a weakness of its check.
+    A check that could not look has said nothing of it, and is asked again, three times in all. So is one of a row with
+    `hidden_when_busy`: a fault of some seconds, which a busy machine can hide. A warning tells each time.
     """
     for time in range(TIMES):
         said = check(notebook, number, f"{learner}-{time}", answer, folder, seed)
         wrong = list(faults(answer, *said))
-        if not wrong:
+        if not wrong or not (said[0] == labs.SandboxProblem.status or answer.get("hidden_when_busy")):
             break
         warnings.warn(f"{notebook}, {number}, try {time + 1}: {wrong[0]}", stacklevel=1)
     return said

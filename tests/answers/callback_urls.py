@@ -598,6 +598,7 @@ TASK_2 = [
     ),
     dict(
         name="waits for five seconds",
+        hidden_when_busy=True,
         changes={"timeout=2": "timeout=5"},
         says="not yet",
         words="did not answer for almost three seconds: submit ended without an error",

@@ -1374,6 +1374,7 @@ TASK_6 = [
     ),
     dict(
         name="less and less often",
+        hidden_when_busy=True,
         changes={POLLS: POLLS.replace("pause, pause", "pause, 60")},
         says="not yet",
         words="PollSeconds is 2, it waited 2",
@@ -1409,7 +1410,7 @@ TASK_6 = [
             STARTS_IT: "",
         },
         says="not yet",
-        words="somebody",
+        words="somebody",  # one of two true observations
     ),
     dict(
         name="a cause of its own",

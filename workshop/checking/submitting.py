@@ -14,7 +14,7 @@ from workshop.checking.attacks import (
 )
 from workshop.checking.exercises import Case, Exercise
 from workshop.checking.guessing import pieces
-from workshop.checking.outcomes import NotAttempted, shortened
+from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened
 from workshop.checking.resources import Invoked, function, invoke
 from workshop.checking.vendors import (
     Attempt,
@@ -246,8 +246,10 @@ def at_once(scene: Scene):
     """The function is invoked twice at the same moment: both have made their first call before either is answered."""
     attempt = scene.attempt()
     hold = {"fault": "hold", "operation": "dynamodb:*", "resource": scene.run.arn, "where": "after", "together": 2}
-    with faults.during({**hold, "seconds": 15}, label="check"):
+    with faults.during({**hold, "seconds": 15}, label="check") as gate:
         side_by_side(lambda: scene.submit(attempt), lambda: scene.submit(attempt))
+    if gate.records[0].get("unmet"):
+        raise SandboxProblem("This machine is too busy to invoke a function twice at the same moment. Try again later.")
 
 
 def killed(scene: Scene):
