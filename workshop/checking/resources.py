@@ -5,7 +5,8 @@ import json
 import re
 
 from workshop import clients, deploy
-from workshop.checking.outcomes import NotAttempted, NotYet
+from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem
+from workshop.faults import Faults
 
 
 def state_machine(lab, thing: str) -> str:
@@ -93,6 +94,16 @@ def invoke(function: str, event: dict) -> Invoked:
     said = re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300]
     frames = (re.match(_OWN_FRAME, frame) for frame in payload.get("stackTrace", []))
     return Invoked(said, raised_in=tuple(f"{at[1]}, line {at[2]}: {at[3].strip()}" for at in frames if at))
+
+
+def was_held(gate: Faults, error: str | None):
+    """Make sure that a function which stood at a gate stood there for as long as the case needed it.
+
+    error: how its invocation ended. Raises SandboxProblem where its time, or the gate's, was over before.
+    """
+    [record] = gate.records
+    if record.get("met") and (record.get("unmet") or "timed out" in (error or "")):
+        raise SandboxProblem("This machine is too busy to hold a function at its call. Try again later.")
 
 
 # A frame of a traceback, as Lambda tells it, of a file that was deployed.

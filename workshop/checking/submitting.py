@@ -15,7 +15,7 @@ from workshop.checking.attacks import (
 from workshop.checking.exercises import Case, Exercise
 from workshop.checking.guessing import pieces
 from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened
-from workshop.checking.resources import Invoked, function, invoke
+from workshop.checking.resources import Invoked, function, invoke, was_held
 from workshop.checking.vendors import (
     Attempt,
     Order,
@@ -116,8 +116,8 @@ class Scene:
         self.runs.append(self._waits.begin())
         return self.runs[-1]
 
-    def submit(self, attempt: Attempt, run: Waiting | None = None):
-        """Invoke `submit` for an attempt, as the state machine would, and wait for it. run: another execution's."""
+    def submit(self, attempt: Attempt, run: Waiting | None = None) -> Invoked:
+        """Invoke `submit` for an attempt, as the state machine would; returns how it ended. run: of another one."""
         place, began = len(self.invoked), time.monotonic()
         self.invoked.append(Invoked(None))
         event = {"Execution": (run or self.run).arn, "TaskToken": attempt.token, "Attempt": attempt.order}
@@ -125,6 +125,7 @@ class Scene:
         answer = dict(enumerate(self.facts["how"]["answers"])).get(place)
         if is_unavailable(self.invoked[place]) and answer != "slow" and time.monotonic() - began > 1.5:
             self.facts["busy"] = True
+        return self.invoked[place]
 
     def name(self, thing: str) -> str:
         return self._lab.name(thing)
@@ -231,8 +232,7 @@ def overtaken(scene: Scene):
         over = []
 
         def slow():
-            scene.submit(first)
-            over.append(True)
+            over.append(scene.submit(first))
 
         def fast():
             until(lambda: over or gate.wait_until_held(1, 0), LONG, "a function to write its token")
@@ -240,6 +240,7 @@ def overtaken(scene: Scene):
             gate.end()
 
         side_by_side(slow, fast)
+    was_held(gate, over[0].error)
 
 
 def at_once(scene: Scene):

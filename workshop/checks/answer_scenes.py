@@ -13,7 +13,7 @@ from workshop.checking.dms_events import failed, stopped
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Draw, on_sandbox
 from workshop.checking.migrations import LONG
-from workshop.checking.resources import Table, invoke
+from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import side_by_side, until
 from workshop.checks.machine_scenes import Watched
@@ -238,7 +238,7 @@ def answers_while_the_state_is_retried(scene):
             clients.of("stepfunctions").send_task_failure(taskToken=dead, error="Again")
             scene.facts["newest"] = scene.waiter.next_token(but=dead)
         made.end()
-    running.result()
+    was_held(made, running.result().error)
 
 
 def _long_ago(arn):

@@ -911,7 +911,7 @@ class NeverCalls(Exercise):
         "chatty": Case(
             "a vendor that sent progress, and a report in the end", {"HeartbeatSeconds": 4}, play=chats_and_reports
         ),
-        "endless": Case("a vendor that worked on and on in silence", {"HeartbeatSeconds": 2, "TimeoutSeconds": 5}),
+        "endless": Case("a vendor that worked on and on in silence", {"HeartbeatSeconds": 1, "TimeoutSeconds": 5}),
         "chatty endless": Case(
             "a vendor that worked on and on, and sent progress",
             {"HeartbeatSeconds": 5, "TimeoutSeconds": 7},

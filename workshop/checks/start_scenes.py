@@ -10,7 +10,7 @@ from workshop.checking import migrations
 from workshop.checking.calls import lines_of_calls
 from workshop.checking.exercises import Case, on_sandbox
 from workshop.checking.migrations import LONG
-from workshop.checking.resources import Table, invoke
+from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import side_by_side, until
 from workshop.events import fault
@@ -200,7 +200,7 @@ def comes_and_starts(scene):
         until(lambda: made.records[0].get("held") or running.done(), LONG, "a migration to be started")
         scene.more["saved_in_time"] = running.done() or scene.table.find(scene.arn) is not None
         made.end()
-    running.result()
+    was_held(made, running.result().error)
 
 
 def comes_after_a_run(scene):
@@ -243,7 +243,7 @@ def ends_after_the_next(scene):
         token = scene.retried(first)
         scene.comes("A new token of the same execution came meanwhile", first, token)
         made.end()
-    running.result()
+    was_held(made, running.result().error)
     scene.more["newest"] = token
 
 

@@ -372,14 +372,13 @@ class Migrate(Exercise):
                 f"{seen}, and no token of it came into the table.",
                 "It invokes the function start with ReplicationTaskArn, TaskToken, Execution and TimeoutSeconds.",
             )
-        refused = seen.facts["refused"]
-        if refused == "InvalidToken":
+        if seen.facts["refused"] and seen.ended:  # it may have ended just after its token was refused
+            return Fault(f"{seen} before anybody had answered.", "It waits for the answer to its token.")
+        if seen.facts["refused"]:
             return Fault(
                 f"Step Functions does not know the token that start got: {shortened(seen.facts['token'])!r}.",
                 "The token of the waiting state, from the context object.",
             )
-        if refused:
-            return Fault(f"{seen} before anybody had answered.", "It waits for the answer to its token.")
         for name, right in seen.facts["right"].items():
             if str(seen.facts["item"].get(name)) != str(right):
                 return Fault(
