@@ -43,7 +43,9 @@ class Learner(labs.Lab):
         self._learner, self._names = learner, namespace
 
     def name(self, thing):
-        return f"{self._learner}-{self.notebook[:2]}-{thing}"
+        # What migrations run between is nobody's answer: those of a lab share it.
+        who = "answers" if thing.startswith("check-stage-") else self._learner
+        return f"{who}-{self.notebook[:2]}-{thing}"
 
     def _namespace(self):
         return self._names

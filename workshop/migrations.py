@@ -53,7 +53,7 @@ class Migration:
     """A migration that can be started.
 
     name, arn: of its DMS replication task. table: the DynamoDB table that it fills, by `iata`. bucket: the S3 bucket
-    with its file. rows: how many rows the file has.
+    with its file. rows: how many rows the file has. task: what CreateReplicationTask was told beside its name.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Migration:
     table: str
     bucket: str
     rows: int
+    task: dict = dataclasses.field(repr=False, compare=False)
 
     def start(self, kind="start-replication"):
         """Start it: "start-replication" the first time, "reload-target" or "resume-processing" any later time."""
@@ -72,23 +73,25 @@ class Migration:
 
     def describe(self):
         """What DescribeReplicationTasks says of it now, without the (long) settings: a dict with Status and so on."""
-        return _tasks(clients.of("dms"), "replication-task-arn", self.arn)[0]
+        return describe(self)[0]
 
     def another(self, name, *, rows_per_second=300):
         """A further Migration that does the same, from and to the same; an older one of that name is deleted.
 
         It takes a tenth of the time of a new one.
         """
+        return self.others({name: rows_per_second})[name]
+
+    def others(self, rates):
+        """Further Migrations as `another` makes them, as {name: Migration}, in little more time than one takes.
+
+        rates: {name: rows per second}. Raises ResourceNotFoundFault where what this one builds on was deleted.
+        """
         dms = clients.of("dms")
-        _delete_tasks_named(name)
-        task = dms.describe_replication_tasks(Filters=[{"Name": "replication-task-arn", "Values": [self.arn]}])
-        task = task["ReplicationTasks"][0]
-        settings = json.loads(task["ReplicationTaskSettings"])
-        del settings["Logging"]  # it names a log of the other's
-        same = ("SourceEndpointArn", "TargetEndpointArn", "ReplicationInstanceArn", "MigrationType", "TableMappings")
-        options = {key: task[key] for key in same} | {"ReplicationTaskSettings": json.dumps(settings)}
-        arn = _create_task(dms, name, rows_per_second, **options)
-        return dataclasses.replace(self, name=name, arn=arn)
+        _delete_tasks_named(*rates)
+        arns = {name: _create_task(dms, name, rate, **self.task) for name, rate in rates.items()}
+        _wait_until_task(dms, "ready", *arns.values())
+        return {name: dataclasses.replace(self, name=name, arn=arn) for name, arn in arns.items()}
 
     def rows_arrived(self):
         """How many items its table has now."""
@@ -132,29 +135,26 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None
     settings = {**_SETTINGS, **({} if fails == "table set aside" else _STOP_AT_ERRORS), **(settings or {})}
     # DMS starts a task only once both connections were tested.
     deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": endpoints}])
-    arn = _create_task(
-        dms,
-        name,
-        rows_per_second,
-        SourceEndpointArn=endpoints[0],
-        TargetEndpointArn=endpoints[1],
-        ReplicationInstanceArn=instance,
-        MigrationType="full-load",
-        TableMappings=json.dumps(_mappings(table, [_TABLE, _SECOND] if fails == "table set aside" else [_TABLE])),
-        ReplicationTaskSettings=json.dumps(settings),
-    )
-    return Migration(name, arn, table, bucket, rows)
+    task = {
+        "SourceEndpointArn": endpoints[0],
+        "TargetEndpointArn": endpoints[1],
+        "ReplicationInstanceArn": instance,
+        "MigrationType": "full-load",
+        "TableMappings": json.dumps(_mappings(table, [_TABLE, _SECOND] if fails == "table set aside" else [_TABLE])),
+        "ReplicationTaskSettings": json.dumps(settings),
+    }
+    arn = _create_task(dms, name, rows_per_second, **task)
+    _wait_until_task(dms, "ready", arn)
+    return Migration(name, arn, table, bucket, rows, task)
 
 
 def _create_task(dms, name, rows_per_second, **options):
-    """Create a replication task and wait until it can be started; gives its ARN."""
+    """Begin to create a replication task; returns its ARN."""
     tags = [*deploy.tag_list(name), {"Key": "sandbox:rows-per-second", "Value": str(rows_per_second)}]
     task = dms.create_replication_task(
         ReplicationTaskIdentifier=name, ResourceIdentifier=_resource_identifier(name), Tags=tags, **options
     )
-    arn = task["ReplicationTask"]["ReplicationTaskArn"]
-    _wait_until_task(dms, "ready", arn)
-    return arn
+    return task["ReplicationTask"]["ReplicationTaskArn"]
 
 
 def _resource_identifier(name):
@@ -180,20 +180,27 @@ def delete_task(arn):
         _wait_until_task(dms, "deleted", arn)
 
 
-def _wait_until_task(dms, state, arn):
-    found = {"Filters": [{"Name": "replication-task-arn", "Values": [arn]}], "WithoutSettings": True}
+def _wait_until_task(dms, state, *arns):
+    found = {"Filters": [{"Name": "replication-task-arn", "Values": list(arns)}], "WithoutSettings": True}
     deploy.wait_until(dms, f"replication_task_{state}", **found)
 
 
-def _tasks(dms, by, value):
-    found = dms.describe_replication_tasks(Filters=[{"Name": by, "Values": [value]}], WithoutSettings=True)
-    return found["ReplicationTasks"]
+def describe(*some):
+    """What DescribeReplicationTasks says now of these Migrations, in their order, without the (long) settings."""
+    found = _tasks("replication-task-arn", [one.arn for one in some])
+    told = {task["ReplicationTaskArn"]: task for task in found}
+    return [told[one.arn] for one in some]
 
 
-def _delete_tasks_named(name):
-    dms = clients.of("dms")
-    with suppress(dms.exceptions.ResourceNotFoundFault):
-        for task in _tasks(dms, "replication-task-id", name):
+def _tasks(by, values):
+    pages = clients.of("dms").get_paginator("describe_replication_tasks")
+    found = pages.paginate(Filters=[{"Name": by, "Values": values}], WithoutSettings=True)
+    return [task for page in found for task in page["ReplicationTasks"]]
+
+
+def _delete_tasks_named(*names):
+    with suppress(clients.of("dms").exceptions.ResourceNotFoundFault):
+        for task in _tasks("replication-task-id", list(names)):
             delete_task(task["ReplicationTaskArn"])
 
 

@@ -57,7 +57,8 @@ def add_fault(fault):
     """Add a checked fault to those in force; returns its id.
 
     They are added, so that those who use the sandbox side by side, each with faults for tasks of its own, do not take
-    each other's away. A fault ends with its `count` or by its id or label, and all do when the account is emptied.
+    each other's away. A fault ends with its `count`, by its id or label, or with the task that it names, and all do
+    when the account is emptied.
     """
     fault = {"id": f"dms-{next(_numbers)}", **fault}
     _faults.append(fault)
@@ -144,7 +145,7 @@ def call_fault(name, task_arn):
 
 def _take(fits, task_arn):
     for fault in list(_faults):
-        if not fits(fault) or fault.get("task_arn", task_arn) != task_arn:
+        if fault.get("task_arn", task_arn) != task_arn or not fits(fault):
             continue
         if random.random() >= fault.get("probability", 1):
             continue

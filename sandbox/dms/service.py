@@ -166,7 +166,7 @@ def _described(task, with_settings=True, brief=False, stale=None):
 
 def describe_tasks(parameters):
     wanted = filtered(
-        list(account.tasks.values()),
+        _perhaps_wanted(parameters),
         parameters,
         {
             "replication-task-arn": lambda t: [t.arn],
@@ -183,6 +183,15 @@ def describe_tasks(parameters):
     with_settings = not parameters.get("WithoutSettings", False)
     described = [_described(task, with_settings, stale=events.call_fault("stale", task.arn)) for task in some]
     return {"ReplicationTasks": described, **marker}
+
+
+def _perhaps_wanted(parameters):
+    """The tasks through which a filter has to look: whoever waits for a task asks for it by its ARN, over and over."""
+    for wanted in parameters.get("Filters", []):
+        if wanted["Name"] == "replication-task-arn":
+            arns = dict.fromkeys(wanted["Values"])
+            return [account.tasks[arn] for arn in arns if arn in account.tasks]
+    return list(account.tasks.values())
 
 
 def modify_task(parameters):
@@ -221,6 +230,7 @@ def delete_task(parameters):
     async def deleted():
         await remove(account.tasks, task.arn)
         await task.changed("DELETED", "The replication task has been deleted.")
+        events.end_faults(lambda fault: fault.get("task_arn") == task.arn)
 
     answer = {"ReplicationTask": _described(task, brief=True)}
     events.later(deleted(), CHANGING)

@@ -13,8 +13,9 @@ import time
 MOST = 500  # calls that are kept of one function or state machine
 OWNERS = 100  # functions and state machines of which they are kept
 
-_WHOSE = {"function", "state_machine", "request_id", "execution"}
-_QUESTIONS = _WHOSE | {"operation", "resource", "since"}
+_OWNERS = {"function", "state_machine"}
+_ABOUT = {"request_id", "execution"}
+_QUESTIONS = _OWNERS | _ABOUT | {"operation", "resource", "since"}
 _ATTEMPT = re.compile(r"attempt=(\d+)")
 
 _numbers = itertools.count(1)
@@ -55,11 +56,9 @@ class Record:
         self.answered = next(_numbers)
 
     def fits(self, wanted):
-        """Whether it is asked for; see `get`. What takes longest is looked at last."""
-        kind, name = self.owner
-        known = {kind: name, **self.about}
+        """Whether it is asked for, apart from its owner; see `get`. What takes longest is looked at last."""
         return (
-            all(known.get(each) == wanted[each] for each in _WHOSE & wanted.keys())
+            all(self.about.get(each) == wanted[each] for each in _ABOUT & wanted.keys())
             and self.came > int(wanted.get("since", 0))
             and ("resource" not in wanted or self.request.mentions(wanted["resource"]))
             and wanted.get("operation") in (None, self.request.operation)
@@ -119,7 +118,9 @@ def get(wanted):
     if not wanted.get("since", "0").isdigit():
         raise Invalid("since must be the number of a call: those that came after it are wanted.")
     with _lock:
-        records = [record for ring in _rings.values() for record in ring]
+        asked = _OWNERS & wanted.keys()
+        rings = [ring for (kind, name), ring in _rings.items() if all({kind: name}.get(k) == wanted[k] for k in asked)]
+        records = [record for ring in rings for record in ring]
     found = sorted((record for record in records if record.fits(wanted)), key=lambda record: record.came)
     return {"calls": [record.shown() for record in found]}
 

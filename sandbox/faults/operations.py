@@ -109,13 +109,17 @@ class Request:
         return self._public or f"{self.service}:{self._named() or (self._route or ('?',))[0]}"
 
     @functools.cached_property
+    def _address(self):
+        return f"{unquote(self.path)}?{unquote(self.query)}"
+
+    @functools.cached_property
     def text(self):
         """All of the request in which a `resource` is looked for."""
-        return f"{unquote(self.path)}?{unquote(self.query)}\n{self.body.decode(errors='replace')}"
+        return f"{self._address}\n{self.body.decode(errors='replace')}"
 
     def mentions(self, resource):
         """Whether a text occurs in it."""
-        return resource.encode() in self.body or resource in unquote(self.path) or resource in unquote(self.query)
+        return resource in self._address or resource.encode() in self.body
 
     def parameters(self):
         """What it was called with, a dict; what is long or secret is shortened."""

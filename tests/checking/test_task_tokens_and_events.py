@@ -136,7 +136,8 @@ LATE = {"status": "FAILED", "error": "MigrationTimedOut", "timeout": 4, "seconds
 MACHINES = [
     ("waits_for_the_answer", ended(), ""),
     ("waits_for_the_answer", ended("FAILED", facts={"token": ""}), "no token of it"),
-    ("waits_for_the_answer", ended(facts={"refused": "InvalidToken"}), "does not know the token"),
+    ("waits_for_the_answer", ended("RUNNING", facts={"refused": "InvalidToken"}), "does not know the token"),
+    ("waits_for_the_answer", ended(facts={"refused": "InvalidToken"}), "before anybody had answered"),
     ("waits_for_the_answer", ended(facts={"refused": "it had ended"}), "before anybody had answered"),
     ("waits_for_the_answer", ended(facts={"item": {"Execution": "1", "ExpiresAt": 160}}), "says Execution '1'"),
     ("waits_for_the_answer", ended(facts={"item": {"Execution": "arn:1", "ExpiresAt": 9}}), "says ExpiresAt 9"),

@@ -105,8 +105,8 @@ class Run:
                 (starts if call["operation"] == START else polls).append(call["time"] - began)
         return starts, polls
 
-    def pauses(self) -> list[float]:
-        """The seconds that it decided to wait before each poll so far."""
+    def pauses(self, events: list[dict]) -> list[float]:
+        """The seconds that it decided to wait before each poll so far. events: its history."""
         raise NotImplementedError
 
     def seen(self, about: str, **more) -> Execution:
@@ -125,7 +125,7 @@ class Run:
             events=events,
             starts=starts,
             polls=polls,
-            pauses=self.pauses(),
+            pauses=self.pauses(events),
             **more,
         )
 
@@ -141,7 +141,7 @@ class StateMachineRun(Run):
         self._client = clients.of("stepfunctions")
         self.input = dict(input)
         started = self._client.start_execution(stateMachineArn=machine, input=json.dumps(input))
-        self.arn, self._told = started["executionArn"], {}
+        self.arn, self._began, self._told = started["executionArn"], started["startDate"].timestamp(), {}
 
     def look(self):
         if self.status == "RUNNING":
@@ -161,7 +161,7 @@ class StateMachineRun(Run):
         return History.of(self.arn).events
 
     def began(self):
-        return History.of(self.arn).started.timestamp()
+        return self._began
 
     def asked(self):
         if on_sandbox():
@@ -169,8 +169,8 @@ class StateMachineRun(Run):
         history = History.of(self.arn)
         return moments(history, "startReplicationTask"), moments(history, "describeReplicationTasks")
 
-    def pauses(self):
-        history = History.of(self.arn)
+    def pauses(self, events):
+        history = History("execution", events)
         starts, polls = moments(history, "startReplicationTask"), moments(history, "describeReplicationTasks")
         if polls:
             times = [*starts[:1], *polls]
@@ -219,14 +219,16 @@ class DurableRun(Run):
         return [event for page in pages for event in page["Events"]]
 
     def began(self):
-        return self.events()[0]["EventTimestamp"].timestamp()
+        if not self._told:
+            self.look()
+        return self._told["StartTimestamp"].timestamp()
 
     def asked(self):
         """Both are empty on a real account, which does not tell what a function has called."""
         return super().asked() if on_sandbox() and "ReplicationTaskArn" in self.input else ([], [])
 
-    def pauses(self):
-        return durable_pauses(self.events())
+    def pauses(self, events):
+        return durable_pauses(events)
 
     def callback_ids(self) -> list[str]:
         """The IDs of the callbacks that it has made so far, in order."""

@@ -122,7 +122,10 @@ class Table:
         try:
             return self._table.get_item(Key={self._key: key}, ConsistentRead=True).get("Item")
         except self._table.meta.client.exceptions.ResourceNotFoundException:
-            raise NotAttempted(f"There is no table named {self.name}: run the cell that makes it.") from None
+            raise self._is_missing() from None
+
+    def _is_missing(self):
+        return NotAttempted(f"There is no table named {self.name}: run the cell that makes it.")
 
     def put(self, **item):
         self._table.put_item(Item=item)
@@ -138,6 +141,8 @@ class Table:
 
     def delete(self, *keys: str):
         """Delete these items, if they are there. Raises NotAttempted where there is no table."""
-        self.find("nobody")
-        for key in keys:
-            self._table.delete_item(Key={self._key: key})
+        try:
+            for key in keys:
+                self._table.delete_item(Key={self._key: key})
+        except self._table.meta.client.exceptions.ResourceNotFoundException:
+            raise self._is_missing() from None

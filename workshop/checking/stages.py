@@ -75,7 +75,7 @@ def _play(case, migration, begin, input, by_default, started, whose):
             if calls:
                 calls.end()
             run.stop()
-            migrations.stop(migration)
+            migrations.forget(migration)
 
 
 def _going_wrong(case, migration, whose):

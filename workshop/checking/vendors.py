@@ -98,7 +98,7 @@ class VendorRun(StateMachineRun):
     def asked(self):
         return [], []
 
-    def pauses(self):
+    def pauses(self, events):
         return []
 
 

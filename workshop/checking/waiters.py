@@ -51,11 +51,20 @@ class Waiter(StateMachineRun):
 
     def next_token(self, but: str | None) -> str:
         """The token that it waits with now, which is not `but`."""
-        until(lambda: self._saved() not in (None, but), LONG, "an execution to save its token")
-        return self._saved()
+        found = []
+
+        def is_saved():
+            found.append(self._saved())
+            return found[-1] not in (None, but)
+
+        until(is_saved, LONG, "an execution to save its token")
+        return found[-1]
 
     def asked(self):
         return [], []  # it has nobody ask about its migration
+
+    def pauses(self, events):
+        return []
 
     def _saved(self):
         item = self._table.find(self._waits_for)

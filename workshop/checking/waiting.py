@@ -60,13 +60,13 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between looks, without end: short at first, then a tenth of what was waited, half a second at most.
+    """Seconds between looks, without end: short at first, then a fifth of what was waited, half a second at most.
 
-    So a wait takes a tenth longer than it must, and a long one does not keep the machine busy with looking.
+    So a wait takes a fifth longer than it must, and does not keep the machine busy with looking.
     """
     waited = 0.0
     while True:
-        pause = min(max(0.05, waited / 10), 0.5)
+        pause = min(max(0.08, waited / 5), 0.5)
         yield pause
         waited += pause
 

@@ -106,7 +106,7 @@ class Scene:
     def forget(self):
         if self.waiter:
             self.waiter.stop()
-        migrations.stop(self.migration)
+        migrations.forget(self.migration)
         self.table.delete(self.arn)
 
 
@@ -271,7 +271,7 @@ def play_pipeline(lab, machine: str, table: Table, cases: Mapping[str, Case]) ->
             return run.seen(case.about, migration=one.describe())
         finally:
             run.stop()
-            migrations.stop(one)
+            migrations.forget(one)
             table.delete(one.arn)
 
     return dict(zip(cases, side_by_side(*(lambda n=n: play_one(n, cases[n]) for n in cases)), strict=True))
@@ -361,7 +361,7 @@ def play_rounds(lab, reconcile: str, table: Table, cases: Mapping[str, Case], dr
     finally:
         for waiter in begun.values():
             waiter.stop()
-        migrations.stop(*made.values())
+        migrations.forget(*made.values())
         table.delete(*deleted, *(one.arn for one in made.values()))
 
 

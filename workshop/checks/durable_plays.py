@@ -28,7 +28,11 @@ def until_waited(times: int):
     """Until it has decided to wait so often, or has ended."""
 
     def play(scene: Scene):
-        until(lambda: scene.run.look() or len(scene.run.pauses()) >= times, ENOUGH, "an execution to ask DMS")
+        until(
+            lambda: scene.run.look() or len(scene.run.pauses(scene.run.events())) >= times,
+            ENOUGH,
+            "an execution to ask DMS",
+        )
 
     return play
 

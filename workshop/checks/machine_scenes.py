@@ -86,7 +86,7 @@ class Scene:
     def forget(self):
         if self.run:
             self.run.stop()
-        migrations.stop(self.migration)
+        migrations.forget(self.migration)
         self._table.delete(self.migration.arn)
 
 

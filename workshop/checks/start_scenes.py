@@ -150,7 +150,7 @@ class Scene:
         for number, waiter in enumerate(self._begun):
             waiter.stop()
             self.table.delete(f"check-{self._case}-{number}")
-        migrations.stop(self.migration)
+        migrations.forget(self.migration)
         self.table.delete(self.arn)
 
 

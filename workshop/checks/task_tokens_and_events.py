@@ -562,6 +562,7 @@ def _delivered(lab, rule):
         announced.start()
         until(lambda: migrations.ended(announced), LONG, "a migration to end")
         seen["invoked"] = until(lambda: logs.invocations(name) > before, 8, "a function to be invoked")
+        migrations.forget(announced)
     return seen
 
 
