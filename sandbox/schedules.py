@@ -7,6 +7,7 @@ sandbox's schedules do not do is refused by name: time zones other than UTC, and
 
 import datetime
 import re
+import time
 
 from sandbox import permissions
 
@@ -31,7 +32,10 @@ def install():
         def change_checked(name, body):
             if problem := _problem(body):
                 return scheduler._error(400, "ValidationException", problem)
-            return change(name, body)
+            answer = change(name, body)
+            if answer[0] == 200:
+                _begins_anew(name, body)
+            return answer
 
         return change_checked
 
@@ -44,6 +48,18 @@ def install():
 
 def reset():
     """Nothing is kept."""
+
+
+def _begins_anew(name, body):
+    """A schedule that was made or changed counts from now on: what one of that name has done is over."""
+    from ministack.core import responses
+    from ministack.services import scheduler
+
+    key = responses.get_account_id(), responses.get_region(), f"{body.get('GroupName', 'default')}/{name}"
+    if _is_at(body["ScheduleExpression"]):
+        scheduler._schedule_last_fired.pop(key, None)
+    else:
+        scheduler._schedule_last_fired[key] = time.time()
 
 
 def _problem(body):

@@ -217,6 +217,23 @@ def test_a_schedule_acts_with_its_role(functions, own_aws, dead):
             assert seen(functions, name) == [{"by": "schedule"}]
 
 
+def test_a_schedule_that_was_changed_counts_from_then_on(functions, own_aws):
+    """It had been looked at as one that is due in an hour. What it is now is due."""
+    name = functions.create(SEEING)
+    scheduler, role = own_aws("scheduler"), role_for(own_aws, "scheduler.amazonaws.com", {"lambda:InvokeFunction": "*"})
+
+    def schedule(call, expression, by, **options):
+        target = {"Arn": arn_of(name), "RoleArn": role, "Input": json.dumps({"by": by})}
+        call(ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"}, Target=target, **options)
+
+    changed = unique("schedule")
+    schedule(scheduler.create_schedule, "rate(1 hour)", "an hour", Name=changed)
+    schedule(scheduler.create_schedule, "at(2020-01-01T00:00:00)", "another", Name=unique("schedule"))
+    assert seen(functions, name) == [{"by": "another"}]  # schedules were looked at
+    schedule(scheduler.update_schedule, "at(2020-01-01T00:00:00)", "changed", Name=changed)
+    assert seen(functions, name, 2) == [{"by": "another"}, {"by": "changed"}]
+
+
 def test_a_dead_letter_queue_must_permit_it_too(functions, own_aws, dead, own_sandbox):
     rule, name = Rule(own_aws), functions.create(SEEING)
     rule.target(arn_of(name), DeadLetterConfig={"Arn": dead.arn})
