@@ -10,6 +10,7 @@ import pytest
 from flows import DONE, LIST_TABLES, NO_TABLE, flow, run, start
 
 from workshop import deploy, executions
+from workshop.costs.prices import price
 from workshop.executions import History
 from workshop.names import name
 
@@ -30,7 +31,7 @@ def test_a_polling_loop():
     assert [visit.name for visit in history.states()] == ["Wait", "Poll", "Count", "Decide"] * 3 + ["Done"]
     assert [visit.type for visit in history.states()[:4]] == ["Wait", "Task", "Pass", "Choice"]
     assert history.transitions == 13
-    assert executions.price(history.transitions) == pytest.approx(0.000325)
+    assert price(history.transitions) == pytest.approx(0.000325)
     assert len(history) == 3 * (2 + 5 + 2 + 2) + 2 + 2
     times = [moment for visit in history.states() for moment in (visit.entered, visit.left)]
     assert times == sorted(times)

@@ -11,8 +11,9 @@ import boto3
 import pytest
 
 from workshop import deploy, executions
+from workshop.costs.prices import durable_price
 from workshop.names import name
-from workshop.replays import Replay, durable_price
+from workshop.replays import Replay
 
 PREAMBLE = """
 import os

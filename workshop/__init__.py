@@ -8,8 +8,9 @@ distract from it.
 """
 
 from workshop import deploy, vendor
+from workshop.costs.prices import durable_price, price
 from workshop.events import fault, rule
-from workshop.executions import History, price, wait
+from workshop.executions import History, wait
 from workshop.extension import load_ipython_extension
 from workshop.http_apis import http_api
 from workshop.labs import Lab
@@ -17,7 +18,7 @@ from workshop.logs import log
 from workshop.measurements import recall, record
 from workshop.migrations import migration
 from workshop.pictures import draw, timeline
-from workshop.replays import Replay, durable_price
+from workshop.replays import Replay
 from workshop.scratch import work_in_folder_of
 
 __all__ = [

@@ -8,15 +8,6 @@ from contextlib import suppress
 
 from workshop import clients
 
-# What one state transition of a Standard workflow costs in us-east-1, in USD; other Regions may be dearer, and 4,000 a
-# month are free. https://aws.amazon.com/step-functions/pricing/
-PRICE_PER_TRANSITION = 0.000025
-
-
-def price(transitions):
-    """What this many state transitions cost, in USD (Standard workflow, us-east-1, beyond the free ones)."""
-    return transitions * PRICE_PER_TRANSITION
-
 
 class StoppedWatching(KeyboardInterrupt):
     """The reader interrupted wait()."""

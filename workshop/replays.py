@@ -7,23 +7,6 @@ import textwrap
 
 from workshop import clients, pictures
 
-# What durable functions cost in us-east-1, in USD: an operation, an invocation (each resume is one), a GB-second.
-# https://aws.amazon.com/lambda/pricing/
-PRICE_PER_OPERATION = 8.00 / 1e6
-PRICE_PER_INVOCATION = 0.20 / 1e6
-PRICE_PER_GB_SECOND = 0.0000166667
-
-
-def durable_price(operations, invocations=0, seconds=0, memory=128):
-    """What these durable operations and invocations cost, in USD (us-east-1, x86, beyond the free ones).
-
-    seconds: that the invocations ran, all together, with `memory` in MB.
-    Two small things are not in it: data that is written costs 0.25 USD a GB, and 0.15 USD a GB for each month it is
-    kept. https://aws.amazon.com/lambda/pricing/
-    """
-    compute = seconds * memory / 1024 * PRICE_PER_GB_SECOND
-    return operations * PRICE_PER_OPERATION + invocations * PRICE_PER_INVOCATION + compute
-
 
 @dataclasses.dataclass
 class Invocation:

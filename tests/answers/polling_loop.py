@@ -821,7 +821,8 @@ def predict(job_seconds, poll_seconds):
         name="with the workshop's History; a loop in JSONPath with a state more",
         machine=PATH_COUNTED,
         functions="""
-from workshop.executions import History, price
+from workshop.costs.prices import price
+from workshop.executions import History
 
 def count_transitions(events):
     return History("mine", events).transitions

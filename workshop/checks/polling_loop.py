@@ -11,7 +11,7 @@ from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.outcomes import NotAttempted, shortened
 from workshop.checking.resources import definition, state_machine
 from workshop.checking.stages import play, starts_within, stopped_by_hand, to_its_end, until_polled
-from workshop.executions import PRICE_PER_TRANSITION
+from workshop.costs.prices import price
 
 MOST_BYTES = 8192
 LONGEST_TIMEOUT = 7 * 24 * 3600  # seconds; a bound that is longer is none
@@ -344,7 +344,7 @@ class Cost(Exercise):
                         f"{each.about} predicts {number:,.0f} {what}. Your loop makes {one_pass} in each pass.",
                         f"The number of {what} of such an execution, within one pass.",
                     )
-            if not math.isclose(usd, transitions * PRICE_PER_TRANSITION, rel_tol=0.01):
+            if not math.isclose(usd, price(transitions), rel_tol=0.01):
                 return Fault(
                     f"{each.about} predicts {transitions:,.0f} state transitions and {usd:.6g} USD.",
                     "USD 0.025 for 1,000 state transitions.",

@@ -25,7 +25,8 @@ from workshop.checks import machine_scenes as machines
 from workshop.checks import start_scenes as starting
 from workshop.checks.answer_scenes import Answers, Rounds
 from workshop.checks.start_scenes import Came, Starts
-from workshop.executions import PRICE_PER_TRANSITION, History
+from workshop.costs.prices import price
+from workshop.executions import History
 
 
 class Start(Exercise):
@@ -959,7 +960,7 @@ class Decide(Exercise):
                     f"For {each.what} measure returns {transitions:g} state transitions.",
                     f"The {each.transitions} of its history, retries counted.",
                 )
-            if not math.isclose(usd, each.transitions * PRICE_PER_TRANSITION * 1000, rel_tol=0.01):
+            if not math.isclose(usd, price(each.transitions) * 1000, rel_tol=0.01):
                 return Fault(
                     f"For {transitions:g} state transitions measure returns {usd:g} USD for 1,000 migrations.",
                     "USD 0.025 for 1,000 state transitions, and 1,000 migrations.",
