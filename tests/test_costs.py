@@ -90,7 +90,7 @@ def test_a_loop_that_outgrows_its_history():
 
 
 def test_a_durable_loop_by_hand():
-    """125 s, asked at 0, 60, 120 and 180 s: the execution, a step, the condition and four polls, in four invocations."""
+    """125 s, asked at 0, 60, 120 and 180 s: execution, step, condition and four polls, in four invocations."""
     found = waited("durable polling", [125.0], interval=60, call_seconds=0.5, memory=512)
     assert found.used["durable.operation"] == 7
     assert (found.used["lambda.request"], found.used["lambda.gb_second"]) == (4, 1.0)

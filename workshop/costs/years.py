@@ -89,7 +89,8 @@ def year(
 ) -> dict[str, Outcome]:
     """What it costs to wait for these jobs within a year, and how late their ends are noticed; {design: Outcome}.
 
-    seconds: how long each job takes. assume: Assumptions() by default. free: whether what AWS gives away each month is taken off.
+    seconds: how long each job takes. assume: Assumptions() by default.
+    free: whether what AWS gives away each month is taken off.
     idle_usd_per_hour: what stands idle from the end of a job until it is noticed, as a replication instance does.
     """
     seconds, assume = np.asarray(seconds, dtype=float), assume or Assumptions()
