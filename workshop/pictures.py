@@ -70,16 +70,11 @@ def timeline(*histories, titles=None, job_ended=None):
     return Timeline([*zip(histories, titles, map(_seconds_since_start, job_ended, histories), strict=True)])
 
 
-class Timeline:
-    """A picture of executions over time. figure: of matplotlib, e.g. to save it; str(): what it shows, in words.
+class Picture:
+    """A picture, and the same in words. figure: of matplotlib, e.g. to save it; str(): what it shows, in words."""
 
-    The words name the states and how each execution ended but no measured time, so that they are the same in every
-    run; print(history) has all times.
-    """
-
-    def __init__(self, panels):
-        self.figure = _figure(panels)
-        self._words = "\n".join(["A timeline of executions, a row for each state.", *map(_panel_in_words, panels)])
+    def __init__(self, figure, words):
+        self.figure, self._words = figure, words
 
     def __str__(self):
         return self._words
@@ -94,6 +89,18 @@ class Timeline:
         show(self.figure, self._words)
         # JupyterLab (4.6) does not read `alt`, though others do, so the words are also shown below the picture.
         display({"text/plain": self._words}, raw=True)
+
+
+class Timeline(Picture):
+    """A picture of executions over time.
+
+    The words name the states and how each execution ended but no measured time, so that they are the same in every
+    run; print(history) has all times.
+    """
+
+    def __init__(self, panels):
+        words = ["A timeline of executions, a row for each state.", *map(_panel_in_words, panels)]
+        super().__init__(_figure(panels), "\n".join(words))
 
 
 def as_png(figure):

@@ -100,7 +100,7 @@ def year(
         outcomes[name] = Outcome(
             bill(waited.used, region=region, months=12 if free else None),
             waited.delays,
-            float(waited.fits.mean()),
+            float(waited.fits.mean()) if len(seconds) else 1.0,
             float(waited.delays.sum()) / 3600 * idle_usd_per_hour,
         )
     return outcomes
