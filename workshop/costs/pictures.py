@@ -123,22 +123,23 @@ def panel():
     """`compare` with sliders: a widget, which draws anew while a slider moves. It needs a kernel."""
     import ipywidgets as widgets
 
-    def slider(text, value, low, high, say):
-        options = [(say(each), each) for each in np.geomspace(low, high, 41).round(4).tolist()]
-        nearest = min((each for _, each in options), key=lambda each: abs(each - value))
+    def slider(text, value, choices, say):
         return widgets.SelectionSlider(
-            options=options,
-            value=nearest,
+            options=[(say(each), each) for each in choices],
+            value=value,
             description=text,
             layout={"width": "30em"},
             style={"description_width": "9em"},
         )
 
+    lengths = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 360, 720, 1440, 2880, 10_080)
+    volumes = (10, 100, 365, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 10_000_000)
+    shares = (0, 0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 0.5)
     sliders = {
-        "minutes": slider("Length of a job", 30, 0.5, 7 * 1440, lambda each: in_words(round(each * 60))),
-        "interval": slider("Polled each", 60, 5, 3600, lambda each: in_words(round(each))),
-        "jobs": slider("Jobs a year", 10_000, 10, 10_000_000, lambda each: f"{each:,.0f}"),
-        "lost": slider("Events lost", 0.001, 0.0001, 0.5, lambda each: f"{each:.2%}"),
+        "minutes": slider("Length of a job", 30, lengths, lambda each: in_words(each * 60)),
+        "interval": slider("Polled each", 60, (*INTERVALS, 3600), in_words),
+        "jobs": slider("Jobs a year", 10_000, volumes, "{:,}".format),
+        "lost": slider("Events lost", 0.001, shares, lambda each: f"{100 * each:g} %"),
     }
     shown = widgets.HTML()
 
@@ -201,7 +202,8 @@ def break_even(
 ) -> list[tuple[float, float]]:
     """From how many jobs a year the second design is cheaper than the first, for jobs of some lengths.
 
-    Returns [(mean length in seconds, jobs a year)], with math.inf where it never is, and 0 where it always is.
+    Returns [(mean length in seconds, jobs a year)], with math.inf where many jobs do not make it cheaper, and 0 where
+    it is so from the first job on.
     """
     found = []
     for mean in means:
@@ -211,7 +213,7 @@ def break_even(
             fixed[name] = _fixed_usd(name, assume)
             each[name] = (told[name].usd - fixed[name]) / _SAMPLE
         saved, more = each[first] - each[second], fixed[second] - fixed[first]
-        found.append((mean, np.inf if saved <= 0 and more > 0 else max(0.0, more / saved) if saved else 0.0))
+        found.append((mean, max(0.0, more / saved) if saved > 0 else np.inf))
     return found
 
 
