@@ -9,7 +9,8 @@ Everything that comes in passes here, and three kinds of visitor are turned away
 - services that the workshop does not use. They are refused by name, so that nobody takes an emulation that we never
   looked at for AWS.
 
-Unsigned requests may reach what AWS serves to anyone: the stages of an API and function URLs.
+Unsigned requests may reach what AWS serves to anyone: the stages of an API, function URLs, and a function's code by the
+URL that GetFunction tells.
 """
 
 import hmac
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs
 from sandbox import engine
 from sandbox.control import respond
 from sandbox.faults import door
+from sandbox.functions import code_urls
 
 # Names of services as requests are signed for them -> MiniStack's name.
 SIGNED_AS = {name: name for name in (*engine.SERVICES, "dms")} | {"execute-api": "apigateway"}
@@ -55,7 +57,7 @@ class Gateway:
                 await respond(send, 403, {"message": "/_sandbox/ answers only to the sandbox's own secret key."})
         else:
             service = _signed_for(headers.get("authorization", ""), scope["query_string"].decode("latin-1"))
-            refusal = _not_to_be_served(service, scope["path"])
+            refusal = _not_to_be_served(service, scope["path"], scope["query_string"].decode("latin-1"))
             if refusal:
                 await _refuse(send, headers, *refusal)
             else:
@@ -66,10 +68,10 @@ class Gateway:
                 await door.serve(self._ministack, scope, receive, send, headers, service)
 
 
-def _not_to_be_served(service, path):
+def _not_to_be_served(service, path, query):
     """(status, error code, message) for a request that must not pass, None for one that may."""
     if service is None:
-        if path.startswith(_PUBLIC_PATHS):
+        if path.startswith(_PUBLIC_PATHS) or (path.startswith(code_urls.PATH) and code_urls.is_good(path, query)):
             return None
         return 403, "MissingAuthenticationToken", "The request is not signed with the sandbox's key."
     if service not in SIGNED_AS:

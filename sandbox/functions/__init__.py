@@ -12,6 +12,7 @@ MiniStack keeps the functions, versions, aliases, permissions and URLs. This pac
   fork_server.py   the warm process itself: a script of its own
   runtime.py       what runs in a handler's process: a script of its own
   logs.py          what it logs, on its way to CloudWatch Logs
+  code_urls.py     where a function's code can be downloaded
   settings.py      pauses before retries, numbers of processes
 
 Whoever invokes a function does it through MiniStack's module `lambda_svc`, looked up there at the time of the call, so
@@ -52,9 +53,10 @@ def _put_over(engine):
     global _loaded
     from ministack.core import lambda_runtime
 
-    from . import asynchronous, credentials, environments, invocations
+    from . import asynchronous, code_urls, credentials, environments, invocations
 
     invocations.put_over()
+    code_urls.put_over(engine)
     asynchronous.put_over()
     engine.execution_credentials = lambda_runtime.execution_credentials = credentials.session
     invalidate = engine.invalidate_worker

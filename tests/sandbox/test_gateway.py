@@ -1,12 +1,17 @@
 """The one door of the sandbox: who gets in, over real HTTP."""
 
 import http.client
+import io
 import json
+import re
 import urllib.request
+import zipfile
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+from workshop import deploy
 
 SERVICES = [
     ("s3", "list_buckets"), ("dynamodb", "list_tables"), ("lambda", "list_functions"),
@@ -119,6 +124,17 @@ def test_presigned_urls_work_and_forged_ones_do_not(aws):
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "presigned", "Key": "a"})
     assert urllib.request.urlopen(url).read() == b"hello"
     for forged in (url.replace("/a?", "/b?"), url.partition("?")[0]):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(forged)
+
+
+def test_a_functions_code_can_be_downloaded_by_whoever_was_told_where(aws, account):
+    deploy.function("gateway-code", "def lambda_handler(event, context):\n    return 1\n")
+    url = aws("lambda").get_function(FunctionName="gateway-code")["Code"]["Location"]
+    with zipfile.ZipFile(io.BytesIO(urllib.request.urlopen(url).read())) as code:
+        assert b"return 1" in code.read("lambda_function.py")
+    late = re.sub(r"until=\d+", "until=1", url)
+    for forged in (late, url.replace("gateway-code", "another"), url.partition("?")[0], url[:-1], f"{url}&until=%C2%B2"):
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(forged)
 
