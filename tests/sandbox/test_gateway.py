@@ -134,7 +134,13 @@ def test_a_functions_code_can_be_downloaded_by_whoever_was_told_where(aws, accou
     with zipfile.ZipFile(io.BytesIO(urllib.request.urlopen(url).read())) as code:
         assert b"return 1" in code.read("lambda_function.py")
     late = re.sub(r"until=\d+", "until=1", url)
-    for forged in (late, url.replace("gateway-code", "another"), url.partition("?")[0], url[:-1], f"{url}&until=%C2%B2"):
+    for forged in (
+        late,
+        url.replace("gateway-code", "another"),
+        url.partition("?")[0],
+        url[:-1],
+        f"{url}&until=%C2%B2",
+    ):
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(forged)
 

@@ -103,7 +103,7 @@ class Case:
 class Fault:
     """What is wrong.
 
-    observed: a sentence. missing: finer words than the contract's. events: what shows it.
+    observed: a sentence. missing: finer words than the contract's. events: what shows it, whole: all of it.
     slow: whether a busy machine can make it look so; it counts when it is seen again and again.
     """
 
@@ -111,6 +111,7 @@ class Fault:
     missing: str | None = None
     events: Sequence | None = None
     slow: bool = False
+    whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,7 +227,7 @@ class Exercise:
                     fault = fault if isinstance(fault, Fault) else Fault(fault)
                     events = getattr(seen[case], "evidence", ()) if fault.events is None else fault.events
                     missing = fault.missing or sentence.text
-                    outcome = NotYet(fault.observed, missing, events, contract=sentence.text)
+                    outcome = NotYet(fault.observed, missing, events, contract=sentence.text, whole=fault.whole)
                     return outcome, sentence if fault.slow else None
         return None, None
 

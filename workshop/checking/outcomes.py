@@ -48,14 +48,14 @@ class NotYet(Outcome):
 
     observed, missing: a sentence each: what the check saw, and what of the contract that does not meet.
     events: what shows it: lines of text, or events as GetExecutionHistory returns them.
-    contract: the contract's sentence, where `missing` is a finer one.
+    contract: the contract's sentence, where `missing` is a finer one. whole: whether all events are shown, or the last.
     """
 
     status = "not yet"
 
-    def __init__(self, observed, missing, events=(), contract=None):
+    def __init__(self, observed, missing, events=(), contract=None, whole=False):
         super().__init__(observed, missing)
-        self.events = [_line_of(event) for event in events or ()][-_EVENTS_SHOWN:]
+        self.events = [_line_of(event) for event in events or ()][0 if whole else -_EVENTS_SHOWN :]
         self.contract = contract
 
     def details(self):

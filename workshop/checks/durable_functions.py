@@ -11,7 +11,8 @@ from secrets import token_hex
 from workshop import faults
 from workshop.checking.attacks import in_words, is_final, is_success
 from workshop.checking.executions import DurableRun, Execution, StateMachineRun, details_of
-from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
+from workshop.checking.exercises import SEEDS, Case, Exercise, Fault, contract, one_of
+from workshop.checking.explorations import Crashes, explored
 from workshop.checking.guessing import computed, pieces, random_bits
 from workshop.checking.outcomes import NotAttempted, listed, shortened
 from workshop.checking.resources import Table, durable_function, function, state_machine
@@ -62,6 +63,31 @@ from workshop.checks.durable_plays import (
 )
 from workshop.migrations import Migration
 
+CRASHED = Case("a process that crashed wherever it could")
+GOES_ON = "Wherever between two steps its process crashes, a new one goes on, and the end is the same."
+
+
+class Durable(Exercise):
+    """An exercise whose function is explored, too: its case "crashes", whose record is a Crashes.
+
+    function: which one, of EXPLORED in durable_worlds.py.
+    """
+
+    function: str
+
+    def observe(self, lab, draw, cases):
+        others = {name: case for name, case in cases.items() if case is not CRASHED}
+        calls = [lambda: self.observe_others(lab, draw, others) if others else {}]
+        if len(others) < len(cases):
+            seed = draw.random("crashes").randrange(SEEDS)
+            calls.append(lambda: {"crashes": explored(lab, self.function, seed)})
+        return {name: record for seen in side_by_side(*calls) for name, record in seen.items()}
+
+    def observe_others(self, lab, draw, cases):
+        """As `observe`, for all other cases."""
+        raise NotImplementedError
+
+
 NOBODY = [f"arn:aws:dms:us-east-1:111122223333:task:{name}" for name in ("ITWASNEVERTHEREANDWILLNOTBE", "nobody-x1")]
 
 
@@ -71,8 +97,9 @@ def _of_nobody(lab, case):
     return replace(case, input={**case.input, "ReplicationTaskArn": f"{arn}-{lab.name(token_hex(4))}"}) if arn else case
 
 
-class Poll(Exercise):
+class Poll(Durable):
     title = "Ask until it is over"
+    function = "poll"
     hints = (
         "The check function gets the state of before as its first argument. Where it learns nothing new, that is "
         "what it can return.",
@@ -148,10 +175,11 @@ class Poll(Exercise):
         "four polls": Case(
             "a migration that outlived MaxPolls 4", {"MaxPolls": 4, "MaxPollSeconds": 1}, "is slow", until_over
         ),
+        "crashes": CRASHED,
     }
     done = "It asks less and less often, lives with being throttled, gives up in time, and knows how it ended."
 
-    def observe(self, lab, draw, cases):
+    def observe_others(self, lab, draw, cases):
         poll = durable_function(lab, "poll")
         return play(
             lab,
@@ -239,9 +267,14 @@ class Poll(Exercise):
         if seen.status != "FAILED" or seen.error == "MigrationFailed":
             return f"With MaxPolls {most} and a migration that outlived them the execution {seen.in_words()}."
 
+    @contract(GOES_ON, cases="crashes")
+    def goes_on_after_crashes(self, seen: Crashes):
+        return broken(seen)
 
-class Migrate(Exercise):
+
+class Migrate(Durable):
     title = "Wait to be told"
+    function = "migrate"
     at_once = 9
     hints = (
         "Three operations, in this order: a step that looks when the last run began; the wait, whose submitter "
@@ -338,10 +371,11 @@ class Migrate(Exercise):
         "unheard failure": Case(
             "a migration that failed, and its event was lost", {"TimeoutSeconds": 4}, "fails", to_its_end
         ),
+        "crashes": CRASHED,
     }
     done = "It saves first, starts once, tells failure from silence, and looks before it gives up."
 
-    def observe(self, lab, draw, cases):
+    def observe_others(self, lab, draw, cases):
         migrate, table = durable_function(lab, "migrate"), Table(lab, "Id")
         table.find("nobody")
         return play(
@@ -395,9 +429,11 @@ class Migrate(Exercise):
     @contract(
         "It starts the migration once, however often the submitter runs, and also if it has run before.",
         cases="ran before, failed before, lost, lost and over, ran before and lost, killed after, killed before, "
-        "refused",
+        "refused, crashes",
     )
-    def starts_once(self, seen: Execution):
+    def starts_once(self, seen: Execution | Crashes):
+        if isinstance(seen, Crashes):
+            return broken(seen, inside=True)
         if not seen.facts["begun"] or seen.facts["starts"] == 0:
             return f"{seen}, and the migration was not started."
         if seen.facts["starts"] and seen.facts["starts"] > 1:
@@ -467,6 +503,10 @@ class Migrate(Exercise):
         elif seen.status != "SUCCEEDED" or seen.output != {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]}:
             told = f" It returned {shortened(repr(seen.output))}." if seen.status == "SUCCEEDED" else ""
             return Fault(observed + told, "It looks once more before it gives up, and ends as the migration did.")
+
+    @contract(GOES_ON, cases="crashes")
+    def goes_on_after_crashes(self, seen: Crashes):
+        return broken(seen)
 
 
 FEWEST_BITS = 100
@@ -645,8 +685,9 @@ class Tell(Exercise):
             return Fault(f"{seen}.", "It succeeds, with what resume tells.")
 
 
-class Check(Exercise):
+class Check(Durable):
     title = "A vendor that calls a URL"
+    function = "check"
     hints = (
         "The address is random, so it must be made in a step: otherwise it is another one whenever the handler "
         "runs again, and the vendor gets a second order with another key.",
@@ -700,10 +741,11 @@ class Check(Exercise):
         ),
         "endless": Rehearsed("a check without a sign of life", {"HeartbeatSeconds": 5}, play=left_in_silence),
         "bounded": Rehearsed("a check without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
+        "crashes": CRASHED,
     }
     done = "It orders once, hears the vendor, takes progress for a sign of life, and asks before it gives up."
 
-    def observe(self, lab, draw, cases):
+    def observe_others(self, lab, draw, cases):
         check = durable_function(lab, "check")
         needs(lab, "say", 3)
         function(lab, "callback")
@@ -756,9 +798,11 @@ class Check(Exercise):
 
     @contract(
         "It orders one check, however often the submitter runs, with one **address** for each execution.",
-        cases="reports, killed, overloaded",
+        cases="reports, killed, overloaded, crashes",
     )
-    def orders_once(self, seen: Execution):
+    def orders_once(self, seen: Execution | Crashes):
+        if isinstance(seen, Crashes):
+            return broken(seen, inside=True)
         urls, checks = set(seen.facts["urls"]), seen.facts["checks"]
         if not checks:
             return Fault(f"{seen}; the vendor got no order that it could take.", "The submitter orders a check.")
@@ -866,9 +910,14 @@ class Check(Exercise):
         if check["status"] not in ("completed", "failed") and seen.error != "VendorSilent":
             return Fault(f"{seen}; {limits}.", "It asks, and fails: VendorSilent. Silent is not failed.")
 
+    @contract(GOES_ON, cases="crashes")
+    def goes_on_after_crashes(self, seen: Crashes):
+        return broken(seen)
 
-class Nightly(Exercise):
+
+class Nightly(Durable):
     title = "Two at once"
+    function = "nightly"
     hints = (
         "A branch is called with a context of its own, and that is the one which its wait must use: "
         "lambda branch: migrated(branch, arn, seconds).",
@@ -904,10 +953,11 @@ class Nightly(Exercise):
             needs_sandbox=True,
             vendor={**QUIET, "answers": [400] * MANY},
         ),
+        "crashes": CRASHED,
     }
     done = "Both waits begin at once, and when one of them fails, nothing is left running."
 
-    def observe(self, lab, draw, cases):
+    def observe_others(self, lab, draw, cases):
         nightly = durable_function(lab, "nightly")
         for thing, number in (("resume", 3), ("callback", 4)):
             needs(lab, thing, number)
@@ -965,6 +1015,10 @@ class Nightly(Exercise):
         if seen.status != "FAILED":
             return f"{seen}."
 
+    @contract(GOES_ON, cases="crashes")
+    def goes_on_after_crashes(self, seen: Crashes):
+        return broken(seen)
+
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
@@ -978,8 +1032,9 @@ class Pair:
         return self.mine.evidence
 
 
-class Approve(Exercise):
+class Approve(Durable):
     title = "Port a state machine"
+    function = "approve"
     hints = (
         "Go through the states: Ask is a wait_for_callback, its Catch an except, Approved? an if. What Wait, Poll "
         "and Over? do together you have written in task 1.",
@@ -1012,10 +1067,11 @@ class Approve(Exercise):
         ),
         "refused": Case("somebody does not approve", play=approval({"Approved": False, "By": "Cem"})),
         "silent": Case("nobody answers for two seconds", {"TimeoutSeconds": 2}, play=approval(None)),
+        "crashes": CRASHED,
     }
-    done = f"In {len(cases)} cases the durable function ended as the state machine did."
+    done = f"In {len(cases) - 1} cases the durable function ended as the state machine did."
 
-    def observe(self, lab, draw, cases):
+    def observe_others(self, lab, draw, cases):
         approve, machine, table = durable_function(lab, "approve"), state_machine(lab, "inherited"), Table(lab, "Id")
         both = {
             f"{which} {name}": dataclasses.replace(case, input={**case.input, "Id": f"{which}-{lab.name(name)}"})
@@ -1071,8 +1127,17 @@ class Approve(Exercise):
                 "The same error and cause.",
             )
 
+    @contract(GOES_ON, cases="crashes")
+    def goes_on_after_crashes(self, seen: Crashes):
+        return broken(seen)
+
 
 # -- what several of them judge ---------------------------------------------------------------------------------------
+
+
+def broken(seen: Crashes, inside=False):
+    """A Fault where a crash of its process makes a difference. inside: one inside of a step; otherwise between two."""
+    return Fault(seen.wrong, events=seen.story, whole=True) if seen.wrong and seen.inside == inside else None
 
 
 def began_with_a_wait(seen: Execution) -> bool:

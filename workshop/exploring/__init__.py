@@ -92,6 +92,7 @@ def explore(
     crashes=2,
     intended=None,
     inside=False,
+    strict=True,
     seconds=5.0,
     seed=0,
     timeout=None,
@@ -111,7 +112,9 @@ def explore(
         the same end as the one without a crash in its world, with the same effects; values that are drawn at random
         (they differ between two runs without a crash) may differ, if they differ alike everywhere.
     inside: whether to crash inside of steps, too: after each effect, and before a step's result is stored. A step that
-        is interrupted runs again, so each effect needs an idempotency key then.
+        is interrupted runs again, so each effect needs an idempotency key then. Or the first words of some effects,
+        {"order"}: right after those only.
+    strict: whether what is a fault whatever is intended (see below) counts beside `intended`.
     seconds: how long to go on for. At Ctrl-C it ends sooner, and says what it has played.
     timeout: of the whole execution, in seconds (DurableConfig's ExecutionTimeout), on the one clock; None for none.
     progress: function of the Exploration so far, called after each schedule, for a progress bar.
@@ -120,7 +123,7 @@ def explore(
     replay, operations that a replay never comes to, durable calls inside of steps, a suspension that is swallowed, a
     handler that hangs, waits for what never comes, or goes on for ever.
     """
-    search = _Search(handler, event, world, intended, inside, timeout)
+    search = _Search(handler, event, world, intended, inside, timeout, strict)
     return search.go(crashes, seconds, seed, progress or (lambda found: None))
 
 
@@ -136,13 +139,13 @@ def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None)
 
 
 class _Search:
-    def __init__(self, handler, event, world, intended, inside, timeout):
+    def __init__(self, handler, event, world, intended, inside, timeout, strict=True):
         from workshop.exploring import comparing, plays, programs
 
         self._plays, self._differs = plays, comparing.difference
         self._program, self._event = programs.program_of(handler), event
         self.worlds = world if isinstance(world, dict) else {"": world}
-        self._intended, self._inside, self._timeout = intended, inside, timeout
+        self._intended, self._inside, self._timeout, self._strict = intended, inside, timeout, strict
         self._references = {}
         self._played, self._known = {}, {}
 
@@ -222,7 +225,7 @@ class _Search:
             self._known[crashes] = self._known.get(crashes, 0) + known
 
     def _wrong(self, run):
-        if run.faults:
+        if run.faults and self._strict:
             return run.faults[0]
         if self._intended:
             return self._intended(run)

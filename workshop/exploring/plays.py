@@ -230,7 +230,7 @@ class Play:
         """A place where the process can crash; ends it there if the schedule says so."""
         crash = Crash(where, n)
         self.result.marks.append((crash, in_step))
-        if self._left and self._left[0] == crash and (self.inside or not in_step):
+        if self._left and self._left[0] == crash and (self.inside is True or not in_step):
             self._crash()
             raise Crashed("Runtime exited without providing a reason")
 
@@ -307,7 +307,8 @@ class Play:
             # The effect has happened, and so does what the world does in the same call. It is the process that cannot
             # go on: its next effect or checkpoint does not happen.
             with contextlib.suppress(Crashed):
-                self._pass_by("inside", self._counts["effect"], in_step=True)
+                named = not isinstance(self.inside, bool) and effect[0] in self.inside
+                self._pass_by("inside", self._counts["effect"], in_step=not named)
 
     def printed(self, text):
         self._printed += text

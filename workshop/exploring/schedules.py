@@ -36,13 +36,14 @@ class Crash(NamedTuple):
 def further(run, inside):
     """The places in a run that come after its last crash: what can be added to its schedule.
 
-    inside: whether those that lie inside of a step are wanted, too.
+    inside: whether those that lie inside of a step are wanted, too. (After effects that it names a run is marked as if
+        it were between steps.)
     """
     if run.crashed < len(run.schedule):  # with branches side by side, a place may be another one the next time
         return []
     passed = [crash for crash, _ in run.marks]
     last = passed.index(run.schedule[-1]) if run.schedule else -1
-    return [crash for crash, in_step in run.marks[last + 1 :] if inside or not in_step]
+    return [crash for crash, in_step in run.marks[last + 1 :] if inside is True or not in_step]
 
 
 def shrunk(schedule, breaks):

@@ -1,0 +1,186 @@
+"""A durable function of the learner's, as it is deployed, explored with crashes of its process, in a process of ours.
+
+A process of its own, since the code of the explored function runs in it, with boto3, urllib and the SDK changed below
+it: a notebook's kernel, and a check beside it, notice nothing. What it is explored in are the worlds of
+workshop/checks/durable_worlds.py. What those do not have decides nothing: the record says that it is not known then.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workshop import clients
+from workshop.checking.waiting import until
+
+PATIENCE = 60  # seconds
+_LEFT_OUT = f"{'':>12}  ..."
+PAIRS_SECONDS = 2  # for which it goes on; all single crashes are played, whatever they take
+
+
+@dataclasses.dataclass(frozen=True)
+class Crashes:
+    """What came of it.
+
+    wrong: what is wrong, in a sentence; "" where nothing is. inside: whether it takes a crash inside of a step.
+    story: what happened then, in order: texts. played: how many schedules of how many, in a sentence.
+    unknown: what the function has called that its worlds do not have; nothing is said of it then.
+    """
+
+    wrong: str = ""
+    inside: bool = False
+    story: Sequence[str] = ()
+    played: str = ""
+    unknown: str = ""
+
+    @property
+    def evidence(self) -> Sequence[str]:
+        return self.story
+
+
+def explored(lab, thing: str, seed: int, seconds: float = PAIRS_SECONDS) -> Crashes:
+    """Explore the function lab.name(thing), one of EXPLORED in durable_worlds.py.
+
+    seed: decides the order of pairs. Raises SandboxProblem where the time of the check is over, and RuntimeError where
+    the exploration itself failed.
+    """
+    told = clients.of("lambda").get_function(FunctionName=lab.name(thing))
+    environment = told["Configuration"].get("Environment", {}).get("Variables", {})
+    with tempfile.TemporaryDirectory() as folder:
+        with urllib.request.urlopen(told["Code"]["Location"], timeout=30) as answer:
+            zipfile.ZipFile(io.BytesIO(answer.read())).extractall(folder)
+        return in_a_process(thing, folder, environment, seed, seconds)
+
+
+def in_a_process(thing: str, folder, environment: Mapping, seed: int, seconds: float) -> Crashes:
+    """Explore the function whose lambda_function.py is in this folder; see `explored`. environment: its variables."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "explored")
+    task = json.dumps({"thing": thing, "folder": str(folder), "seed": seed, "seconds": seconds})
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__, task],
+        env={**ours, **environment, **keys, "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # who interrupts a cell interrupts this process by us
+    )
+    try:
+        if not until(lambda: process.poll() is not None, PATIENCE, "an exploration with crashes"):
+            return Crashes(unknown="how to come to an end")
+        report, errors = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"The exploration ended with {process.returncode}: {errors.decode()[-2000:]}")
+        return Crashes(**json.loads(report))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# -- in that process --------------------------------------------------------------------------------------------------
+
+
+def _explore(thing, folder, seed, seconds) -> Crashes:
+    from workshop.checking.stand_ins import in_place
+    from workshop.checks.durable_worlds import EXPLORED
+    from workshop.exploring import explore, play
+
+    how, source = EXPLORED[thing], Path(folder) / "lambda_function.py"
+    worlds, ended = {}, ""
+    with in_place() as unknown:
+        # What goes wrong without a crash is not about crashes: the cases of the check see it, in a truer world.
+        for world in how.worlds:
+            made = world()
+            run = play(source, how.event, world=lambda made=made: made, inside=how.inside)
+            otherwise = made.wrong(run)
+            if unknown:
+                return Crashes(unknown=unknown[0])
+            if otherwise:
+                ended = f"a right end in the case of {world.about}, where {otherwise}"
+            else:
+                worlds[world.about] = world
+        if not worlds:
+            return Crashes(unknown=ended)
+        return _with_crashes(explore, source, how, worlds, seed, seconds, unknown)
+
+
+def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
+    made = {}  # the world of the run that is played now, by its name
+
+    def maker(about):
+        def make():
+            made[about] = worlds[about]()
+            return made[about]
+
+        return make
+
+    def wrong(run):
+        if run.status == "HANGS":  # that may be a slow machine's fault
+            unknown.append("how to come back")
+        return None if unknown else made[run.world].wrong(run)
+
+    begun = time.monotonic()
+
+    def enough(exploration):
+        singles = exploration.known.get(1) is not None and exploration.played.get(1, 0) >= exploration.known[1]
+        if unknown or (singles and time.monotonic() > begun + seconds):
+            raise KeyboardInterrupt
+
+    found = explore(
+        source,
+        how.event,
+        world={about: maker(about) for about in worlds},
+        intended=wrong,
+        inside=how.inside,
+        strict=False,
+        seconds=math.inf,
+        seed=seed,
+        progress=enough,
+    )
+    if unknown:
+        return Crashes(unknown=unknown[0])
+    if found.ok:
+        return Crashes(played=found.summary())
+    crashed = {1: "crashed", 2: "crashed twice"}.get(found.run.crashed, f"crashed {found.run.crashed} times")
+    return Crashes(
+        f"In the case of {found.run.world} the function's process {crashed}, and {found.why}.",
+        any(crash.where == "inside" for crash in found.run.schedule),
+        _in_few_lines(found.run.tell().splitlines()),
+        found.summary(),
+    )
+
+
+def _in_few_lines(story):
+    """A story without what is far from its crashes and from its end."""
+    crashes = [nth for nth, line in enumerate(story) if "CRASH" in line]
+    near = {nth + step for nth in crashes for step in range(-3, 4)} | set(range(len(story) - 2, len(story)))
+    lines = []
+    for nth, line in enumerate(story):
+        if nth in near:
+            lines.append(line)
+        elif not lines or lines[-1] != _LEFT_OUT:
+            lines.append(_LEFT_OUT)
+    return lines
+
+
+def _main():
+    report = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the function prints, wherever it does, is no part of the report
+    found = _explore(**json.loads(sys.argv[1]))
+    with contextlib.closing(report):
+        json.dump(dataclasses.asdict(found), report)
+
+
+if __name__ == "__main__":
+    _main()

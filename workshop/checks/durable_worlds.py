@@ -1,0 +1,493 @@
+"""The worlds in which the durable functions of lab 04 are explored: DMS, the table `waiting`, the vendor, who approves.
+
+They are small: one replication task, one table, one vendor. All time in them is the explorer's one clock, so a
+migration may last for an hour. A world knows how its execution should end (`wrong`).
+"""
+
+import copy
+import dataclasses
+import datetime
+import json
+import re
+from collections.abc import Mapping
+
+from workshop.checking.stand_ins import Refused, Unknown
+from workshop.exploring import World
+
+ARN = "arn:aws:dms:us-east-1:111122223333:task:EXPLORED"
+TABLE = "arn:aws:dynamodb:us-east-1:111122223333:table/explored"
+WAITS = {"TimeoutSeconds": 86_400, "HeartbeatSeconds": 7200}
+FINISHED, FATAL = "Stop Reason FULL_LOAD_ONLY_FINISHED", "Stop Reason FATAL_ERROR"
+REASON = "Last Error Table travel.explored, line 49."
+REFUSED = "Half of it is missing."
+REPORT = {"rows": 3, "missing": {"city": 1}, "out_of_range": 0}
+_NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+
+
+class Waiting(World):
+    """A world with the table of who waits. about: what is special about it, as a case's `about`."""
+
+    about = ""
+
+    def __init__(self):
+        self.items = {}
+
+    def call(self, service, operation, parameters):
+        if service != "dynamodb":
+            raise Unknown
+        key = next(iter(parameters.get("Key", {}).values()), parameters.get("Item", {}).get("Id", {})).get("S")
+        asked = set(parameters) - {"TableName", "Key", "Item", "ConsistentRead"}
+        if key is None or asked - {"ConditionExpression", "ExpressionAttributeValues"}:
+            raise Unknown
+        item = self.items.get(key, {})
+        if operation == "GetItem":
+            return {"Item": copy.deepcopy(item)} if item else {}  # boto3 changes what it gets
+        if operation not in ("PutItem", "DeleteItem"):
+            raise Unknown
+        if "ConditionExpression" in parameters and not _holds(item, parameters):
+            raise Refused("ConditionalCheckFailedException", "The conditional request failed")
+        if operation == "PutItem":
+            names = set(parameters["Item"]) - {"Id", "CreatedAt", "WaitsUntil", "ExpiresAt"}
+            self.did("save", " and ".join(sorted(names)) or "an item")
+            self.items[key] = parameters["Item"]
+        else:
+            self.did("delete", "an item")
+            self.items.pop(key, None)
+        return {}
+
+    def request(self, method, path, headers, body):
+        raise Unknown
+
+    def waiting(self, key):
+        """The callback ID of whoever waits under that key; None where nobody does."""
+        return self.items.get(key, {}).get("CallbackId", {}).get("S")
+
+    def times(self, kind):
+        """How often effects of this kind happened."""
+        return sum(effect[0] == kind for effect in self.effects)
+
+    def wrong(self, run):
+        """What is wrong with a run in this world, a sentence; None where it ended as it should."""
+        raise NotImplementedError
+
+
+def _holds(item, parameters):
+    """Whether a condition holds that is made of simple ones, with AND and OR. Raises Unknown for any other."""
+    condition, values = parameters["ConditionExpression"], parameters.get("ExpressionAttributeValues", {})
+
+    def holds(term):
+        exists = re.fullmatch(r"attribute_(not_)?exists\s*\(\s*(\w+)\s*\)", term)
+        if exists:
+            return (exists[2] in item) != bool(exists[1])
+        compared = re.fullmatch(r"(\w+)\s*(=|<|>|<=|>=|<>)\s*(:\w+)", term)
+        if not compared or compared[3] not in values:
+            raise Unknown
+        name, sign, value = compared.groups()
+        if name not in item:
+            return False
+        [(kind, mine)], [(other_kind, theirs)] = item[name].items(), values[value].items()
+        if kind != other_kind or kind not in ("S", "N"):
+            return sign == "<>"
+        if kind == "N":
+            mine, theirs = float(mine), float(theirs)
+        return {
+            "=": mine == theirs,
+            "<>": mine != theirs,
+            "<": mine < theirs,
+            ">": mine > theirs,
+            "<=": mine <= theirs,
+            ">=": mine >= theirs,
+        }[sign]
+
+    return any(all(holds(term.strip()) for term in each.split(" AND ")) for each in condition.split(" OR "))
+
+
+class Migrating(Waiting):
+    """A world with a migration, of whose end an event tells whoever waits for it in the table.
+
+    ran_before: whether it has run before. lasts: for so many seconds; 0: it is over before the start call returns.
+    fails: whether it fails. told: how often its event comes. loses: whether the answer to its first start gets lost.
+    """
+
+    about = "a migration of an hour"
+    ran_before, lasts, fails, told, loses = False, 3600, False, 1, False
+
+    def __init__(self):
+        super().__init__()
+        self.status, self.began, self.asked = "ready", None, 0
+        if self.ran_before:
+            self.status, self.began = "stopped", _NOON - datetime.timedelta(days=1)
+
+    def call(self, service, operation, parameters):
+        if service != "dms":
+            return super().call(service, operation, parameters)
+        if operation == "DescribeReplicationTasks":
+            wanted = [value for each in parameters.get("Filters", []) for value in each["Values"]]
+            if wanted != [ARN]:
+                raise Unknown
+            self.asked += 1
+            return {"ReplicationTasks": [self._described()]}
+        if parameters.get("ReplicationTaskArn") != ARN:
+            raise Unknown
+        if operation == "StartReplicationTask":
+            return self._start(parameters.get("StartReplicationTaskType"))
+        if operation == "StopReplicationTask":
+            return self._stop()
+        raise Unknown
+
+    def _described(self):
+        task = {"ReplicationTaskArn": ARN, "Status": self.status}
+        if self.began:
+            task["ReplicationTaskStats"] = {"StartDate": self.began, "TablesErrored": 0}
+        if self.status == "stopped":
+            task["StopReason"] = FINISHED
+        if self.status == "failed":
+            task |= {"StopReason": FATAL, "LastFailureMessage": REASON}
+        return task
+
+    def _start(self, kind):
+        if self.status not in ("ready", "stopped", "failed"):
+            raise Refused("InvalidResourceStateFault", f"Replication Task cannot be started, it is {self.status}")
+        if (self.began is None) != (kind == "start-replication"):
+            raise Refused("InvalidParameterCombinationException", f"Start Type {kind} is not for this task")
+        first = not self.times("start")
+        self.did("start", "the migration")
+        self.status = "starting"
+        if self.lasts:
+            self.later(1, self._runs)
+        else:
+            self._runs()
+        if self.loses and first:
+            raise TimeoutError("The answer to the start got lost.")
+        return {"ReplicationTask": self._described()}
+
+    def _runs(self):
+        self.status, self.began = "running", _NOON + datetime.timedelta(seconds=self.now())
+        began = self.began
+        if self.lasts:
+            self.later(self.lasts, lambda: self._ends(began))
+        else:
+            self._ends(began)
+
+    def _stop(self):
+        if self.status != "running":
+            raise Refused("InvalidResourceStateFault", f"Replication Task is not running, it is {self.status}")
+        self.status = "stopping"
+        self.later(1, lambda: self._stopped())
+        return {"ReplicationTask": self._described()}
+
+    def _stopped(self):
+        self.status = "stopped"
+
+    def _ends(self, began):
+        if self.status == "running" and self.began == began:
+            self.status = "failed" if self.fails else "stopped"
+            for _ in range(self.told):
+                self._tells()
+
+    def _tells(self):
+        """What `resume` does when its event comes."""
+        item, callback_id = self.items.get(ARN, {}), self.waiting(ARN)
+        if callback_id is None or item.get("StartedBefore", {}).get("S") == str(self.began):
+            return
+        if self.fails:
+            self.fail(callback_id, REASON, "MigrationFailed")
+        else:
+            self.succeed(callback_id, {"ReplicationTaskArn": ARN})
+        self.items.pop(ARN, None)
+
+    def _started(self):
+        return _not_once("the migration was", "started", self.times("start"))
+
+    def _late(self, run):
+        if self.told and run.seconds >= WAITS["TimeoutSeconds"]:
+            return "the event of its end found nobody to tell, and the execution waited for its timeout"
+        return None
+
+    def wrong(self, run):
+        expected = ("FAILED", "MigrationFailed", REASON) if self.fails else ("SUCCEEDED", {"ReplicationTaskArn": ARN})
+        return self._started() or self._late(run) or _ended_otherwise(run, *expected)
+
+
+def _not_once(it_was, done, times):
+    """What was done another number of times than once, in words; None where it was done once."""
+    if not times:
+        return f"{it_was} never {done}"
+    return f"{it_was} {done} {'twice' if times == 2 else f'{times} times'}" if times > 1 else None
+
+
+def _ended_otherwise(run, status, value, message=""):
+    """How a run ended otherwise than so, in words. value: what it should return, or the name of its error."""
+    error = run.error or {}
+    if run.status == status == "SUCCEEDED" and run.result == value:
+        return None
+    named = value is None or str(error.get("ErrorType")).rpartition(".")[2] == value
+    if run.status == status == "FAILED" and named and message in str(error.get("ErrorMessage")):
+        return None
+    return f"the execution{run.in_words().removeprefix('it')}"
+
+
+class Twice(Migrating):
+    about, told = "a migration whose event came twice", 2
+
+
+class AtOnce(Migrating):
+    about, lasts = "a migration that was over before its start call had returned", 0
+
+
+class Again(Migrating):
+    about, ran_before = "a migration that had run before", True
+
+
+class Fails(Migrating):
+    about, fails = "a migration that failed", True
+
+
+class Unheard(Migrating):
+    about, told = "a migration whose event got lost", 0
+
+
+class Lost(Migrating):
+    about, loses = "a migration whose start was carried out, and the answer to it got lost", True
+
+
+# -- asking -----------------------------------------------------------------------------------------------------------
+
+ASKING = {"ReplicationTaskArn": ARN, "PollSeconds": 60, "MaxPollSeconds": 600, "MaxPolls": 6}
+
+
+class Polled(Migrating):
+    """Somebody has started it, and nobody is told of its end."""
+
+    about, lasts, told = "a migration of some minutes", 200, 0
+
+    def __init__(self):
+        super().__init__()
+        self.status, self.began = "running", _NOON
+
+    def call(self, service, operation, parameters):
+        if self.status == "running" and self.now() >= self.lasts:
+            self.status = "failed" if self.fails else "stopped"
+        return super().call(service, operation, parameters)
+
+    def wrong(self, run):
+        expected = ("FAILED", "MigrationFailed", REASON) if self.fails else ("SUCCEEDED", {"ReplicationTaskArn": ARN})
+        return _ended_otherwise(run, *expected)
+
+
+class PolledFails(Polled):
+    about, fails = "a migration that failed", True
+
+
+class Outlives(Polled):
+    about, lasts = "a migration that outlived all polls", 10**7
+
+    def wrong(self, run):
+        most = ASKING["MaxPolls"] + run.crashed  # a poll may be cut off just as it is made
+        if self.asked > most:
+            return f"with MaxPolls {ASKING['MaxPolls']} it asked {self.asked} times"
+        return _ended_otherwise(run, "FAILED", None)
+
+
+# -- the vendor -------------------------------------------------------------------------------------------------------
+
+
+class Vendor(Waiting):
+    """A world with the vendor. takes: seconds of a check; 0: its callback comes before the order's answer does.
+
+    refuses: whether the check fails. silent: whether it never calls. loses: whether the first order's answer gets lost.
+    """
+
+    about = "a check of an hour"
+    takes, refuses, silent, loses_order = 3600, False, False, False
+
+    def __init__(self):
+        super().__init__()
+        self.checks = {}
+
+    def request(self, method, path, headers, body):
+        if (method, path) == ("POST", "/v1/checks"):
+            try:
+                order = json.loads(body)
+                _ = order["table"], order["callback_url"].rpartition("/")
+            except (ValueError, TypeError, KeyError, AttributeError):
+                return 400, {"message": "The body must be JSON with table and callback_url."}
+            return self._order(headers.get("idempotency-key") or len(self.checks), order)
+        check = self.checks.get(path.removeprefix("/v1/checks/"))
+        if method != "GET" or check is None:
+            raise Unknown
+        return 200, check
+
+    def _order(self, key, order):
+        known = [check for check in self.checks.values() if check["key"] == key]
+        if known:
+            if known[0]["order"] != order:
+                return 422, {"message": "This Idempotency-Key came with another order before."}
+            return 202, known[0]
+        self.did("order", "a check")
+        name = f"chk_{len(self.checks) + 1}"
+        self.checks[name] = check = {"check_id": name, "status": "running", "key": key, "order": order}
+        if self.takes:
+            self.later(self.takes, self._done, check)
+        else:
+            self._done(check)
+        if self.loses_order and len(self.checks) == 1:
+            raise TimeoutError("The answer to the order got lost.")
+        return 202, {**check, "status": "running"}
+
+    def _done(self, check):
+        check |= (
+            {"status": "failed", "error": {"message": REFUSED}}
+            if self.refuses
+            else {
+                "status": "completed",
+                "report": REPORT,
+            }
+        )
+        if not self.silent:
+            self._calls(check, 3)
+
+    def _calls(self, check, tries):
+        """It calls the URL, and what is behind that tells whoever waits; it calls again where that is nobody."""
+        callback_id = self.waiting(check["order"]["callback_url"].rpartition("/")[2])
+        if callback_id is None:
+            if tries > 1:
+                self.later(60, self._calls, check, tries - 1)
+        elif self.refuses:
+            self.fail(callback_id, REFUSED, "CheckFailed")
+        else:
+            self.succeed(callback_id, REPORT)
+
+    def _ordered(self):
+        return _not_once("a check was", "ordered", self.times("order"))
+
+    def wrong(self, run):
+        expected = ("FAILED", "CheckFailed", REFUSED) if self.refuses else ("SUCCEEDED", REPORT)
+        late = None
+        if not self.silent and run.seconds >= WAITS["HeartbeatSeconds"]:
+            late = "the vendor's callback found nobody to tell, and the execution waited for its timeout"
+        return self._ordered() or late or _ended_otherwise(run, *expected)
+
+
+class Quick(Vendor):
+    about, takes = "a check whose report came before the order was answered", 0
+
+
+class Failing(Vendor):
+    about, refuses = "a check that failed", True
+
+
+class Silent(Vendor):
+    about, silent = "a check of which the vendor, though it was done, told nothing", True
+
+
+class LostOrder(Vendor):
+    about, loses_order = "a check that was ordered, and the answer to the order got lost", True
+
+
+# -- two at once ------------------------------------------------------------------------------------------------------
+
+
+class Night(Migrating, Vendor):
+    """A migration and a check."""
+
+    about = "a night on which all went well"
+
+    def wrong(self, run):
+        both = {"Migration": {"ReplicationTaskArn": ARN}, "Report": REPORT}
+        return self._started() or self._ordered() or _ended_otherwise(run, "SUCCEEDED", both)
+
+
+class Slow(Night):
+    about, lasts = "a night on which the report came first", 5000
+
+
+class CheckFails(Night):
+    about, refuses, takes = "a night on which the check failed while the migration ran", True, 60
+
+    def wrong(self, run):
+        if self.status in ("starting", "running"):
+            return f"the migration was left {self.status}"
+        return _ended_otherwise(run, "FAILED", None, REFUSED)
+
+
+class MigrationFails(Night):
+    about, fails, takes, silent = "a night on which the migration failed while the vendor said nothing", True, 0, True
+
+    def wrong(self, run):
+        return _ended_otherwise(run, "FAILED", None, REASON)
+
+
+# -- asking for approval ----------------------------------------------------------------------------------------------
+
+REQUEST = "explored"
+
+
+class Approved(Migrating):
+    """Somebody answers a request after an hour."""
+
+    about, lasts, told = "somebody who approved", 150, 0
+    answer = {"Approved": True, "By": "Ana"}
+    _looks = False
+
+    def call(self, service, operation, parameters):
+        if not self._looks:
+            self._looks = True
+            self.later(3600, self._answers)
+        return super().call(service, operation, parameters)
+
+    def _answers(self):
+        callback_id = self.waiting(REQUEST)
+        if callback_id is not None:
+            self.succeed(callback_id, self.answer)
+
+    def wrong(self, run):
+        wanted = {"Moved": self.answer["Approved"], "By": self.answer["By"]}
+        started = self._started() if self.answer["Approved"] else None
+        return started or _ended_otherwise(run, "SUCCEEDED", wanted)
+
+
+class NotApproved(Approved):
+    about, answer = "somebody who did not approve", {"Approved": False, "By": "Cem"}
+
+
+class ApprovedAndFails(Approved):
+    about, fails = "somebody who approved of a migration that failed", True
+
+    def wrong(self, run):
+        return self._started() or _ended_otherwise(run, "FAILED", "MigrationFailed", REASON)
+
+
+# -- all of them ------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Explored:
+    """How a durable function is explored. event: its input.
+
+    inside: the effects after which a crash inside of a step counts, too: those that the contract asks to bear it.
+    """
+
+    event: Mapping
+    worlds: tuple[type[Waiting], ...]
+    inside: frozenset = frozenset()
+
+
+EXPLORED = {
+    "poll": Explored(ASKING, (Polled, PolledFails, Outlives)),
+    "migrate": Explored(
+        {"ReplicationTaskArn": ARN, **WAITS},
+        (Migrating, AtOnce, Twice, Again, Fails, Unheard, Lost),
+        frozenset({"save", "start"}),
+    ),
+    "check": Explored(
+        {"Table": TABLE, **WAITS}, (Vendor, Quick, Failing, Silent, LostOrder), frozenset({"save", "order"})
+    ),
+    "nightly": Explored(
+        {"ReplicationTaskArn": ARN, "Table": TABLE, **WAITS}, (Night, Slow, CheckFails, MigrationFails)
+    ),
+    "approve": Explored(
+        {"ReplicationTaskArn": ARN, "Id": REQUEST, "PollSeconds": 60, **WAITS},
+        (Approved, NotApproved, ApprovedAndFails),
+    ),
+}
