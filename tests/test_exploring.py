@@ -317,6 +317,36 @@ def test_further_crashes_are_drawn_by_the_seed_for_as_long_as_there_is_time():
     assert seen == again
 
 
+def test_inside_of_steps_it_may_crash_after_some_effects_only():
+    def program(jobs):
+        def handler(event, context):
+            context.step(lambda _: jobs.order("a"), name="order")  # without a key
+            context.step(lambda _: jobs.start("b"), name="start")  # with one
+
+        return handler
+
+    assert not found(program, inside=True).ok
+    assert found(program, inside={"start"}).ok
+    broken = found(program, inside={"order"})
+    assert broken.run.schedule == (Crash("inside", 1),) and "order a happened twice" in broken.why
+
+
+def test_what_is_a_fault_whatever_is_intended_may_be_left_out():
+    def program(jobs):
+        def handler(event, context):
+            jobs.start("b")  # outside of a step, and with a key
+            jobs.did("look")
+            context.wait(HOUR, name="hour")
+
+        return handler
+
+    def intended(run):
+        return None if run.status == "SUCCEEDED" else run.status
+
+    assert "look happens outside of a step" in found(program, intended=intended).why
+    assert found(program, intended=intended, strict=False).ok
+
+
 # -- wrong ------------------------------------------------------------------------------------------------------------
 
 

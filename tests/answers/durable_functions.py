@@ -142,6 +142,35 @@ def polled(context, arn, first, longest, most):
     return outcome(arn, last)
 """
 
+# These are right until their process ends, which only an exploration with crashes makes happen everywhere.
+COUNTS_IN_MEMORY = """%%writefile asked.py
+from aws_durable_execution_sdk_python.config import Duration, StepConfig
+from aws_durable_execution_sdk_python.retries import RetryPresets
+from dms_task import Throttled, describe
+from runs import outcome, under_way
+
+ASKED = {}
+
+
+def polled(context, arn, first, longest, most):
+    mine = context.execution_context.durable_execution_arn
+    once = StepConfig(retry_strategy=RetryPresets.none())
+
+    def ask(_):
+        ASKED[mine] = ASKED.get(mine, 0) + 1
+        try:
+            return describe(arn)
+        except Throttled:
+            return {"Status": "nobody knows"}
+
+    task = context.step(ask, name="ask", config=once)
+    while under_way(task) and ASKED.get(mine, 0) < most:
+        context.wait(Duration.from_seconds(first), name="pause")
+        first = min(first * 2, longest)
+        task = context.step(ask, name="ask", config=once)
+    return outcome(arn, task)
+"""
+
 NO_RETRY = ", config=StepConfig(retry_strategy=RetryPresets.none())"
 BOUND = "max_attempts=most, "
 ASKED = "            return describe(arn)\n        except Throttled:\n            return task\n"
@@ -377,6 +406,12 @@ TASK_1 = [
         says="not yet",
         words="a migration that outlived them the execution ended SUCCEEDED",
     ),
+    dict(
+        name="counts its polls in memory",
+        text=COUNTS_IN_MEMORY,
+        says="not yet",
+        words="it asked ",
+    ),
 ]
 
 # -- task 2 ------------------------------------------------------------------------------------------------------------
@@ -450,6 +485,45 @@ STARTS = '        if not begun(describe(arn), before):\n            start(arn, a
 CONFIG = "timeout=Duration.from_seconds(seconds), serdes=JsonSerDes()"
 FAILS = "    except CallbackExternalError as error:\n        raise MigrationFailed(str(error)) from None\n"
 LOOKS_AGAIN = "return outcome(arn, context.step("
+
+STARTS_OUTSIDE = """%%writefile told.py
+import json
+import time
+
+from aws_durable_execution_sdk_python import CallbackError, CallbackTimeoutError
+from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
+from dms_task import describe, start
+from runs import MigrationFailed, begun, last_start, outcome
+from waiting import find, save
+
+
+def start_once(arn, before, note):
+    for pause in (0, 1, 1, 1):
+        try:
+            if not find(note):
+                start(arn, again=before != "")
+            return
+        except Exception:
+            if begun(describe(arn), before):
+                return
+            time.sleep(pause)
+
+
+def migrated(context, arn, seconds):
+    before = context.step(lambda _: last_start(describe(arn)), name="look")
+    callback = context.create_callback("ended", CallbackConfig(timeout=Duration.from_seconds(seconds)))
+    saved = {"StartedBefore": before}
+    context.step(lambda _: save(arn, callback.callback_id, seconds, **saved), name="save")
+    note = f"started {callback.callback_id}"
+    start_once(arn, before, note)
+    save(note, callback.callback_id, seconds)
+    try:
+        return json.loads(callback.result())
+    except CallbackTimeoutError:
+        return outcome(arn, context.step(lambda _: describe(arn), name="look again"))
+    except CallbackError as error:
+        raise MigrationFailed(error.message) from None
+"""
 
 TASK_2 = [
     dict(name="the solution"),
@@ -645,6 +719,12 @@ TASK_2 = [
         changes={"StartedBefore=before)": 'StartedBefore=before or "never")'},
         says="not yet",
         words="It had never run before, and StartedBefore is 'never'",
+    ),
+    dict(
+        name="starts outside of a step, and notes in the table that it has",
+        text=STARTS_OUTSIDE,
+        says="not yet",
+        words="the function's process crashed, and the migration was started twice",
     ),
 ]
 
@@ -892,6 +972,60 @@ def checked(context, table, silence, seconds):
     return report_in(said)
 """
 
+# The address is another one where the step runs again.
+ADDRESS_IN_THE_STEP = """%%writefile reported.py
+import json
+import secrets
+import time
+
+from aws_durable_execution_sdk_python import CallbackError, CallbackTimeoutError
+from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
+from reports import CheckFailed, VendorUnavailable, report_in
+from verirow import ask, order
+from waiting import save
+
+
+def patiently(table, address):
+    for pause in (0, 1, 1, 1):
+        try:
+            return order(table, address)
+        except VendorUnavailable:
+            time.sleep(pause)
+    return order(table, address)
+
+
+def checked(context, table, silence, seconds):
+    config = CallbackConfig(timeout=Duration(seconds), heartbeat_timeout=Duration(silence))
+    callback = context.create_callback("report", config)
+
+    def place(_):
+        address = secrets.token_urlsafe(32)
+        save(address, callback.callback_id, seconds)
+        try:
+            return patiently(table, address)
+        except Exception as refusal:
+            return {"Refused": str(refusal)}
+
+    check_id = context.step(place, name="order")
+    if not isinstance(check_id, str):
+        raise CheckFailed(check_id["Refused"])
+    try:
+        return json.loads(callback.result())
+    except CallbackTimeoutError:
+        said = context.step(lambda _: ask(check_id), name="ask")
+    except CallbackError as error:
+        raise CheckFailed(error.message)
+    return report_in(said)
+"""
+SAVED_IS_ORDERED = {
+    SAVES_ALL: "        if find(address):\n            return\n        save(address, callback_id, seconds)\n"
+    "        for pause in (0, 1, 1, 1):\n            try:\n                check_id = order(table, address)\n"
+    "            except VendorUnavailable:\n                time.sleep(pause)\n            else:\n"
+    "                return save(address, callback_id, seconds, CheckId=check_id)\n",
+    "import secrets\n": "import secrets\nimport time\n",
+    "import CheckFailed,": "import CheckFailed, VendorUnavailable,",
+}
+
 TASK_4 = [
     dict(name="the solution"),
     dict(name="a callback and steps, one by one", text=ONE_BY_ONE),
@@ -1098,6 +1232,18 @@ TASK_4 = [
         },
         says="not yet",
         words="Success: the report, as data",
+    ),
+    dict(
+        name="another address where the step that orders runs again",
+        text=ADDRESS_IN_THE_STEP,
+        says="not yet",
+        words="the function's process crashed, and a check was ordered twice",
+    ),
+    dict(
+        name="takes what is saved for what is ordered",
+        changes=SAVED_IS_ORDERED,
+        says="not yet",
+        words="the function's process crashed, and a check was never ordered",
     ),
 ]
 

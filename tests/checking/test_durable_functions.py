@@ -6,6 +6,7 @@ import datetime
 import pytest
 
 from workshop.checking.executions import Execution
+from workshop.checking.explorations import Crashes
 from workshop.checks.durable_functions import NOBODY, Approve, Check, Migrate, Nightly, Pair, Poll, Tell
 from workshop.checks.durable_plays import Answer, Telling
 
@@ -38,6 +39,9 @@ WAITED_FIRST = [
     {"EventType": "ExecutionStarted", "EventTimestamp": NOON},
     {"EventType": "WaitStarted", "EventTimestamp": NOON + datetime.timedelta(seconds=0.1)},
 ]
+BORE_ALL = Crashes(played="80 schedules played: 7 without a crash, all 73 with one crash.")
+BROKE = {"wrong": "It: the function's process crashed, and it broke.", "story": ["CRASH", "The end"]}
+BROKE_INSIDE = {**BROKE, "inside": True}
 GAVE_UP = {"error": "WaitForConditionError", "cause": "exhausted"}
 POLL = {
     "under way": polled(pauses=[1, 2, 3], polls=[0, 1, 3]),
@@ -58,6 +62,7 @@ POLL = {
     "one poll": polled("FAILED", most=1, polls=[0], **GAVE_UP),
     "two polls": polled("FAILED", first=2, longest=5, most=2, polls=[0, 2], pauses=[2], **GAVE_UP),
     "four polls": polled("FAILED", longest=1, most=4, polls=[0, 1, 2, 3], pauses=[1, 1, 1], **GAVE_UP),
+    "crashes": BORE_ALL,
 }
 
 # -- exercise 2 -------------------------------------------------------------------------------------------------------
@@ -103,6 +108,7 @@ MIGRATE = {
     "late": told(status="FAILED", error="MigrationTimedOut", seconds=2),
     "unheard": told(output={"ReplicationTaskArn": ARN}, migration=FINISHED),
     "unheard failure": told(status="FAILED", error="MigrationFailed", cause="Line 49 is bad.", migration=FAILED),
+    "crashes": BORE_ALL,
 }
 
 # -- exercise 3 -------------------------------------------------------------------------------------------------------
@@ -174,6 +180,7 @@ CHECK = {
     "failed": checking(**NO_REPORT, limits=(5, 60), facts={"checks": [{"status": "failed"}]}),
     "endless": checking(**SILENT, limits=(5, 60)),
     "bounded": checking(**SILENT, limits=(59, 6)),
+    "crashes": BORE_ALL,
 }
 
 # -- exercises 5 and 6 ------------------------------------------------------------------------------------------------
@@ -192,6 +199,7 @@ NIGHTLY = {
     "check fails": night(cause="No: Half of it.", facts={"message": "Half of it."}),
     "migration fails": night(cause="No: Line 49 is bad.", migration=FAILED),
     "refused at once": night(),
+    "crashes": BORE_ALL,
 }
 
 
@@ -208,6 +216,7 @@ APPROVE = {
     "sets aside": pair("FAILED", error="MigrationFailed", cause="Line 49."),
     "refused": pair(output={"Moved": False, "By": "Cem"}, migration={"Status": "ready"}),
     "silent": pair(output={"Moved": False, "By": "nobody"}, migration={"Status": "ready"}),
+    "crashes": BORE_ALL,
 }
 
 
@@ -238,6 +247,7 @@ JUDGED = {
             ("one poll", {"status": "RUNNING", "pauses": [1]}, "gives_up", "decided to wait for another 1 s"),
             ("two polls", {"polls": [0, 2, 5]}, "gives_up", "asked 3 times"),
             ("four polls", {"error": "MigrationFailed"}, "gives_up", "MigrationFailed"),
+            ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],
     ),
     Migrate: (
@@ -269,6 +279,8 @@ JUDGED = {
             ("late", {"error": "MigrationFailed"}, "looks_again", "MigrationFailed"),
             ("unheard", {"status": "FAILED"}, "looks_again", "ended FAILED"),
             ("unheard failure", {"error": "MigrationTimedOut"}, "looks_again", "MigrationTimedOut"),
+            ("crashes", BROKE_INSIDE, "starts_once", "process crashed, and it broke"),
+            ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],
     ),
     Tell: (
@@ -319,6 +331,8 @@ JUDGED = {
             ("failed", {"error": "VendorSilent"}, "asks_in_the_end", "VendorSilent"),
             ("endless", {"error": "CheckFailed"}, "asks_in_the_end", "CheckFailed"),
             ("bounded", {"status": "RUNNING"}, "asks_in_the_end", "TimeoutSeconds 6"),
+            ("crashes", BROKE_INSIDE, "orders_once", "process crashed, and it broke"),
+            ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],
     ),
     Nightly: (
@@ -335,6 +349,7 @@ JUDGED = {
                 "leaves_nothing_running",
                 "was left running",
             ),
+            ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],
     ),
     Approve: (
@@ -345,6 +360,7 @@ JUDGED = {
             ("silent", mine("silent", output={"Moved": True}), "returns_the_same", "nobody"),
             ("refused", mine("refused", migration=FINISHED), "returns_the_same", "was started"),
             ("fails", mine("fails", cause="It has failed."), "fails_the_same", "Line 49."),
+            ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],
     ),
 }

@@ -24,6 +24,7 @@ from workshop import clients
 from workshop.checking.waiting import until
 
 PATIENCE = 60  # seconds
+_HANGS = "how to come back from what it waits for"
 _LEFT_OUT = f"{'':>12}  ..."
 PAIRS_SECONDS = 2  # for which it goes on; all single crashes are played, whatever they take
 
@@ -104,6 +105,8 @@ def _explore(thing, folder, seed, seconds) -> Crashes:
             made = world()
             run = play(source, how.event, world=lambda made=made: made, inside=how.inside)
             otherwise = made.wrong(run)
+            if run.status == "HANGS":  # that may be the machine's fault
+                unknown.append(_HANGS)
             if unknown:
                 return Crashes(unknown=unknown[0])
             if otherwise:
@@ -126,8 +129,8 @@ def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
         return make
 
     def wrong(run):
-        if run.status == "HANGS":  # that may be a slow machine's fault
-            unknown.append("how to come back")
+        if run.status == "HANGS":
+            unknown.append(_HANGS)
         return None if unknown else made[run.world].wrong(run)
 
     begun = time.monotonic()
@@ -154,7 +157,7 @@ def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
         return Crashes(played=found.summary())
     crashed = {1: "crashed", 2: "crashed twice"}.get(found.run.crashed, f"crashed {found.run.crashed} times")
     return Crashes(
-        f"In the case of {found.run.world} the function's process {crashed}, and {found.why}.",
+        f"{found.run.world.capitalize()}: the function's process {crashed}, and {found.why}.",
         any(crash.where == "inside" for crash in found.run.schedule),
         _in_few_lines(found.run.tell().splitlines()),
         found.summary(),
