@@ -17,7 +17,17 @@ MESSAGE = "Last Error Table 'travel'.'airports': line 49."
 
 def described(status="running", stopped=None, **more):
     stats = {"TablesErrored": 0, **({"StopDate": NOON + datetime.timedelta(seconds=stopped)} if stopped else {})}
-    return {"Status": status, "ReplicationTaskStats": stats, **more}
+    named = {"ReplicationTaskArn": "arn:aws:dms:...:task:own-1a2b3c", "ReplicationTaskIdentifier": "own"}
+    return {"Status": status, "ReplicationTaskStats": stats, **named, **more}
+
+
+def asking(about):
+    """A visit to a state that asks DMS with these parameters, as a history has it."""
+    events = made_up(("Task", "Poll", *TASK))
+    for event in events:
+        if event["type"] == "TaskScheduled":
+            event["taskScheduledEventDetails"] = {"resource": "describeReplicationTasks", "parameters": about}
+    return events
 
 
 def seen(exercise, case, *, visits=(("Task", "Start", *TASK),), **fields):
@@ -26,7 +36,7 @@ def seen(exercise, case, *, visits=(("Task", "Start", *TASK),), **fields):
     usual = {
         "input": {**exercise.common, **about.input},
         "status": "SUCCEEDED",
-        "events": made_up(*visits),
+        "events": asking("arn:aws:dms:...:task:own-1a2b3c") if isinstance(exercise, Poll) else made_up(*visits),
         "starts": [5],
         "migration": described(),
     }
@@ -76,6 +86,12 @@ def test_start(fields, words):
         ("under way", {"output": {"Status": "stopped"}}, "of a migration that was starting or running"),
         ("under way", {"status": "RUNNING"}, "was still running"),
         ("under way", {"status": "FAILED", "error": "X"}, "ended FAILED (X)"),
+        ("under way", {"events": asking('{"Values": ["own"]}')}, None),
+        ("under way", {"events": asking("{}")}, "names neither the ARN of the replication task nor its identifier"),
+        ("not told", {"status": "FAILED", "error": "Throttled"}, None),
+        ("not told", {"status": "RUNNING"}, None),
+        ("not told", {"migration": described("stopped", 1), "output": {"Status": "stopped"}}, None),
+        ("not told", {"migration": described("stopped", 1)}, "'running', which DMS has not said"),
     ],
 )
 def test_poll(case, fields, words):

@@ -71,6 +71,11 @@ STARTS = [
     ("takes_a_new_token", starts(came(), came(before=RUNS, token="t2")), "StartedBefore changed from '' to '1'"),
     ("takes_a_new_token", starts(came(), dataclasses.replace(RETRIED, before=OVER)), "started a second time"),
     ("takes_a_new_token", starts(DIED, RETRIED, facts={"killed": 1}), ""),
+    (
+        "takes_a_new_token",
+        starts(came(), dataclasses.replace(RETRIED, item={**RETRIED.item, "CreatedAt": 5, "ExpiresAt": 65})),
+        "With TimeoutSeconds 60, at 100, the item has CreatedAt 5 and ExpiresAt 65",
+    ),
     ("leaves_the_newest_token", starts(RETRIED, dataclasses.replace(RETRIED, sent=came().sent), newest="t2"), ""),
     ("leaves_the_newest_token", starts(RETRIED, came(), newest="t2"), "the token of that attempt"),
     ("leaves_the_newest_token", starts(RETRIED, came(item={}), newest="t2"), "no item of it any more"),
@@ -118,12 +123,12 @@ def judged(exercise, sentence, record, words):
     assert words in text and bool(text) == bool(words), text
 
 
-def ended(status="SUCCEEDED", seconds=1.0, attempts=1, **more):
-    """An execution of `migrate` that ended like this."""
+def ended(status="SUCCEEDED", seconds=1.0, attempts=1, bounds=(), **more):
+    """An execution of `migrate` that ended like this. bounds: for how long its state would have waited."""
     events = made_up(("Task", "Migrate", *["TaskScheduled"] * attempts), ("Succeed", "Migrated"))
     for event in events:
         if event["type"] == "TaskScheduled":
-            event["taskScheduledEventDetails"] = {"resource": "invoke.waitForTaskToken"}
+            event["taskScheduledEventDetails"] = {"resource": "invoke.waitForTaskToken", **dict(bounds)}
     events[-1]["timestamp"] = events[0]["timestamp"] + datetime.timedelta(seconds=seconds)
     facts = {"token": "t", "item": {"Execution": "arn:1", "ExpiresAt": 160}, "refused": "", "answer": {"Rows": 3}}
     facts |= {"right": {"Execution": "arn:1", "ExpiresAt": 160}, "cause": "Last Error", "when": "it failed"}
@@ -132,7 +137,7 @@ def ended(status="SUCCEEDED", seconds=1.0, attempts=1, **more):
     return Execution("a migration", input=input, status=status, events=events, facts=facts, **more)
 
 
-LATE = {"status": "FAILED", "error": "MigrationTimedOut", "timeout": 4, "seconds": 4.2}
+LATE = {"status": "FAILED", "error": "MigrationTimedOut", "timeout": 4, "seconds": 4.2, "facts": {"answer": None}}
 MACHINES = [
     ("waits_for_the_answer", ended(), ""),
     ("waits_for_the_answer", ended("FAILED", facts={"token": ""}), "no token of it"),
@@ -154,6 +159,9 @@ MACHINES = [
     ("times_out", ended(**{**LATE, "error": "States.Timeout"}), "with the error MigrationTimedOut"),
     ("times_out", ended(**{**LATE, "seconds": 2.1}), "ended after 2.1 s"),
     ("times_out", ended(**{**LATE, "seconds": 8.0}), "ended after 8.0 s"),
+    ("times_out", ended(bounds={"timeoutInSeconds": 60}), ""),
+    ("times_out", ended(bounds={"timeoutInSeconds": 50}), "waited with TimeoutSeconds 50"),
+    ("times_out", ended(bounds={"timeoutInSeconds": 60, "heartbeatInSeconds": 9}), "given up after 9 s"),
     ("tries_again", ended(attempts=2), ""),
     ("tries_again", ended("FAILED"), "Lambda failed once (Lambda.ServiceException)"),
     ("tries_again", ended("RUNNING", attempts=2), "when the token of the last attempt is answered"),
@@ -238,6 +246,7 @@ RESUMES = [
     ("forgets", answers(told(item=STAYS)), "the item was still there"),
     ("forgets", answers(told(WAITS, item=STAYS), newest="t"), ""),
     ("forgets", answers(told(WAITS), newest="t"), "no item any more"),
+    ("forgets", answers(told(GOOD), newest="t"), ""),
     ("forgets", answers(told(WAITS, item={"TaskToken": "old"}), newest="t"), "another token"),
     ("ends_executions", dataclasses.replace(GOOD, migration={"Status": "stopped"}), ""),
     ("ends_executions", dataclasses.replace(GOOD, migration={"Status": "failed"}), "It ends FAILED"),
@@ -293,8 +302,8 @@ def test_reconcile(sentence, record, words):
     judged(RECONCILE, sentence, record, words)
 
 
-def measured(*said):
-    return [Measured("a history", said, 4, 1.5)]
+def measured(*said, late=1.5):
+    return [Measured("a history", said, 4, late)]
 
 
 DECISIONS = {"A": False, "B": True, "C": False, "D": True}
@@ -304,6 +313,9 @@ DECIDES = [
     ("measures", measured(3, 0.1, 1.5), "retries counted"),
     ("measures", measured(4, 0.0001, 1.5), "1,000 migrations"),
     ("measures", measured(4, 0.1, -1.5), "measure returns -1.5"),
+    ("measures", measured(4, 0.1, -2.5, late=-2.5), ""),
+    ("measures", measured(4, 0.1, 0, late=-2.5), "The job ended 2.5 s after the execution did"),
+    ("measures", measured(4, 0.1, 3600.5, late=90_000.5), "ended 90000.5 s before the execution did"),
     ("decides", DECISIONS, ""),
     ("decides", {**DECISIONS, "D": False}, "3 of 4"),
     ("decides", [False, True, False, True], "A dict with the keys"),

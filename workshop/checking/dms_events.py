@@ -87,6 +87,15 @@ MUST_NOT_MATCH = [
         task_event(TASK, "STARTED", "0069", "StateChange", "Replication task started, with flag = fresh start"),
     ),
     ("a task that was created", task_event(TASK, "CREATED", "0074", "Creation", "Replication task created.")),
+    # The ids and the category of these two are documented, their eventType is not.
+    (
+        "a task that was told to load its tables again",
+        task_event(TASK, "RELOAD_REQUESTED", "0081", "StateChange", "Reload of table details requested."),
+    ),
+    (
+        "a task that paused, for lack of disk space",
+        task_event(TASK, "READING_PAUSED", "0092", "StateChange", "Reading paused, disk usage limit reached."),
+    ),
     ("a task that was modified", task_event(TASK, "MODIFIED", "0080", "ConfigurationChange", "Modified.")),
     (
         "a replication instance that failed",

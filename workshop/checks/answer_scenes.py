@@ -87,10 +87,12 @@ class Scene:
     def tell(self, what, event=None, *, answered=True):
         """The function gets an event; returns what came of it.
 
-        answered: whether the execution should end by it, so that it is worth to wait for that.
+        answered: whether the execution should end by it, so that it is worth to wait for that. Where its item is gone,
+            somebody holds it for answered.
         """
         error = invoke(self.function, event or stopped(self.arn)).error
-        until(self.waiter.look, ENDS if answered and not error else 0.3, "an execution to be answered")
+        ends = not error and (answered or not self.table.find(self.arn))
+        until(self.waiter.look, ENDS if ends else 0.3, "an execution to be answered")
         seen = self.waiter.seen(self.case.about)
         self.told.append(Told(what, error, seen, self.table.find(self.arn) or {}))
         return self.told[-1]
@@ -134,8 +136,8 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw: Draw
 
 
 def told_of_its_end(scene):
-    scene.runs()
     scene.waits()
+    scene.runs()
     what = {"fails": "failed", "sets a table aside": "finished without one of its tables"}
     event = failed(scene.arn) if scene.case.migration == "fails" else stopped(scene.arn)
     scene.tell(f"A migration {what.get(scene.case.migration, 'finished')}", event)
@@ -146,8 +148,13 @@ def told_of_a_second_run(scene):
     before = migrations.started(scene.migration)
     scene.migration.start("reload-target")
     until(lambda: migrations.ended(scene.migration), LONG, "a migration to end")
+    began = scene.migration.describe()["ReplicationTaskStats"]["StartDate"].timestamp()
+    until(lambda: int(time.time()) > began, LONG, "a second to pass")  # an item's CreatedAt is in whole seconds
     scene.waits(started_before=before)
-    scene.tell("A migration that had run before finished again")
+    scene.tell(
+        "A migration that had run before finished again (its state had been retried meanwhile, so that the item was "
+        "younger than the run)"
+    )
 
 
 def told_of_a_stop(scene):
@@ -204,11 +211,11 @@ def told_of_a_token_that_is_none(scene):
 def refused_and_told_again(scene):
     scene.runs()
     scene.waits()
-    operation = scene.input["operation"]
+    operation, code = scene.input["operation"], scene.input["code"]
     about = scene.waiter.token if operation in ANSWERS else scene.arn
-    refuses = scene.fault(fault="refuse", operation=operation, resource=about, code="AccessDeniedException")
+    refuses = scene.fault(fault="refuse", operation=operation, resource=about, code=code)
     with faults.during(refuses, label="check-4") as made:
-        scene.tell(f"{operation} was refused (AccessDeniedException)", answered=False)
+        scene.tell(f"{operation} was refused ({code})", answered=False)
         scene.facts["met"] = made.met[0]
     scene.tell("The event came again, and nothing was refused any more")
 

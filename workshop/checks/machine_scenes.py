@@ -118,9 +118,17 @@ def gets_success(scene):
 
 
 def gets_failure(scene):
-    cause = f"Last Error Table travel.airports, line {scene.chance.randrange(2, 99)}. Stop Reason FATAL_ERROR"
+    _fail(scene, f"Last Error Table travel.airports, line {scene.chance.randrange(2, 99)}. Stop Reason FATAL_ERROR")
+
+
+def gets_failure_in_json(scene):
+    """As the causes of Lambda's own errors are, but with other keys."""
+    _fail(scene, json.dumps({"Status": "failed", "TablesErrored": scene.chance.randrange(1, 9)}))
+
+
+def _fail(scene, cause):
     error = scene.chance.choice(ERRORS)
-    scene.facts |= {"when": f"it was answered with a failure ({error})", "cause": cause}
+    scene.facts |= {"when": f"it was answered with a failure ({error}: {cause})", "cause": cause}
     scene.begin()
     if scene.waits():
         scene.answered("send_task_failure", error=error, cause=cause)

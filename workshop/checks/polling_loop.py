@@ -6,11 +6,11 @@ import itertools
 import math
 
 from workshop.checking.counting import COUNTED, Shape, drawn_history
-from workshop.checking.executions import Execution, StateMachineRun
+from workshop.checking.executions import Execution, StateMachineRun, scheduled
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.outcomes import NotAttempted, shortened
 from workshop.checking.resources import definition, state_machine
-from workshop.checking.stages import play, starts_within, stopped_by_hand, to_its_end, until_polled
+from workshop.checking.stages import ends_within, play, starts_within, stopped_by_hand, to_its_end, until_polled
 from workshop.costs.prices import price
 
 MOST_BYTES = 8192
@@ -30,7 +30,10 @@ class Machine(Exercise):
 
     def observe(self, lab, draw, cases):
         machine = state_machine(lab, self.thing)
-        seen = play(lab, cases, lambda input: StateMachineRun(machine, input), draw, self.common, self.by_default)
+        whose = {"state_machine": machine.rpartition(":")[2]}
+        seen = play(
+            lab, cases, lambda input: StateMachineRun(machine, input), draw, self.common, self.by_default, whose=whose
+        )
         facts = {"TimeoutSeconds": definition(machine).get("TimeoutSeconds", math.inf)}
         return {case: dataclasses.replace(execution, facts=facts) for case, execution in seen.items()}
 
@@ -90,6 +93,13 @@ class Poll(Machine):
         "over": Case("a migration that had ended when it was asked about", {"PollSeconds": 1}),
         "failed": Case("a migration that had failed by then", {"PollSeconds": 2}, migration="fails"),
         "under way": Case("a migration that still ran", {"PollSeconds": 3}, migration="is slow"),
+        "not told": Case(
+            "a migration about which DMS refused to speak",
+            {"PollSeconds": 2},
+            play=ends_within(6),
+            calls=[{"fault": "refuse", "operation": "dms:DescribeReplicationTasks"}],
+            needs_sandbox=True,
+        ),
     }
     done = "It waits as long as its input says, and asks DMS once about the right task."
 
@@ -100,24 +110,41 @@ class Poll(Machine):
         if seen.migration["Status"] == "ready":
             return f"{seen}, and the task was not started: it never called startReplicationTask for it."
 
-    @contract("It waits `PollSeconds`, as its input says, and then asks once.", cases="over, failed, under way")
+    @contract(
+        "It waits `PollSeconds`, as its input says, and then asks once, about that task alone.",
+        cases="over, failed, under way",
+    )
     def waits_and_asks_once(self, seen: Execution):
         if not seen.polls:
             return f"{seen}, and it never called describeReplicationTasks."
         if len(seen.polls) > 1:
             return Fault(f"It asked {len(seen.polls)} times.", "One poll; the loop comes in the next task.")
+        if asked_about_others(seen):
+            return Fault(
+                "Its question to DMS names neither the ARN of the replication task nor its identifier.",
+                "It asks about that task alone. The account may have more tasks than fit into one answer.",
+            )
         return wrong_pause(seen, 0, seen.input["PollSeconds"])
 
     @contract(
         "It ends `SUCCEEDED`, and its output has the key `Status`: the status of that task when it asked.",
-        cases="over, failed, under way",
+        cases="over, failed, under way, not told",
     )
     def gives_the_status(self, seen: Execution):
+        refused = seen.about == self.cases["not told"].about
+        if refused and seen.status != "SUCCEEDED":
+            return None  # it may give up, or ask again
         if seen.status != "SUCCEEDED":
             return f"{seen}."
         if not isinstance(seen.output, dict) or "Status" not in seen.output:
             return Fault(f"The output of the execution is {_short(seen.output)}.", "An output with the key Status.")
         possible = _statuses_when_asked(seen)
+        if seen.output["Status"] not in possible and refused:
+            return Fault(
+                "DMS refused to say how the migration stood when it was asked, and the output says Status "
+                f"{seen.output['Status']!r}, which DMS has not said.",
+                "A status that DMS has said. Where it says none, the execution fails, or asks again.",
+            )
         if seen.output["Status"] not in possible:
             return Fault(
                 f"The output says Status {seen.output['Status']!r} of a migration that was {' or '.join(possible)}.",
@@ -144,10 +171,10 @@ class Loop(Machine):
     cases = {
         "under way": Case("a migration that still ran", migration="is slow", play=until_polled(3)),
         "not begun": Case(
-            "a migration of which DMS said `ready`, then `starting`, then `stopping`",
+            "a migration of which DMS said `ready` twice, then `starting`, then `stopping`",
             migration="is slow",
-            play=until_polled(4),
-            faults=[{"kind": "stale", "status": status} for status in ("ready", "starting", "stopping")],
+            play=until_polled(5),
+            faults=[{"kind": "stale", "status": status} for status in ("ready", "ready", "starting", "stopping")],
             needs_sandbox=True,
         ),
         "finished": Case("a migration that finished", {"PollSeconds": 2}, "takes a second"),
@@ -367,6 +394,7 @@ class Backoff(Loop):
         "another pace": Case(
             "a migration that ran on", {"PollSeconds": 2, "MaxPollSeconds": 3}, "is slow", until_polled(3)
         ),
+        "not begun": dataclasses.replace(Loop.cases["not begun"], input={"MaxPollSeconds": 1}),
         "finished": Case("a migration that finished", migration="takes a second"),
         "failed": Case("a migration that failed", {"PollSeconds": 3, "MaxPollSeconds": 6}, "fails"),
         "two polls": Case("a migration that outlived MaxPolls 2", {"MaxPolls": 2}, "is slow", until_polled(3)),
@@ -413,6 +441,13 @@ def wrong_pause(seen: Execution, nth: int, seconds: float):
 def _may_be_slow(pause, seconds):
     """Whether a pause that is too long may be one of so many seconds, on a machine that is busy."""
     return seconds < pause < seconds + BUSY
+
+
+def asked_about_others(seen: Execution):
+    """Whether a state of its own has asked DMS, and has not said about which task."""
+    names = [seen.migration[key] for key in ("ReplicationTaskArn", "ReplicationTaskIdentifier")]
+    questions = [event["taskScheduledEventDetails"] for event in scheduled(seen.history, "describeReplicationTasks")]
+    return any(not any(name in question["parameters"] for name in names) for question in questions)
 
 
 def too_large_output(seen: Execution):

@@ -1,6 +1,7 @@
 """How the cases of lab 02's first exercise play: who comes to the function `start`, when, and what goes wrong then."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
@@ -113,16 +114,17 @@ class Scene:
         described = self.migration.describe()
         return Stood(described["Status"], migrations.started(self.migration, described))
 
-    def comes(self, who, waiter, token=None, *, just_before=lambda: None):
+    def comes(self, who, waiter, token=None, *, timeout=TIMEOUT, just_before=lambda: None):
         """An execution comes with its token; returns what came of it, which is kept, too.
 
+        timeout: TimeoutSeconds, where the case has none in its input.
         just_before: what is done when all has been looked at, before the function is invoked.
         """
         sent = {
             "ReplicationTaskArn": self.arn,
             "TaskToken": token or waiter.token,
             "Execution": waiter.arn,
-            "TimeoutSeconds": self.input.get("TimeoutSeconds", TIMEOUT),
+            "TimeoutSeconds": self.input.get("TimeoutSeconds", timeout),
         }
         before, at = self.stood(), time.time()
         just_before()
@@ -136,6 +138,12 @@ class Scene:
         dead = waiter.token
         clients.of("stepfunctions").send_task_failure(taskToken=dead, error="Again")
         return waiter.next_token(but=dead)
+
+    def ages(self, seconds):
+        """The item gets older by so many seconds."""
+        for name in ("CreatedAt", "ExpiresAt"):
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # nobody has saved it, or not as a number
+                self.table.change(self.arn, name, int(self.table.find(self.arn)[name]) - seconds)
 
     def settles(self):
         """Wait until the migration runs, or has ended where it is a short one."""
@@ -221,7 +229,10 @@ def is_retried(scene):
     scene.comes("The migration had never run", first)
     scene.settles()
     when = "while its migration was under way" if scene.kind == "is slow" else "after its migration had ended"
-    scene.comes(f"A new token of the same execution came {when}", first, scene.retried(first))
+    token = scene.retried(first)
+    scene.ages(TIMEOUT // 2)
+    who = f"A new token of the same execution came {when}, half an hour after the first (by the times of its item)"
+    scene.comes(who, first, token)
 
 
 def is_retried_unseen(scene):
@@ -276,7 +287,8 @@ def another_comes(scene):
     scene.comes("The migration had never run", first)
     scene.settles()
     when = "whose migration was under way" if scene.kind == "is slow" else "whose migration had just ended"
-    scene.comes(f"Another execution came while one waited {when}", second)
+    # It would wait for longer, so that what it compares with the first one's times differs from them, and not by luck.
+    scene.comes(f"Another execution came while one waited {when}", second, timeout=2 * TIMEOUT)
 
 
 def two_come_at_once(scene):

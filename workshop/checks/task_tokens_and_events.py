@@ -131,8 +131,8 @@ class Start(Exercise):
         return _started_twice(again)
 
     @contract(
-        "A new token of the same execution takes the old one's place, `StartedBefore` stays as it was, and nothing is "
-        "started that already runs, or has run for it.",
+        "A new token of the same execution takes the old one's place, in an item as `new_item` makes it, but "
+        "`StartedBefore` stays as it was; and nothing is started that already runs, or has run for it.",
         cases="new token, new token later, not told yet, died after the start",
     )
     def takes_a_new_token(self, seen: Starts):
@@ -147,7 +147,7 @@ class Start(Exercise):
                 f"{again.item.get('StartedBefore')!r}: the run that it waits for would be taken for the one before.",
                 "StartedBefore stays what it was before the migration was started.",
             )
-        return _started_twice(again)
+        return _started_twice(again) or _wrong_times(again)
 
     @contract("An attempt that ends after the next one does not put its dead token back.", cases="late")
     def leaves_the_newest_token(self, seen: Starts):
@@ -259,22 +259,27 @@ def _wrong_item(came: Came):
             return Fault(
                 f"The {name} in the item is not the one that the function got.", f"The {name} of the event, unchanged."
             )
-    try:
-        created, expires = int(came.item["CreatedAt"]), int(came.item["ExpiresAt"])
-    except (TypeError, ValueError):
-        created = expires = 0
-    timeout = came.sent["TimeoutSeconds"]
-    if abs(expires - created - timeout) > 1 or not came.at - 2 <= created <= came.ended + 2:
-        return Fault(
-            f"With TimeoutSeconds {timeout}, at {int(came.at)}, the item has CreatedAt {came.item['CreatedAt']} and "
-            f"ExpiresAt {came.item['ExpiresAt']}.",
-            "Seconds since 1970, as numbers; the item expires when the token does.",
-        )
+    if fault := _wrong_times(came):
+        return fault
     if came.item["StartedBefore"] != came.before.run:
         return Fault(
             f"{came.who}. Its latest run had begun at {came.before.run or 'no time yet'}, and StartedBefore is "
             f"{came.item['StartedBefore']!r}.",
             "StartedBefore: when its latest run before this one began.",
+        )
+
+
+def _wrong_times(came: Came):
+    try:
+        created, expires = int(came.item["CreatedAt"]), int(came.item["ExpiresAt"])
+    except (KeyError, TypeError, ValueError):
+        created = expires = 0
+    timeout = came.sent["TimeoutSeconds"]
+    if abs(expires - created - timeout) > 1 or not came.at - 2 <= created <= came.ended + 2:
+        return Fault(
+            f"{came.who}. With TimeoutSeconds {timeout}, at {int(came.at)}, the item has CreatedAt "
+            f"{came.item.get('CreatedAt')} and ExpiresAt {came.item.get('ExpiresAt')}.",
+            "Seconds since 1970, as numbers; the item expires when the token does.",
         )
 
 
@@ -332,6 +337,9 @@ class Migrate(Exercise):
         "failure": Case(
             "an answer that is a failure", {"TimeoutSeconds": one_of(300, 3600)}, "is slow", machines.gets_failure
         ),
+        "failure in JSON": Case(
+            "a failure whose cause is JSON", {"TimeoutSeconds": 1800}, "is slow", machines.gets_failure_in_json
+        ),
         "refused": Case(
             "a migration that ran already", {"TimeoutSeconds": one_of(60, 90)}, "is slow", machines.is_refused
         ),
@@ -365,7 +373,7 @@ class Migrate(Exercise):
 
     @contract(
         'It invokes `lab.name("start")` with the four keys of task 1, and waits for the answer.',
-        cases="success, another success, failure",
+        cases="success, another success, failure, failure in JSON",
     )
     def waits_for_the_answer(self, seen: Execution):
         if not seen.facts["token"]:
@@ -404,7 +412,7 @@ class Migrate(Exercise):
 
     @contract(
         "Answered with failure, or when `start` raises, it ends `FAILED`, and its cause contains the failure's.",
-        cases="failure, refused",
+        cases="failure, failure in JSON, refused",
     )
     def fails(self, seen: Execution):
         observed = f"When {seen.facts['when']}, the execution {seen.in_words()}."
@@ -419,10 +427,12 @@ class Migrate(Exercise):
 
     @contract(
         "When no answer comes for `TimeoutSeconds`, it ends `FAILED` with the error `MigrationTimedOut`.",
-        cases="late, later",
+        cases="late, later, success, another success",
     )
     def times_out(self, seen: Execution):
         seconds = seen.input["TimeoutSeconds"]
+        if seen.facts["answer"] is not None:  # there was no need to wait: the history says for how long it would have
+            return _shorter_wait(seen)
         observed = f"With TimeoutSeconds {seconds} in its input, and no answer for longer, the execution "
         if not seen.ended:
             return Fault(f"{observed}{seen.in_words()}.", "It waits for TimeoutSeconds, and no longer.")
@@ -453,6 +463,20 @@ class Migrate(Exercise):
             "It ends SUCCEEDED when the token of the last attempt is answered.",
             slow=not seen.ended,
         )
+
+
+def _shorter_wait(seen: Execution):
+    """A Fault where a state that invoked the function would have given up before its time."""
+    seconds = seen.input["TimeoutSeconds"]
+    for event in scheduled(seen.history, "invoke"):
+        told = event["taskScheduledEventDetails"]
+        for name, field in (("HeartbeatSeconds", "heartbeatInSeconds"), ("TimeoutSeconds", "timeoutInSeconds")):
+            if told.get(field, seconds) < seconds:
+                return Fault(
+                    f"With TimeoutSeconds {seconds} in its input, the state that invoked the function waited with "
+                    f"{name} {told[field]}: without an answer it would have given up after {told[field]} s.",
+                    "It waits for TimeoutSeconds; nobody sends heartbeats.",
+                )
 
 
 class Rule(Exercise):
@@ -606,13 +630,13 @@ class Resume(Exercise):
         "made up": Case("a token that is none", play=answering.told_of_a_token_that_is_none),
         "refused": Case(
             "an answer that was refused",
-            {"operation": "states:SendTaskSuccess"},
+            {"operation": "states:SendTaskSuccess", "code": "TaskDoesNotExist"},
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
         "nothing said": Case(
             "a question that was refused",
-            {"operation": one_of("dms:DescribeReplicationTasks", "dynamodb:GetItem")},
+            {"operation": one_of("dms:DescribeReplicationTasks", "dynamodb:GetItem"), "code": "AccessDeniedException"},
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
@@ -753,7 +777,7 @@ class Resume(Exercise):
     )
     def forgets(self, seen: Answers):
         told = seen.told[-1]
-        if "newest" in seen.facts:
+        if "newest" in seen.facts and not told.execution.ended:  # it may be answered at once
             if told.item.get("TaskToken") != seen.facts["newest"]:
                 return Fault(
                     f"{told.what}. After that the table had {'another token' if told.item else 'no item any more'}.",
@@ -877,7 +901,10 @@ class Reconcile(Exercise):
         elif seen.about == self.cases["refused"].about:
             if then.ended or not seen.item:
                 state = then.in_words() if then.ended else "had lost its item"
-                return f"DMS refused to speak about a migration (AccessDeniedFault), and its execution {state}."
+                return Fault(
+                    f"DMS refused to speak about a migration (AccessDeniedFault), and its execution {state}.",
+                    "Who is not answered stays in the table, as with resume: the next round may settle it.",
+                )
         elif not then.ended:
             return Fault(
                 "Some items were of tasks that were deleted, and about one DMS refused to speak. After reconcile the "
@@ -966,9 +993,11 @@ class Decide(Exercise):
                     "USD 0.025 for 1,000 state transitions, and 1,000 migrations.",
                 )
             if abs(seconds - each.late) > 0.05:
+                when = f"{each.late:.12g} s before" if each.late >= 0 else f"{-each.late:.12g} s after"
                 return Fault(
-                    f"The job ended {each.late:g} s before the execution did, and measure returns {seconds:g}.",
-                    "The seconds from the job's end to the last event of the history.",
+                    f"The job ended {when} the execution did, and measure returns {seconds:.12g}.",
+                    "The seconds from the job's end to the last event of the history; fewer than 0 where that came "
+                    "first.",
                 )
 
     @contract(
@@ -995,6 +1024,8 @@ _KNOWN = [  # what it is, its events, seconds late
     ),
     ("a state that was answered", made_up(("Task", "Migrate", "TaskScheduled"), ("Succeed", "Done"), step=1.25), 0.25),
     ("a state that was retried twice", made_up(("Task", "Migrate", *["TaskScheduled"] * 3), step=2), 4.0),
+    ("a state that heard of the end a day later", made_up(("Task", "Migrate", "TaskScheduled")), 90_000.5),
+    ("a state that was answered by hand", made_up(("Task", "Migrate", "TaskScheduled"), ("Succeed", "Done")), -2.5),
 ]
 
 
