@@ -126,9 +126,10 @@ def fault(kind, migration, **options):
         Of calls: "throttle": the next time that somebody asks how it stands, DMS refuses; "unanswered": the next call
         that starts it does so, and ends with an error all the same; "stale": the next time that somebody asks how it
         stands, DMS tells how it stood before its latest run began, or ended; with status="stopping" that it is that.
+        Of runs: "interrupt": the next one stops by itself half-way, for lack of memory or another `reason`.
     migration: a Migration. options: more of a fault, such as seconds=3 or count=2.
     """
     if not sandbox.in_use():
         raise sandbox.SandboxError("On AWS events go wrong too, but not on request: this needs the sandbox.")
-    which = {} if kind in ("throttle", "unanswered", "stale") else {"events": ENDINGS}
+    which = {} if kind in ("throttle", "unanswered", "stale", "interrupt") else {"events": ENDINGS}
     sandbox.add_faults({"fault": kind, "task_arn": migration.arn, "count": 1, **which, **options})

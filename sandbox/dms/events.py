@@ -16,6 +16,7 @@ import itertools
 import json
 import logging
 import random
+import re
 
 logger = logging.getLogger("dms")
 
@@ -33,8 +34,8 @@ UNDER_WAY = ("ready", "starting", "running", "stopping")  # statuses of a task t
 
 # -- faults ------------------------------------------------------------------------------------------------------------
 
-CALL_FAULTS = ("throttle", "unanswered", "stale")
-FAULTS = ("drop", "duplicate", "delay", "reorder", "early", *CALL_FAULTS)
+NO_EVENTS = ("throttle", "unanswered", "stale", "interrupt")  # those that do not happen to events
+FAULTS = ("drop", "duplicate", "delay", "reorder", "early", *NO_EVENTS)
 _LONGEST = 3600  # seconds
 _SECONDS = {"delay": 2.0, "duplicate": 0.0, "reorder": 5.0, "early": 0.5}
 
@@ -91,6 +92,8 @@ def checked_fault(fault, where):
                       stale       DescribeReplicationTasks tells of the task as it was before its latest run began, or
                                   where that has ended, before it ended: reported on AWS just after a start
                                   (https://github.com/boto/boto3/issues/1926); with a `status`, that it is in that one
+                      interrupt   the task's next run stops by itself half-way through a table, as for lack of memory;
+                                  `reason` is what its StopReason says then (STOPPED_DUE_TO_LOW_MEMORY)
       events        the event types it is for, such as ["REPLICATION_TASK_STOPPED"]; all when left out, and for
                     `early` the two that end a run
       task_arn      only this task's events
@@ -99,14 +102,13 @@ def checked_fault(fault, where):
       seconds       see above, 0 to 3600
       label         by which it can be ended
 
-    `throttle`, `unanswered` and `stale` go wrong with calls, and know no `events` and no `seconds`.
+    `throttle`, `unanswered`, `stale` and `interrupt` do not happen to events, and know no `events` and no `seconds`.
     """
     if not isinstance(fault, dict) or fault.get("fault") not in FAULTS:
         raise InvalidFaults(f"{where}.fault must be one of {', '.join(FAULTS)}.")
-    unknown = set(fault) - {"fault", "events", "task_arn", "count", "probability", "seconds", "label", "status"}
-    if fault["fault"] != "stale":
-        unknown |= set(fault) & {"status"}
-    if fault["fault"] in CALL_FAULTS:
+    unknown = set(fault) - {"fault", "events", "task_arn", "count", "probability", "seconds", "label"}
+    unknown -= {"stale": {"status"}, "interrupt": {"reason"}}.get(fault["fault"], set())
+    if fault["fault"] in NO_EVENTS:
         unknown |= set(fault) & {"events", "seconds"}
     if unknown:
         raise InvalidFaults(f"{where} has unknown keys: {', '.join(sorted(unknown))}.")
@@ -117,6 +119,8 @@ def checked_fault(fault, where):
         raise InvalidFaults(f"{where}.task_arn must be the ARN of a replication task.")
     if fault.get("status", "ready") not in UNDER_WAY:
         raise InvalidFaults(f"{where}.status must be one of {', '.join(UNDER_WAY)}.")
+    if not re.fullmatch("[A-Z_]+", str(fault.get("reason", "X"))):
+        raise InvalidFaults(f"{where}.reason must be a stop reason in capitals, such as STOPPED_DUE_TO_LOW_MEMORY.")
     if not isinstance(fault.get("label", ""), str):
         raise InvalidFaults(f"{where}.label must be a text.")
     count = fault.get("count", 1)
@@ -131,12 +135,12 @@ def checked_fault(fault, where):
 
 def _fault_for(task_arn, kind):
     """The fault that happens to this event, taken off its count, or None. `early` is not asked for here."""
-    others = ("early", *CALL_FAULTS)
+    others = ("early", *NO_EVENTS)
     return _take(lambda fault: fault["fault"] not in others and kind in fault.get("events", KINDS), task_arn)
 
 
 def call_fault(name, task_arn):
-    """The fault of that name (one of CALL_FAULTS) that happens to a call about this task now, or None.
+    """The fault of that name (one of NO_EVENTS) that happens to a call about this task now, or None.
 
     It is taken off its count.
     """

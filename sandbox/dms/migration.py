@@ -42,7 +42,7 @@ class TableFailed(Exception):
 
 
 class Stopped(Exception):
-    """The user asked the task to stop."""
+    """The task stops before it is done; the message is the reason, in DMS's words."""
 
 
 @dataclass
@@ -132,9 +132,13 @@ class Task:
 
 
 class Run:
-    """One run of a task. source, target: the endpoints' settings as dicts. how: one of the three start types."""
+    """One run of a task.
 
-    def __init__(self, task, source, target, how):
+    source, target: the endpoints' settings as dicts. how: one of the three start types. interrupted: why it stops by
+    itself half-way through a table; None where it does not.
+    """
+
+    def __init__(self, task, source, target, how, interrupted=None):
         self._task = task
         self._settings = source["S3Settings"]
         region = task.arn.split(":")[3]
@@ -144,7 +148,7 @@ class Run:
         self._target_role = access.Role(target["DynamoDbSettings"]["ServiceAccessRoleArn"], region)
         self._definition = tables.read_definition(self._settings["ExternalTableDefinition"])
         self._mappings = tables.read_mappings(task.definition["TableMappings"])
-        self._how = how
+        self._how, self._interrupted = how, interrupted
         self._written = self._allowed = 0
 
     async def run(self):
@@ -159,9 +163,9 @@ class Run:
         await task.changed("STARTED", f"Replication task started, with flag = {flag}")
         try:
             self._end("stopped", await self._load(fresh))
-        except Stopped:
+        except Stopped as stop:
             await asyncio.sleep(PAUSE)
-            self._end("stopped", "Stop Reason NORMAL")
+            self._end("stopped", f"Stop Reason {stop}")
         except Exception as error:
             if not isinstance(error, TableFailed):
                 logger.exception("The run of %s broke", task.arn)
@@ -228,7 +232,7 @@ class Run:
         if settings["StopTaskCachedChangesApplied"]:
             return "Stop Reason STOPPED_AFTER_CACHED_EVENTS"
         await self._task.stop_requested.wait()  # waits for changes, and so never ends by itself
-        raise Stopped
+        raise Stopped("NORMAL")
 
     async def _files(self, queue):
         """{source table: [(key, size)]} of what is to be read, and the sizes noted: progress is told in bytes."""
@@ -281,6 +285,8 @@ class Run:
         """Write a file's rows. Raises BadRow with the line; rows before it stay written and counted."""
         for line, part, row in tables.read_rows(content, progress.source, self._settings):
             await self._turn(target)
+            if self._interrupted and part > 0.5:
+                raise Stopped(self._interrupted)
             try:
                 await target.put(maker.item(row))
             except tables.BadRow as bad:
@@ -298,7 +304,7 @@ class Run:
         """Wait until the next row is due, so that rows go at the task's rate. Raises Stopped, AccessDenied."""
         while self._written >= self._allowed:
             if self._task.stop_requested.is_set():
-                raise Stopped
+                raise Stopped("NORMAL")
             due = int((time.monotonic() - self._task.clock) * self._task.rows_per_second) - self._written
             if due > 0:
                 self._allowed = self._written + min(due, _GULP)

@@ -264,7 +264,9 @@ async def start_task(parameters):
     task.stop_requested.clear()
     answer = {"ReplicationTask": _described(task, brief=True)}
     early = events.early(task.arn)
-    events.later(Run(task, *endpoints, how).run())
+    interrupt = events.call_fault("interrupt", task.arn)
+    reason = interrupt and interrupt.get("reason", "STOPPED_DUE_TO_LOW_MEMORY")
+    events.later(Run(task, *endpoints, how, reason).run())
     await early
     if events.call_fault("unanswered", task.arn):
         raise internal_failure()

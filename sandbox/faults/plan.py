@@ -45,7 +45,7 @@ import re
 
 from . import operations
 
-OF_DMS = ("drop", "duplicate", "delay", "reorder", "early", "throttle", "unanswered", "stale")
+OF_DMS = ("drop", "duplicate", "delay", "reorder", "early", "throttle", "unanswered", "stale", "interrupt")
 _WHO = {"operation", "function", "state_machine", "resource"}
 _COMMON = {"fault", "nth", "count", "label", "seconds_to_live", *_WHO}
 _OWN = {

@@ -259,6 +259,12 @@ def poll_once(start=START, wait=WAIT, poll=POLL):
 
 ALL_KEPT = "{% $states.result.ReplicationTasks[0] %}"
 
+_AMONG_ALL = (
+    "{% $states.result.ReplicationTasks[ReplicationTaskArn = $states.context.Execution.Input.ReplicationTaskArn]"
+    ".{'Status': Status} %}"
+)
+_END_OF_ARN = "{% $split($states.context.Execution.Input.ReplicationTaskArn, ':')[-1] %}"
+
 TASK_2 = [
     dict(name="a function asks", machine=poll_once(poll=by_function("ask")), helper=ASKS, permissions=MAY_USE),
     dict(
@@ -373,7 +379,59 @@ TASK_2 = [
         name="describes without a filter",
         machine=poll_once(poll={**POLL, "Arguments": {"WithoutSettings": True}}),
         says="not yet",
-        words="The status of the replication task that the input names",
+        words="names neither the ARN of the replication task nor its identifier",
+    ),
+    dict(
+        name="looks for its own on the first page of all tasks",
+        machine=poll_once(poll={**POLL, "Arguments": {"WithoutSettings": True}, "Output": _AMONG_ALL}),
+        says="not yet",
+        words="more tasks than fit into one answer",
+    ),
+    dict(
+        name="filters by the identifier that DMS has told it",
+        machine=poll_once(
+            start={
+                **START,
+                "Output": {},
+                "Assign": {"id": "{% $states.result.ReplicationTask.ReplicationTaskIdentifier %}"},
+            },
+            poll={**POLL, "Arguments": {"Filters": [{"Name": "replication-task-id", "Values": ["{% $id %}"]}]}},
+        ),
+    ),
+    dict(
+        name="takes the end of the ARN for the identifier",
+        machine=poll_once(
+            poll={**POLL, "Arguments": {"Filters": [{"Name": "replication-task-id", "Values": [_END_OF_ARN]}]}}
+        ),
+        says="not yet",
+        words="No Tasks found matching filter",
+    ),
+    dict(
+        name="asks again where DMS refused to answer",
+        machine=poll_once(poll={**POLL, "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1}]}),
+    ),
+    dict(
+        name="says running where DMS refused to answer",
+        machine=jsonata(
+            Start=START,
+            Wait=WAIT,
+            Poll={**POLL, "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Unknown"}], "End": True},
+            Unknown={"Type": "Pass", "Output": {"Status": "running"}},
+        ),
+        says="not yet",
+        words="'running', which DMS has not said",
+    ),
+    dict(
+        name="JSONPath, in a Map of one",
+        machine=flow(
+            Jobs={"Type": "Pass", "Parameters": {"Jobs.$": "States.Array($)"}},
+            Each={
+                "Type": "Map",
+                "ItemsPath": "$.Jobs",
+                "ItemProcessor": flow(Start=PATH_START, Wait=PATH_WAIT, Poll=PATH_POLL),
+                "ResultSelector": {"Status.$": "$[0].Poll.Task.Status"},
+            },
+        ),
     ),
     dict(
         name="filters by name with an ARN",
@@ -579,6 +637,40 @@ TASK_3 = [
         words="While the migration still ran, the execution ended FAILED",
     ),
     dict(
+        name="`ready` is under way once",
+        machine=loop(
+            Choose=choose(
+                (FINISHED, "Finished"),
+                (f"({BEGUN} or $states.input.Status = 'ready' and $polls = 1) and {WITHIN_BOUND}", "Wait"),
+            )
+        ),
+        says="not yet",
+        words="While the migration still ran, the execution ended FAILED",
+    ),
+    dict(
+        name="100 characters of DMS's message",
+        machine=loop(
+            Failed={**FAIL, "Cause": "{% $substring($states.input.Failure & $string($states.input), 0, 100) %}"}
+        ),
+        says="not yet",
+        words="the cause contains DMS's `LastFailureMessage`",
+    ),
+    dict(
+        name="stopped for whatever reason but somebody's order",
+        machine=loop(
+            Choose=choose(
+                (
+                    "$states.input.Status = 'stopped' and $states.input.StopReason != 'Stop Reason NORMAL'"
+                    " and $states.input.TablesErrored = 0",
+                    "Finished",
+                ),
+                (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"),
+            )
+        ),
+        says="not yet",
+        words="STOPPED_DUE_TO_LOW_MEMORY, TablesErrored 0. It ends FAILED",
+    ),
+    dict(
         name="the interval fixed in the definition",
         machine=loop(Wait={"Type": "Wait", "Seconds": 1}),
         says="not yet",
@@ -630,6 +722,62 @@ TASK_3 = [
     dict(name="JSONPath, with a TimeoutSeconds", machine=PATH_TIMED),
     dict(name="JSONPath, counted with States.MathAdd", machine=PATH_COUNTED),
     dict(name="a Map over the polls", machine=MAPPED),
+    dict(
+        name="counts down, waits until a moment, an error of each kind, all in variables",
+        machine={
+            "TimeoutSeconds": 86400,
+            **jsonata(
+                Begin={
+                    **START,
+                    "Arguments": {
+                        "StartReplicationTaskType": "start-replication",
+                        "ReplicationTaskArn": "{% $states.input.ReplicationTaskArn %}",
+                    },
+                    "Assign": {
+                        "left": "{% $states.input.MaxPolls %}",
+                        "arn": "{% $states.input.ReplicationTaskArn %}",
+                        "pause": "{% $states.input.PollSeconds * 1000 %}",
+                    },
+                    "Output": "{% null %}",
+                },
+                Rest={"Type": "Wait", "Timestamp": "{% $fromMillis($millis() + $pause) %}"},
+                Ask=task(
+                    "describeReplicationTasks",
+                    Arguments={"Filters": "{% [{'Name': 'replication-task-arn', 'Values': [$arn]}] %}"},
+                    Assign={
+                        "left": "{% $left - 1 %}",
+                        "task": "{% $states.result.ReplicationTasks[0].{'Status': Status, 'Reason': StopReason,"
+                        " 'Message': LastFailureMessage, 'Errors': ReplicationTaskStats.TablesErrored} %}",
+                    },
+                    Output={},
+                ),
+                Judge={
+                    "Type": "Choice",
+                    "Choices": [
+                        {"Condition": "{% $task.Status = 'failed' %}", "Next": "Broken"},
+                        {
+                            "Condition": "{% $task.Status = 'stopped' and ($task.Errors != 0 or"
+                            " $not($task.Reason = 'Stop Reason FULL_LOAD_ONLY_FINISHED')) %}",
+                            "Next": "Incomplete",
+                        },
+                        {"Condition": "{% $task.Status = 'stopped' %}", "Next": "Complete"},
+                        {"Condition": "{% $left <= 0 %}", "Next": "Too long"},
+                    ],
+                    "Default": "Rest",
+                },
+                **{
+                    "Broken": {"Type": "Fail", "Error": "Broken", "Cause": "{% 'DMS says: ' & $task.Message %}"},
+                    "Incomplete": {
+                        "Type": "Fail",
+                        "Error": "Incomplete",
+                        "Cause": "{% 'Stopped: ' & $task.Reason & ', tables with errors: ' & $string($task.Errors) %}",
+                    },
+                    "Too long": {"Type": "Fail", "Error": "TooLong", "Cause": "It takes too long."},
+                    "Complete": {"Type": "Pass", "End": True},
+                },
+            ),
+        },
+    ),
     {**BLANK, "machine": loop(Failed={**FAIL, "Cause": ...})},
     dict(
         name="stopped means success",
@@ -1065,12 +1213,57 @@ FROM_POLLS = loop(
     },
 )
 
+# Its states are in JSONata, its Choice and its Fail state in JSONPath, which is the machine's language.
+_SECONDS = "$states.context.Execution.Input.PollSeconds + 2 * $polls, $states.context.Execution.Input.MaxPollSeconds"
+_JUDGED = (
+    "{% $states.result.ReplicationTasks[0].{'Status': Status, 'Why': Status & ' ' & StopReason & ' ' & "
+    "LastFailureMessage, 'Fine': StopReason = 'Stop Reason FULL_LOAD_ONLY_FINISHED' and "
+    "ReplicationTaskStats.TablesErrored = 0} %}"
+)
+TWO_LANGUAGES = {
+    "TimeoutSeconds": 7 * 24 * 3600,
+    **flow(
+        Start={**START, "Assign": {"polls": 0}, "QueryLanguage": "JSONata"},
+        Wait={"Type": "Wait", "Seconds": f"{{% $min([{_SECONDS}]) %}}", "QueryLanguage": "JSONata"},
+        Poll={**POLL, "Output": _JUDGED, "Assign": {"polls": "{% $polls + 1 %}"}, "QueryLanguage": "JSONata"},
+        Choose={
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "And": [
+                        {"Variable": "$.Status", "StringEquals": "stopped"},
+                        {"Variable": "$.Fine", "BooleanEquals": True},
+                    ],
+                    "Next": "Finished",
+                },
+                {
+                    "Or": [
+                        {"Variable": "$.Status", "StringEquals": status}
+                        for status in ("ready", "starting", "running", "stopping")
+                    ],
+                    "Next": "Wait",
+                },
+            ],
+            "Default": "Failed",
+        },
+        Finished=DONE,
+        Failed={"Type": "Fail", "Error": "NotMigrated", "CausePath": "$.Why"},
+    ),
+}
+
 TASK_5 = [
     dict(name="doubles, with variables", machine=backoff()),
     dict(name="JSONPath: one second more each time, with a TimeoutSeconds", machine=PATH_BACKOFF),
     dict(name="reckoned from the number of polls", machine=FROM_POLLS),
     {**BLANK, "machine": backoff(Wait={"Type": "Wait", "Seconds": ...})},
+    dict(name="two languages, two seconds more each time", machine=TWO_LANGUAGES),
     dict(name="the loop as it was", machine=loop(), says="not yet", words="Waits that grow"),
+    dict(
+        name="half as long again, rounded down",
+        machine=backoff(then="$min([$floor($seconds * 1.5), $states.context.Execution.Input.MaxPollSeconds])"),
+        says="not yet",
+        words="With PollSeconds 1",
+    ),
     dict(
         name="back-off without an upper bound",
         machine=backoff("$seconds * 2"),

@@ -345,8 +345,60 @@ def save(item, condition, values):
     table.put_item(Item=item, ConditionExpression=condition, ExpressionAttributeValues=values)
 """
 
+_IN_A_PLACE = '''
+from contextlib import contextmanager
+
+from boto3.dynamodb.conditions import Attr
+from dms_task import begun, describe, start
+from waiting import find, forget, new_item, table
+
+
+class AlreadyTaken(RuntimeError): ...
+
+
+class Place:
+    """What an execution has in the table."""
+
+    def __init__(self, item, before):
+        self.item, self.before = item, before
+
+    def __enter__(self):
+        if self.before and self.before["TaskToken"] == self.item["TaskToken"]:
+            return self
+        free = Attr("TaskToken").not_exists() | Attr("ExpiresAt").lt(self.item["CreatedAt"])
+        if self.before:
+            free |= Attr("TaskToken").eq(self.before["TaskToken"])
+        try:
+            table.put_item(Item=self.item, ConditionExpression=free)
+        except table.meta.client.exceptions.ConditionalCheckFailedException as full:
+            raise AlreadyTaken(self.item["ReplicationTaskArn"]) from full
+        return self
+
+    def __exit__(self, kind, fault, trace):
+        if kind is None:
+            return False
+        task = describe(self.item["ReplicationTaskArn"])
+        if not self.ran and begun(task, self.item["StartedBefore"]):
+            return True
+        forget(self.item)
+        return False
+
+
+def lambda_handler(event, context):
+    before = find(event["ReplicationTaskArn"])
+    if before.get("Execution") != event["Execution"]:
+        before = None
+    task = describe(event["ReplicationTaskArn"])
+    item = new_item(event, task) | ({"StartedBefore": before["StartedBefore"]} if before else {})
+    with Place(item, before) as place:
+        place.ran = begun(task, item["StartedBefore"])
+        if before is None or not place.ran:
+            start(task)
+'''
+
 TASK_1 = [
     dict(name="the solution"),
+    dict(name="a context manager, conditions as objects", files={"start.py": _IN_A_PLACE}),
     dict(name="decides in Python, writes on condition that nothing changed", files={"start.py": _IN_PYTHON}),
     dict(name="writes first, and looks at what was there", files={"start.py": _PUTS_FIRST}),
     dict(name="asks Step Functions whether the other execution runs", files={"start.py": _ASKS_STEP_FUNCTIONS}),
@@ -420,7 +472,7 @@ TASK_1 = [
             "start.py", (_FREE, '"attribute_not_exists(TaskToken)"'), (", ExpressionAttributeValues=values", "")
         ),
         says="not yet",
-        words="A new token of the same execution came while its migration was under way, and the function raised Cond",
+        words="half an hour after the first (by the times of its item), and the function raised ConditionalCheck",
     ),
     dict(
         name="takes an expired item for one that waits",
@@ -431,6 +483,33 @@ TASK_1 = [
         ),
         says="not yet",
         words="an item that expired an hour ago, and the function raised Cond",
+    ),
+    dict(
+        name="takes what expires before its own item for expired",
+        files=changed("start.py", ('":now": new["CreatedAt"]', '":now": new["ExpiresAt"]')),
+        says="not yet",
+        words="Another execution came while one waited",
+    ),
+    dict(
+        name="renews the token, and leaves the times of the old one",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                """        if again:
+            table.update_item(
+                Key={"ReplicationTaskArn": new["ReplicationTaskArn"]},
+                UpdateExpression="SET TaskToken = :new",
+                ConditionExpression="TaskToken = :mine",
+                ExpressionAttributeValues={":mine": old["TaskToken"], ":new": new["TaskToken"]},
+            )
+        else:
+"""
+                + _PUT.replace("    table", "        table"),
+            ),
+        ),
+        says="not yet",
+        words="half an hour after the first (by the times of its item). With TimeoutSeconds 3600",
     ),
     dict(
         name="takes every item for an expired one",
@@ -758,8 +837,98 @@ _IN_PARALLEL = {
     },
 }
 
+_MAPPED = {
+    "StartAt": "Jobs",
+    "States": {
+        "Jobs": {"Type": "Pass", "Parameters": {"Jobs.$": "States.Array($)"}, "Next": "Each"},
+        "Each": {
+            "Type": "Map",
+            "ItemsPath": "$.Jobs",
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "INLINE"},
+                "StartAt": "Ask",
+                "States": {
+                    "Ask": {
+                        "Type": "Task",
+                        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                        "Parameters": {
+                            "FunctionName": "FUNCTION_ARN",
+                            "Payload": {
+                                "Execution.$": "$$.Execution.Id",
+                                "TaskToken.$": "$$.Task.Token",
+                                "TimeoutSeconds.$": "$.TimeoutSeconds",
+                                "ReplicationTaskArn.$": "$.ReplicationTaskArn",
+                            },
+                        },
+                        "TimeoutSecondsPath": "$.TimeoutSeconds",
+                        "Retry": [
+                            {
+                                "ErrorEquals": ["Lambda.TooManyRequestsException"],
+                                "IntervalSeconds": 2,
+                                "MaxAttempts": 6,
+                            },
+                            {
+                                "ErrorEquals": [
+                                    "Lambda.ClientExecutionTimeoutException",
+                                    "Lambda.ServiceException",
+                                    "Lambda.SdkClientException",
+                                    "Lambda.AWSLambdaException",
+                                ],
+                                "IntervalSeconds": 1,
+                                "MaxAttempts": 5,
+                                "BackoffRate": 1.5,
+                                "JitterStrategy": "FULL",
+                            },
+                        ],
+                        "Catch": [
+                            {"ErrorEquals": ["States.Timeout"], "Next": "Late"},
+                            {"ErrorEquals": ["States.ALL"], "Next": "Bad"},
+                        ],
+                        "End": True,
+                    },
+                    "Late": {"Type": "Fail", "Error": "MigrationTimedOut", "Cause": "Nobody called."},
+                    "Bad": {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"},
+                },
+            },
+            "OutputPath": "$[0]",
+            "End": True,
+        },
+    },
+}
+
 TASK_2 = [
     dict(name="the solution"),
+    dict(name="JSONPath, inside a Map, whose errors come out of it", machine=_MAPPED),
+    dict(
+        name="a heartbeat that nobody sends",
+        machine=machine(HeartbeatSeconds=60),
+        says="not yet",
+        words="HeartbeatSeconds 60: without an answer it would have given up after 60 s",
+    ),
+    dict(
+        name="a bound of ten minutes, whatever the input says",
+        machine=machine(TimeoutSeconds="{% $min([$states.input.TimeoutSeconds, 600]) %}"),
+        says="not yet",
+        words="TimeoutSeconds 600: without an answer it would have given up after 600 s",
+    ),
+    dict(
+        name="reads the message out of a cause that is JSON",
+        machine=machine(
+            Catch=[
+                TIMED_OUT,
+                {
+                    **FAILED,
+                    "Output": {
+                        "Error": "{% $states.errorOutput.Error %}",
+                        "Cause": "{% $substring($states.errorOutput.Cause, 0, 1) = '{' "
+                        "? $parse($states.errorOutput.Cause).errorMessage : $states.errorOutput.Cause %}",
+                    },
+                },
+            ]
+        ),
+        says="not yet",
+        words='"TablesErrored"',
+    ),
     dict(name="JSONPath, no state after it", machine=_PATHS),
     dict(name="one Catch, and a Choice that looks at the error", machine=_CHOICE),
     dict(name="caught around it, by a Parallel", machine=_IN_PARALLEL),
@@ -1002,6 +1171,31 @@ TASK_3 = [
         },
     ),
     dict(name="the tasks of everybody", rule=OF_ALL),
+    dict(
+        name="either of two details, in capitals or not",
+        rule={
+            **PATTERN,
+            "detail": {
+                "$or": [
+                    {"eventType": ["REPLICATION_TASK_FAILED"]},
+                    {"eventType": [{"equals-ignore-case": "replication_task_stopped"}], "category": ["StateChange"]},
+                ]
+            },
+        },
+    ),
+    dict(
+        name="all of a task but four kinds",
+        rule={
+            **PATTERN,
+            "detail": {
+                "eventType": [
+                    {"anything-but": [f"REPLICATION_TASK_{it}" for it in ("STARTED", "CREATED", "MODIFIED", "DELETED")]}
+                ]
+            },
+        },
+        says="not yet",
+        words="The pattern matches a task that was told to load its tables again",
+    ),
     dict(name="this lab's tasks, with a wildcard", rule={**PATTERN, "resources": [{"wildcard": "LAB_TASKS*"}]}),
     dict(name="the state is not named", rule={**PATTERN, "detail-type": [{"suffix": "Task State Change"}]}),
     dict(
@@ -1253,8 +1447,74 @@ _LOOKS = "    for pause in (1, 1, 0):\n"
 _RAISES = '    raise RuntimeError("DMS announced the end, and says that the migration is under way.")\n'
 _NOT_BEGUN = ' or started(task) == item["StartedBefore"]'
 
+_AND_THE_NEXT = """
+import json
+
+from botocore.exceptions import ClientError
+from dms_task import describe, started
+from verdict import verdict
+from waiting import find, stepfunctions, table
+
+
+def say(token, good, arn, why):
+    try:
+        if good:
+            stepfunctions.send_task_success(taskToken=token, output=json.dumps({"why": why, "ReplicationTaskArn": arn}))
+        else:
+            stepfunctions.send_task_failure(taskToken=token, cause=why, error="MigrationFailed")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "TaskTimedOut":
+            raise
+
+
+def answer(item):
+    task = describe(item["ReplicationTaskArn"])
+    match verdict(task), started(task) == item["StartedBefore"]:
+        case (None, _), _:
+            return False
+        case _, True:
+            return True
+        case (good, why), _:
+            say(item["TaskToken"], good, item["ReplicationTaskArn"], why)
+    try:
+        table.delete_item(
+            Key={"ReplicationTaskArn": item["ReplicationTaskArn"]},
+            ConditionExpression="TaskToken = :mine",
+            ExpressionAttributeValues={":mine": item["TaskToken"]},
+        )
+    except table.meta.client.exceptions.ConditionalCheckFailedException:
+        newer = find(item["ReplicationTaskArn"])
+        return answer(newer) if newer else True
+    return True
+"""
+
 TASK_4 = [
     dict(name="the solution"),
+    dict(name="answers a newer token at once", files={"answer.py": _AND_THE_NEXT}),
+    dict(
+        name="takes a token that does not exist for a closed one",
+        files=changed(
+            "answer.py",
+            (
+                "except stepfunctions.exceptions.TaskTimedOut",
+                "except (stepfunctions.exceptions.TaskTimedOut, stepfunctions.exceptions.TaskDoesNotExist)",
+            ),
+        ),
+        says="not yet",
+        words="states:SendTaskSuccess was refused (TaskDoesNotExist), and the function ended without an error",
+    ),
+    dict(
+        name="takes a run that is older than the item for another one",
+        files=changed(
+            "answer.py",
+            (
+                'started(task) == item["StartedBefore"]',
+                'task["ReplicationTaskStats"]["StartDate"].timestamp() < item["CreatedAt"]',
+            ),
+        ),
+        says="not yet",
+        words="so that the item was younger than the run), and the function ended without an error",
+    ),
     dict(name="in other words; output with the whole item", files={"answer.py": _OWN_WORDS}),
     dict(name="without the given files; raises where nobody waits", files={"resume.py": _ALL_IN_ONE}),
     dict(name="reads the item anew when it looks again", files={"resume.py": _LOOKS_INSIDE}),
@@ -1322,7 +1582,7 @@ def lambda_handler(event, context):
         name="takes the run before for a reason not to answer",
         files=changed("answer.py", (_NOT_BEGUN, ' or item["StartedBefore"]')),
         says="not yet",
-        words="A migration that had run before finished again, and the function ended without an error, and the",
+        words="younger than the run), and the function ended without an error, and the execution that waits was not",
     ),
     dict(
         name="stopped is success",
@@ -1586,8 +1846,78 @@ _PAGES = 'for page in table.meta.client.get_paginator("scan").paginate(TableName
 _CAUGHT = "            except Exception as fault:\n"
 _LEFT = "its execution was still waiting after reconcile"
 
+_IN_SEGMENTS = """
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from answer import answer
+from waiting import table
+
+
+def segment(number, of):
+    pages = table.meta.client.get_paginator("scan").paginate(
+        TableName=table.name, Segment=number, TotalSegments=of, ConsistentRead=True
+    )
+    return [item for page in pages for item in page["Items"]]
+
+
+def settle(item):
+    try:
+        answer(item)
+    except Exception as fault:
+        print(item["ReplicationTaskArn"], repr(fault))
+
+
+def lambda_handler(event, context):
+    newest = int(time.time()) - event["OlderThanSeconds"]
+    items = itertools.chain.from_iterable(segment(number, 3) for number in range(3))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(settle, [item for item in items if int(item["CreatedAt"]) <= newest]))
+"""
+_UNTIL_EMPTY = """
+import time
+
+from answer import answer
+from waiting import table
+
+
+def lambda_handler(event, context):
+    newest = int(time.time()) - event["OlderThanSeconds"]
+    old = {"FilterExpression": "CreatedAt <= :newest", "ExpressionAttributeValues": {":newest": newest}}
+    page = table.scan(**old)
+    while page["Items"]:
+        for item in page["Items"]:
+            try:
+                answer(item)
+            except Exception as fault:
+                print(fault)
+        if "LastEvaluatedKey" not in page:
+            break
+        page = table.scan(**old, ExclusiveStartKey=page["LastEvaluatedKey"])
+"""
+
 TASK_5 = [
     dict(name="the solution"),
+    dict(name="in segments, several at a time", files={"reconcile.py": _IN_SEGMENTS}),
+    dict(
+        name="ends at the first page that has nobody old",
+        files={"reconcile.py": _UNTIL_EMPTY},
+        says="not yet",
+        words=_LEFT,
+    ),
+    dict(
+        name="throws away what it cannot settle",
+        files=changed(
+            "reconcile.py",
+            (
+                _CAUGHT,
+                _CAUGHT + '                table.delete_item(Key={"ReplicationTaskArn": item["ReplicationTaskArn"]})\n',
+            ),
+        ),
+        says="not yet",
+        words="its execution had lost its item. Who is not answered stays",
+    ),
     dict(name="pages by hand", files={"reconcile.py": _BY_HAND}),
     dict(name="old ones by a filter, several at a time", files={"reconcile.py": _FILTERED}),
     dict(name="keys first, then each item", files={"reconcile.py": _KEYS_FIRST}),
@@ -1845,6 +2175,20 @@ def measure(history, ended):
         + RIGHT,
         says="not yet",
         words="retries counted",
+    ),
+    dict(
+        name="loses the days",
+        functions=measured(
+            '(history.events[-1]["timestamp"] - ended).total_seconds()', '(history.events[-1]["timestamp"] - ended)'
+        ).replace("1000, late", "1000, late.seconds + late.microseconds / 1e6"),
+        says="not yet",
+        words="The job ended 90000.5 s before the execution did, and measure returns 3600.5",
+    ),
+    dict(
+        name="never less than nothing",
+        functions=measured("1000, late", "1000, max(late, 0)"),
+        says="not yet",
+        words="The job ended 2.5 s after the execution did, and measure returns 0",
     ),
     dict(
         name="minutes",

@@ -1272,6 +1272,9 @@ def test_errors_in_a_state_machine(migrations, states):
         ({"faults": [{"fault": "drop", "events": ["STOPPED"]}]}, "faults[0].events must list some of"),
         ({"faults": [{"fault": "drop", "task_arn": 5}]}, "faults[0].task_arn must be the ARN"),
         ({"faults": [{"fault": "throttle", "events": ["REPLICATION_TASK_STOPPED"]}]}, "has unknown keys: events."),
+        ({"faults": [{"fault": "interrupt", "seconds": 1}]}, "has unknown keys: seconds."),
+        ({"faults": [{"fault": "stale", "reason": "NORMAL"}]}, "has unknown keys: reason."),
+        ({"faults": [{"fault": "interrupt", "reason": "no memory"}]}, "faults[0].reason must be a stop reason in"),
     ],
 )
 def test_plans_of_faults_that_are_refused(faults, plan, said):
@@ -1371,6 +1374,19 @@ def test_an_answer_that_is_out_of_date(migrations, events, faults):
     assert migration.describe()["Status"] == "stopping"
     assert migration.describe()["Status"] == "stopped"
     assert faults.of(migration) == []
+
+
+def test_a_run_that_is_interrupted(migrations, events, faults):
+    migration = migrations.new(csv(40))
+    faults.add({"fault": "interrupt", "task_arn": migration.arn, "count": 1})
+    task = migration.run()
+    assert (task["Status"], task["StopReason"]) == ("stopped", "Stop Reason STOPPED_DUE_TO_LOW_MEMORY")
+    assert task["ReplicationTaskStats"]["TablesErrored"] == task["ReplicationTaskStats"]["TablesLoaded"] == 0
+    assert 0 < len(migration.items()) < 40
+    assert events.wait_for(migration, 3) == ["CREATED", "STARTED", "STOPPED"]
+    assert faults.of(migration) == []
+    migration.start("resume-processing")
+    assert migration.until("stopped")["StopReason"] == "Stop Reason FULL_LOAD_ONLY_FINISHED"
 
 
 # -- the end of all of it ----------------------------------------------------------------------------------------------

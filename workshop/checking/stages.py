@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping
 
-from workshop import faults
+from workshop import faults, sandbox
 from workshop.checking import migrations
 from workshop.checking.executions import Execution, Run
 from workshop.checking.exercises import Case, Draw, on_sandbox
@@ -61,7 +61,7 @@ def play(
 
 def _play(case, migration, begin, input, by_default, started, whose):
     for each in case.faults if on_sandbox() else ():
-        fault(migration=migration, **each)
+        fault(migration=migration, **each, **({"label": _stale(migration)} if each["kind"] == "stale" else {}))
     before = case.before(migration) if case.before else None
     if started:
         migration.start()
@@ -69,13 +69,22 @@ def _play(case, migration, begin, input, by_default, started, whose):
         run = begin({"ReplicationTaskArn": migration.arn, **input})
         scene = Scene(run, migration, calls, before)
         try:
-            (case.play or by_default)(scene)
+            try:
+                (case.play or by_default)(scene)
+            finally:
+                if on_sandbox():
+                    sandbox.end_faults(_stale(migration))  # those for which nobody has asked: now DMS tells the truth
             return run.seen(case.about, migration=migration.describe(), facts=scene.facts)
         finally:
             if calls:
                 calls.end()
             run.stop()
             migrations.forget(migration)
+
+
+def _stale(migration):
+    """The label of the faults with which DMS tells of it as it was."""
+    return f"stale: {migration.arn}"
 
 
 def _going_wrong(case, migration, whose):

@@ -182,6 +182,9 @@ class Loop(Machine):
         "no file": Case("a migration that had no file to read", {"PollSeconds": one_of(1, 2)}, "has no file"),
         "stopped": Case("a migration that somebody stopped", migration="is slow", play=stopped_by_hand),
         "set aside": Case("a migration that finished without one of its tables", migration="sets a table aside"),
+        "interrupted": Case(
+            "a migration that DMS stopped for lack of memory", faults=[{"kind": "interrupt"}], needs_sandbox=True
+        ),
         "two polls": Case("a migration that outlived MaxPolls 2", {"MaxPolls": 2}, "is slow", until_polled(3)),
         "four polls": Case("a migration that outlived MaxPolls 4", {"MaxPolls": 4}, "is slow", until_polled(5)),
     }
@@ -211,7 +214,7 @@ class Loop(Machine):
 
     @contract(
         "In every other case it ends `FAILED`, with an error and a cause of its own.",
-        cases="failed, no file, stopped, set aside",
+        cases="failed, no file, stopped, set aside, interrupted",
     )
     def fails(self, seen: Execution):
         if seen.status in ("RUNNING", "TIMED_OUT"):
