@@ -20,7 +20,7 @@ SERVICES = (
 # What is ours, installed in this order.
 MENDED = (
     "sandbox.faults", "sandbox.keys", "sandbox.bodies", "sandbox.permissions", "sandbox.logs", "sandbox.functions",
-    "sandbox.function_urls", "sandbox.events", "sandbox.schedules", "sandbox.topics", "sandbox.dms",
+    "sandbox.function_urls", "sandbox.events", "sandbox.schedules", "sandbox.topics", "sandbox.alarms", "sandbox.dms",
     "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The Resource Groups Tagging API finds what this workshop makes.
 
-AWS's GetResources knows state machines, log groups, APIs, schedule groups and everything of DMS
+AWS's GetResources knows state machines, log groups, APIs, schedule groups, alarms and everything of DMS
 (https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html). MiniStack's knows
 Lambda, DynamoDB, S3, SQS and EventBridge; here are the others. As on AWS, IAM roles are not found by it.
 """
@@ -10,7 +10,12 @@ def install():
     from ministack.services import tagging
 
     tagging._COLLECTORS.update(
-        states=_state_machines, logs=_log_groups, apigateway=_apis, dms=_migrations, scheduler=_schedule_groups
+        states=_state_machines,
+        logs=_log_groups,
+        apigateway=_apis,
+        dms=_migrations,
+        scheduler=_schedule_groups,
+        cloudwatch=_alarms,
     )
 
 
@@ -47,6 +52,13 @@ def _schedule_groups():
     from ministack.services import scheduler
 
     for arn, tags in scheduler._tags.items():
+        yield arn, _listed(tags)
+
+
+def _alarms():
+    from ministack.services import cloudwatch
+
+    for arn, tags in cloudwatch._resource_tags.items():
         yield arn, _listed(tags)
 
 

@@ -29,6 +29,11 @@ def one_of_everything(aws, account, monkeypatch):
         events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["x"]}', Tags=deploy.tag_list(name))
         events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue_arn}])
     schedule("cleaner-03-every", function, every="rate(1 day)", input={})
+    aws("cloudwatch").put_metric_alarm(
+        AlarmName=name, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": name}], Statistic="Maximum", Period=60, EvaluationPeriods=1,
+        Threshold=0, ComparisonOperator="GreaterThanThreshold", Tags=deploy.tag_list(name),
+    )  # fmt: skip
     aws("apigatewayv2").create_api(Name=name, ProtocolType="HTTP", Target=function, Tags=tags)
     aws("apigateway").create_rest_api(name=name, tags=tags)
 
@@ -52,6 +57,7 @@ def test_all_is_found_and_deleted(aws, one_of_everything, capsys):
         ("events", "list_rules", "Rules"),
         ("apigatewayv2", "get_apis", "Items"),
         ("iam", "list_roles", "Roles"),
+        ("cloudwatch", "describe_alarms", "MetricAlarms"),
         ("dms", "describe_replication_tasks", "ReplicationTasks"),
         ("dms", "describe_endpoints", "Endpoints"),
         ("dms", "describe_replication_instances", "ReplicationInstances"),

@@ -122,6 +122,7 @@ _KINDS = [
         r":scheduler:.*:schedule-group/",
         lambda arn: clients.of("scheduler").delete_schedule_group(Name=_name(arn)),  # with the schedules in it
     ),
+    (r":cloudwatch:.*:alarm:", lambda arn: clients.of("cloudwatch").delete_alarms(AlarmNames=[_name(arn)])),
     (r":states:.*:stateMachine:", delete_state_machine),
     (r":apigateway:.*:/apis/", lambda arn: clients.of("apigatewayv2").delete_api(ApiId=arn.split("/")[2])),
     (r":apigateway:.*:/restapis/", lambda arn: clients.of("apigateway").delete_rest_api(restApiId=arn.split("/")[2])),

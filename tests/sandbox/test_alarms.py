@@ -1,0 +1,120 @@
+"""Alarms of CloudWatch on the messages in a queue.
+
+What AWS documents: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html, and on
+values that are not there https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
+"""
+
+from urllib.parse import urlencode
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
+from state_machines import unique
+from test_functions_async import Queue
+
+WORDS = {
+    "Namespace": "AWS/SQS",
+    "MetricName": "ApproximateNumberOfMessagesVisible",
+    "Statistic": "Maximum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
+
+
+class Alarm:
+    def __init__(self, aws, queue_name, **other):
+        self.client, self.name = aws("cloudwatch"), unique("alarm")
+        dimensions = [{"Name": "QueueName", "Value": queue_name}]
+        words = {"AlarmName": self.name, "Dimensions": dimensions, **WORDS, **other}
+        self.client.put_metric_alarm(**{name: value for name, value in words.items() if value is not None})
+
+    @property
+    def state(self):
+        (found,) = self.client.describe_alarms(AlarmNames=[self.name])["MetricAlarms"]
+        return found["StateValue"]
+
+
+@pytest.fixture
+def queue(aws):
+    return Queue(aws)
+
+
+def name_of(queue):
+    return queue.arn.rpartition(":")[2]
+
+
+def test_it_rings_while_a_message_waits(aws, queue):
+    alarm = Alarm(aws, name_of(queue))
+    other = Alarm(aws, name_of(Queue(aws)))
+    assert (alarm.state, other.state) == ("OK", "OK")
+    queue.client.send_message(QueueUrl=queue.url, MessageBody="failed")
+    assert (alarm.state, other.state) == ("ALARM", "OK")
+    queue.next()
+    assert alarm.state == "OK"
+    history = alarm.client.describe_alarm_history(AlarmName=alarm.name, HistoryItemType="StateUpdate")
+    assert "Alarm updated from ALARM to OK" in [item["HistorySummary"] for item in history["AlarmHistoryItems"]]
+
+
+def test_it_is_looked_at_when_it_is_made(aws, queue):
+    queue.client.send_message(QueueUrl=queue.url, MessageBody="failed")
+    alarm = Alarm(aws, name_of(queue))
+    ringing = alarm.client.describe_alarms(StateValue="ALARM")["MetricAlarms"]
+    assert alarm.name in [each["AlarmName"] for each in ringing]
+
+
+@pytest.mark.parametrize(
+    "treatment, state", [(None, "INSUFFICIENT_DATA"), ("notBreaching", "OK"), ("breaching", "ALARM")]
+)
+def test_without_a_queue_there_are_no_values(aws, treatment, state):
+    assert Alarm(aws, unique("nowhere"), TreatMissingData=treatment).state == state
+
+
+@pytest.mark.parametrize("sign, limit, state", [
+    ("GreaterThanOrEqualToThreshold", 1, "ALARM"),
+    ("GreaterThanThreshold", 1, "OK"),
+    ("LessThanThreshold", 1, "OK"),
+    ("LessThanOrEqualToThreshold", 1, "ALARM"),
+])  # fmt: skip
+def test_comparisons(aws, queue, sign, limit, state):
+    queue.client.send_message(QueueUrl=queue.url, MessageBody="one")
+    assert Alarm(aws, name_of(queue), ComparisonOperator=sign, Threshold=limit).state == state
+
+
+REFUSED = [
+    ({"Namespace": "AWS/Lambda", "MetricName": "Errors"}, "on no other metric"),
+    ({"MetricName": "ApproximateAgeOfOldestMessage"}, "on no other metric"),
+    ({"Dimensions": []}, "one dimension for this metric: QueueName"),
+    ({"Statistic": None, "ExtendedStatistic": "p90"}, "wants Statistic"),
+    ({"Period": None}, "wants Period"),
+    ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "compares with a threshold"),
+    ({"EvaluationPeriods": 3}, "EvaluationPeriods can only be 1"),
+    ({"AlarmActions": ["arn:aws:sns:us-east-1:111122223333:topic"]}, "it has no AlarmActions"),
+]
+
+
+@pytest.mark.parametrize("other, words", REFUSED, ids=[words for _, words in REFUSED])
+def test_what_would_have_no_effect_is_refused_by_name(aws, queue, other, words):
+    with pytest.raises(ClientError, match="The sandbox") as refused:
+        Alarm(aws, name_of(queue), **other)
+    assert words in refused.value.response["Error"]["Message"]
+
+
+def test_composite_alarms_are_refused_by_name(aws):
+    with pytest.raises(ClientError, match="The sandbox has no composite alarms"):
+        aws("cloudwatch").put_composite_alarm(AlarmName=unique("alarm"), AlarmRule="TRUE")
+
+
+@pytest.mark.parametrize("dimension, status", [("QueueName", 200), ("QueueUrl", 400)])
+def test_in_the_query_protocol_of_older_sdks(aws, queue, dimension, status):
+    client, name = aws("cloudwatch"), unique("alarm")
+    form = {"Action": "PutMetricAlarm", "Version": "2010-08-01", "AlarmName": name, **WORDS}
+    form |= {"Dimensions.member.1.Name": dimension, "Dimensions.member.1.Value": name_of(queue)}
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = AWSRequest("POST", client.meta.endpoint_url, data=urlencode(form), headers=headers)
+    SigV4Auth(client._request_signer._credentials, "monitoring", "us-east-1").add_auth(request)
+    assert URLLib3Session().send(request.prepare()).status_code == status
+    assert len(client.describe_alarms(AlarmNames=[name])["MetricAlarms"]) == (status == 200)
