@@ -3,7 +3,7 @@
 import pytest
 
 from workshop import cleaning, deploy
-from workshop.events import schedule
+from workshop.events import alarm, schedule
 from workshop.migrations import migration
 from workshop.names import tags_of
 
@@ -29,11 +29,7 @@ def one_of_everything(aws, account, monkeypatch):
         events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["x"]}', Tags=deploy.tag_list(name))
         events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue_arn}])
     schedule("cleaner-03-every", function, every="rate(1 day)", input={})
-    aws("cloudwatch").put_metric_alarm(
-        AlarmName=name, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",
-        Dimensions=[{"Name": "QueueName", "Value": name}], Statistic="Maximum", Period=60, EvaluationPeriods=1,
-        Threshold=0, ComparisonOperator="GreaterThanThreshold", Tags=deploy.tag_list(name),
-    )  # fmt: skip
+    alarm(queue_arn)
     aws("apigatewayv2").create_api(Name=name, ProtocolType="HTTP", Target=function, Tags=tags)
     aws("apigateway").create_rest_api(name=name, tags=tags)
 

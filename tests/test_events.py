@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from workshop import cleaning, deploy, logs
-from workshop.events import ENDINGS, fault, keep_undelivered, permit, rule, schedule
+from workshop.events import ENDINGS, alarm, fault, keep_undelivered, permit, rule, schedule
 from workshop.migrations import migration
 from workshop.names import name
 from workshop.sandbox import SandboxError
@@ -114,7 +114,8 @@ def failed(request):
 
 class Queue:
     def __init__(self, about):
-        self.arn = deploy.queue(name("02", f"{about}-failed"))
+        self.name = name("02", f"{about}-failed")
+        self.arn = deploy.queue(self.name)
         self._sqs = boto3.client("sqs")
         self._url = self._sqs.get_queue_url(QueueName=self.arn.rpartition(":")[2])["QueueUrl"]
         self.messages = []
@@ -162,6 +163,15 @@ def test_an_event_at_which_the_function_fails_is_kept(aws, heard, failed):
     (message,) = failed.wait_for(1)
     assert json.loads(message["Body"])["detail"] == {"word": "in vain"}
     assert message["MessageAttributes"]["ErrorMessage"]["StringValue"] == "nobody waits"
+
+
+def test_an_alarm_rings_while_something_failed_waits(aws, heard, failed):
+    assert alarm(failed.arn) == "OK"
+    broken = deploy.function(f"{heard.name}-broken", "lambda_handler = None\n", dead_letters=failed.arn)
+    aws("lambda").invoke(FunctionName=broken, InvocationType="Event")
+    eventually(lambda: alarm(failed.arn) == "ALARM")
+    assert failed.wait_for(1)
+    assert deploy.arn("cloudwatch", f"alarm:{failed.name}") in cleaning.find()
 
 
 # -- schedules ---------------------------------------------------------------------------------------------------------

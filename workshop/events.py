@@ -63,6 +63,30 @@ def _let_in(queue, rule):
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
 
 
+def alarm(queue):
+    """An alarm of CloudWatch that rings for as long as a message waits in a queue; returns its state.
+
+    queue: its ARN. The alarm has the queue's name. States: "OK", "ALARM", and on AWS "INSUFFICIENT_DATA" until it has
+    been looked at. It wakes nobody: for that it needs AlarmActions, which the sandbox refuses.
+    """
+    account.require()
+    cloudwatch, name = clients.of("cloudwatch"), queue.rpartition(":")[2]
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": name}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",  # a queue that nobody uses sends no figures
+        Tags=deploy.tag_list(name),
+    )
+    return cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
+
+
 def _sid(rule):
     return f"from-{rule.rpartition('/')[2]}"
 
