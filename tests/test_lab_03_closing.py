@@ -5,9 +5,11 @@ import json
 import boto3
 import pytest
 from answers import callback_urls, cells
+from test_dead_letters import Letters, refused
 
 from workshop import account as accounts
 from workshop import deploy, faults, labs
+from workshop.checking import dms_events
 from workshop.checking.executions import StateMachineRun
 from workshop.checking.waiting import until
 from workshop.migrations import migration
@@ -50,6 +52,12 @@ def begin(lab, job):
 def item(lab, job):
     table = boto3.resource("dynamodb").Table(lab.name("waiting"))
     return table.get_item(Key={"Id": job.arn}, ConsistentRead=True).get("Item")
+
+
+def tell(lab, event):
+    """Hand an event to the function behind the rule; returns what it raised, None for nothing."""
+    answer = boto3.client("lambda").invoke(FunctionName=lab.name("event"), Payload=json.dumps(event))
+    return json.load(answer["Payload"])["errorType"] if "FunctionError" in answer else None
 
 
 def has_migrated(run):
@@ -99,10 +107,50 @@ def test_the_end_of_the_run_before_wakes_nobody(lab, job):
     with faults.during(hold) as gate:
         run = begin(lab, job)
         assert gate.wait_until_held(1, 30)
-        event = {"resources": [job.arn]}
-        answer = boto3.client("lambda").invoke(FunctionName=lab.name("event"), Payload=json.dumps(event))
-        assert "FunctionError" not in answer
+        assert tell(lab, dms_events.stopped(job.arn)) is None
         assert not has_migrated(run)
         assert item(lab, job)
+    assert until(lambda: has_migrated(run), 60)
+    run.stop()
+
+
+def test_only_an_event_of_this_wait_is_worth_to_be_asked_about_again(lab, job):
+    slow = job.another(f"{job.name}-slow", rows_per_second=1)
+    run = begin(lab, slow)
+    assert until(lambda: slow.describe()["Status"] == "running", 60)
+    event = dms_events.stopped(slow.arn)
+    assert tell(lab, {**event, "time": "2026-01-01T00:00:00Z"}) is None
+    assert tell(lab, event) == "RuntimeError"
+    assert item(lab, slow)
+    run.stop()
+    slow.stop()
+
+
+def test_a_token_that_came_meanwhile_stays(lab, job):
+    """While the answer is on its way the state is retried, and its new token takes the old one's place."""
+    answers = {"operation": "states:SendTaskSuccess", "function": lab.name("event")}
+    with faults.during({"fault": "hold", "seconds": 40, **answers}) as gate:
+        run = begin(lab, job)
+        assert until(lambda: gate.records[0].get("held"), 60)
+        table = boto3.resource("dynamodb").Table(lab.name("waiting"))
+        table.update_item(
+            Key={"Id": job.arn},
+            UpdateExpression="SET TaskToken = :newer",
+            ExpressionAttributeValues={":newer": "the newer token"},
+        )
+    assert until(lambda: has_migrated(run), 60)
+    tries = {"function": lab.name("event"), "operation": "dynamodb:DeleteItem", "resource": job.arn}
+    assert until(lambda: [call for call in faults.calls(**tries) if call["outcome"] != "under way"], 60)
+    assert item(lab, job)["TaskToken"] == "the newer token"
+    run.stop()
+
+
+def test_what_failed_is_kept(lab, job):
+    letters = Letters(lab.name("failed"))
+    with refused(lab.name("event"), job):
+        run = begin(lab, job)
+        event, why = letters.about(job.arn)
+    assert "AccessDeniedFault" in why["ErrorMessage"]
+    assert tell(lab, event) is None
     assert until(lambda: has_migrated(run), 60)
     run.stop()
