@@ -992,7 +992,7 @@ class NeverCalls(Exercise):
     )
     def gives_up(self, seen: Execution):
         if not seen.ended:
-            return f"{_limits(seen)} {seen}, and had asked {seen.facts['asked']} times."
+            return Fault(f"{_limits(seen)} {seen}, and had asked {seen.facts['asked']} times.", slow=True)
         if seen.status != "FAILED" or seen.error == "CheckFailed":
             return f"{_limits(seen)} {seen}."
         if not seen.facts["asked"]:
