@@ -9,7 +9,12 @@ from workshop.checking.exercises import Draw
 from workshop.checks import exercises_of
 from workshop.environments import CHECKOUT
 
-NOTEBOOKS = {path.stem: path for folder in ("notebooks", "solutions") for path in (CHECKOUT / folder).glob("*.ipynb")}
+NOTEBOOKS = {  # those that have exercises
+    path.stem: path
+    for folder in ("notebooks", "solutions")
+    for path in (CHECKOUT / folder).glob("*.ipynb")
+    if "lab.check(" in path.read_text(encoding="utf-8")
+}
 EXERCISES = [
     pytest.param(notebook, number, exercise, id=f"{notebook[:2]}-{number}")
     for notebook in sorted(NOTEBOOKS)
