@@ -598,7 +598,6 @@ TASK_2 = [
     ),
     dict(
         name="waits for five seconds",
-        hidden_when_busy=True,
         changes={"timeout=2": "timeout=5"},
         says="not yet",
         words="did not answer for almost three seconds: submit ended without an error",
@@ -713,6 +712,15 @@ TASK_2 = [
         },
         says="not yet",
         words="that is the contract of exercise 1",
+    ),
+    dict(
+        name="does not open the callback again once it has ordered",
+        changes={
+            "import keep": "import find, keep",
+            OPENS: '    if "CheckId" in find(event["Execution"]):\n        return\n' + OPENS,
+        },
+        says="not yet",
+        words="a state that was tried again all the same: a report was answered with",
     ),
 ]
 
@@ -981,6 +989,18 @@ TASK_3 = [
             "def signed_body(event):\n": "def signed_body(event):\n    try:\n        return signed(event)\n"
             "    except Exception:\n        return None\n\n\ndef signed(event):\n",
         },
+    ),
+    dict(
+        name="measures the letters of a text",
+        changes={"if len(body) >": 'if len(body if event["isBase64Encoded"] else event["body"]) >'},
+        says="not yet",
+        words="A report of 70,000 bytes in some 35,000 letters, with a good signature got through",
+    ),
+    dict(
+        name="takes the beginning off the signature with lstrip, which takes off more",
+        changes={'expected = "v1=" + ': "expected = ", "signature.encode()": 'signature.lstrip("v1=").encode()'},
+        says="not yet",
+        words="A report whose signature begins with v1=1 was answered with 401",
     ),
 ]
 
@@ -1255,6 +1275,29 @@ TASK_4 = [
             "def handle(callback_id, message):\n"
         },
     ),
+    dict(
+        name="a message is known before it is passed on",
+        changes={
+            "def answer": "known = set()\n\n\ndef answer",
+            SUPPRESS: '    if message["id"] in known:\n        return 200\n    known.add(message["id"])\n' + SUPPRESS,
+        },
+        says="not yet",
+        words="was answered with 200, and the execution was still running. Nothing is lost",
+    ),
+    dict(
+        name="a message is known once it is passed on",
+        changes={
+            "    return 200": '    known.add(message["id"])\n    return 200',
+            "def answer": "known = set()\n\n\ndef answer",
+            SUPPRESS: '    if message["id"] in known:\n        return 200\n' + SUPPRESS,
+        },
+    ),
+    dict(
+        name="a cause as long as an error's name may be",
+        changes={'cause=message["error"]["message"]': 'cause=message["error"]["message"][:256]'},
+        says="not yet",
+        words="had 500 characters, and the cause has the first 256 of them",
+    ),
 ]
 
 # -- task 5 ------------------------------------------------------------------------------------------------------------
@@ -1439,6 +1482,12 @@ TASK_5 = [
         changes={
             ASKS: '    {"ErrorEquals": ["States.HeartbeatTimeout"], "Next": "Ask"},\n' + ASKS,
         },
+    ),
+    dict(
+        name="gives up where there is no time for another silence",
+        changes={ON: ON.replace('" < ', '" + $states.context.Execution.Input.HeartbeatSeconds < ')},
+        says="not yet",
+        words="worked on and on in silence ended FAILED (NoReport",
     ),
 ]
 

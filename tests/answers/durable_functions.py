@@ -412,6 +412,12 @@ TASK_1 = [
         says="not yet",
         words="it asked ",
     ),
+    dict(
+        name="one question less",
+        changes={BOUND: "max_attempts=most - 1, "},
+        says="not yet",
+        words="With MaxPolls 2 and a migration that outlived them it did not wait to ask a second time",
+    ),
 ]
 
 # -- task 2 ------------------------------------------------------------------------------------------------------------
@@ -726,6 +732,17 @@ TASK_2 = [
         says="not yet",
         words="the function's process crashed, and the migration was started twice",
     ),
+    dict(
+        name="takes up what is in the table, whoever has left it there",
+        changes={
+            LOOKS: "",
+            SAVES: "        kept = find(arn)\n"
+            '        before = kept["StartedBefore"] if kept else last_start(describe(arn))\n' + SAVES,
+            "import save": "import find, save",
+        },
+        says="not yet",
+        words="and StartedBefore is ''",
+    ),
 ]
 
 # -- task 3 ------------------------------------------------------------------------------------------------------------
@@ -932,6 +949,18 @@ TASK_3 = [
         },
         says="not yet",
         words="",
+    ),
+    dict(
+        name="text as it is",
+        changes={"json.dumps(success)": "success if isinstance(success, str) else json.dumps(success)"},
+        says="not yet",
+        words="Success, with JSON text",
+    ),
+    dict(
+        name="whatever becomes of a sign of life is no fault",
+        changes={BEAT: "            with suppress(Exception):\n    " + BEAT},
+        says="not yet",
+        words="an ID that never was one a sign of life was told, and tell ended without an error",
     ),
 ]
 
@@ -1415,6 +1444,12 @@ TASK_5 = [
         says="not yet",
         words="with that one's message in its own",
     ),
+    dict(
+        name="stops it outside of a step, where nothing is tried again",
+        changes={STOPS: "        stop(arn)\n"},
+        says="not yet",
+        words="and the migration was left running",
+    ),
 ]
 
 # -- task 6 ------------------------------------------------------------------------------------------------------------
@@ -1466,7 +1501,7 @@ TASK_6 = [
         name="does not wait for the end",
         changes={POLLS: ""},
         says="not yet",
-        words="When somebody approves of a migration that takes some time and PollSeconds is 2, it waited 0 s",
+        words="of a migration that runs on and on, and it still ran, the execution ended SUCCEEDED",
     ),
     dict(
         name="silence is consent",
@@ -1520,10 +1555,9 @@ TASK_6 = [
     ),
     dict(
         name="less and less often",
-        hidden_when_busy=True,
         changes={POLLS: POLLS.replace("pause, pause", "pause, 60")},
         says="not yet",
-        words="PollSeconds is 2, it waited 2",
+        words="PollSeconds is 2, it waited 2 and 4 s",
     ),
     dict(
         name="under the task's ARN",
@@ -1556,7 +1590,7 @@ TASK_6 = [
             STARTS_IT: "",
         },
         says="not yet",
-        words="somebody",  # one of two true observations
+        words="When somebody does not approve, the migration was started",
     ),
     dict(
         name="a cause of its own",
@@ -1570,11 +1604,21 @@ TASK_6 = [
         words="The same error and cause",
     ),
     dict(
-        name="the start in a step that finds out whether it was started",
+        name="what has run before is taken for what it has started",
         changes={
             STARTS_IT: "        from dms_task import describe\n\n"
             '        begun = lambda: describe(arn)["Status"] != "ready"\n'
             "        context.step(lambda _: begun() or start(arn, again=False), name='start')\n"
+        },
+        says="not yet",
+        words="of a migration that had run before, the state machine ended FAILED",
+    ),
+    dict(
+        name="the start in a step that finds out whether it was started",
+        changes={
+            STARTS_IT: "        from dms_task import describe\n        from runs import begun\n\n"
+            '        before = context.step(lambda _: describe(arn)["Started"], name="look")\n'
+            "        context.step(lambda _: begun(describe(arn), before) or start(arn, again=False), name='start')\n"
         },
     ),
     dict(
@@ -1584,6 +1628,15 @@ TASK_6 = [
             '    if answer["Approved"]:': "    import json\n\n    if isinstance(answer, str):\n"
             '        answer = json.loads(answer)\n    if answer["Approved"]:',
         },
+    ),
+    dict(
+        name="starts what has run before, too",
+        changes={
+            "from dms_task import start": "from dms_task import describe, start",
+            "again=False": 'again=describe(arn)["Started"] != ""',
+        },
+        says="not yet",
+        words="of a migration that had run before, the migration was started. The state machine did not start it",
     ),
 ]
 

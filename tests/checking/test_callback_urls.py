@@ -109,6 +109,7 @@ TWICE = {"tokens": TOKENS, "orders": [ORDER] * 2, "invoked": [UNAVAILABLE, Invok
 
 ORDERS = {
     "takes it": {"orders": [ORDER]},
+    "again": {"orders": [ORDER] * 2, "invoked": [Invoked(None)] * 2, "tokens": TOKENS},
     "other": {
         "orders": [ORDER, order(ADDRESSES[1], key="two")],
         "invoked": [Invoked(None)] * 2,
@@ -138,6 +139,7 @@ def test_an_order_that_is_right(case):
         ("takes it", {"audits": [], "orders": []}, "The vendor got no orders"),
         ("calls at once", {"audits": [{"check_id": CHECK_ID, "deliveries": [{"answer": 404}]}]}, "answered with 404"),
         ("overloaded", {"status": "RUNNING"}, "opens the callback with the new token"),
+        ("again", {"orders": [ORDER], "status": "RUNNING"}, "tried again all the same: a report was answered with 200"),
         ("overloaded", {"invoked": [REFUSED, Invoked(None)]}, "answered 429, and submit failed with VendorRefused"),
         (
             "loses the answer",
@@ -229,6 +231,7 @@ ANSWERED = {
     "elsewhere": told(Sent("A report", 404)),
     "expired": told(Sent("A report", 410), status="ABORTED"),
     "outage": told(Sent("A report", 500), Sent("A failure", None), OK, status="SUCCEEDED"),
+    "refused at first": told(Sent("A report", 500), OK, status="SUCCEEDED"),
     "unanswered": told(Sent("A report", 500), OK, status="SUCCEEDED"),
     "awake": told(OK, OK),
     "asleep": told(OK, Sent("A note", 200, "FAILED"), status="FAILED", error="States.Timeout"),
@@ -256,6 +259,11 @@ def test_an_answer_that_is_right(case):
             "the execution ended FAILED (Other)",
         ),
         ("failed", told(OK, status="FAILED", error="CheckFailed", cause="x"), "The vendor said: Half."),
+        (
+            "failed",
+            told(OK, status="FAILED", error="CheckFailed", cause="Ha"),
+            "had 5 characters, and the cause has the first 2",
+        ),
         ("reported", told(OK, Sent("Again", 409), status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
         ("strange", told(Sent("A note", 200, "SUCCEEDED"), status="SUCCEEDED"), "A note came, and the execution ended"),
         ("strange", told(Sent("A note", 404)), "A note was answered with 404"),
@@ -266,6 +274,11 @@ def test_an_answer_that_is_right(case):
         ("expired", told(Sent("A report", 500)), "sends it again, for nothing"),
         ("outage", told(Sent("While it was down, a report", 400), OK), "will not send it again, and it is lost"),
         ("outage", told(Sent("A report", 500), OK), "Nothing is lost"),
+        (
+            "refused at first",
+            told(Sent("A report", 500), Sent("It", 200)),
+            "It was answered with 200, and the execution",
+        ),
         (
             "unanswered",
             told(Sent("A report", 500), Sent("Again", 500), status="SUCCEEDED"),
@@ -326,6 +339,7 @@ def test_a_wait_that_is_right(case):
         ("endless", {}, "ended SUCCEEDED"),
         ("endless", {**GAVE_UP, **NOT_ASKED}, "without asking"),
         ("endless", {**GAVE_UP, "seconds": 2}, "after 2.0 seconds"),
+        ("endless", {**GAVE_UP, "seconds": 4.8}, "after 4.8 seconds"),
         (
             "silent",
             {"status": "RUNNING"},

@@ -93,6 +93,7 @@ MIGRATE = {
     "watched again": told(NOON_BEFORE, facts={"by then": ITEM}),
     "ran before": told(NOON_BEFORE),
     "failed before": told(NOON_BEFORE),
+    "left over": told(NOON_BEFORE),
     "lost": told(facts={"failures": [("ClientError", True)]}),
     "lost and over": told(),
     "ran before and lost": told(NOON_BEFORE),
@@ -125,6 +126,7 @@ TELL = {
     "data": said({"success": {"rows": 3}}, output='{"rows": 3}'),
     "small data": said({"success": 0}, output="0"),
     "false": said({"success": False}, output="false"),
+    "text": said({"success": "done"}, output='"done"'),
     "failure": said({"failure": ["A", "b"]}, "FAILED", {"ErrorType": "A", "ErrorMessage": "b"}),
     "odd failure": said({"failure": ["A", "b"]}, "FAILED", {"ErrorType": "A", "ErrorMessage": "b"}),
     "awake": said({}, "RUNNING"),
@@ -203,25 +205,33 @@ NIGHTLY = {
 }
 
 
-def pair(status="SUCCEEDED", *, item=("CallbackId",), **more):
-    seen = polled(status, first=2, facts={"item": dict.fromkeys(item, "me")}, **{"migration": FINISHED, **more})
+def pair(status="SUCCEEDED", *, begun=True, **more):
+    seen = polled(status, first=2, facts={"item": {"CallbackId": "me"}, "begun": begun}, **more)
     return Pair(seen, seen)
 
 
 MOVED = {"Moved": True, "By": "Ana"}
 APPROVE = {
     "approved": pair(output=MOVED),
-    "slow": pair(output=MOVED, pauses=[2, 2]),
+    "slow": pair(output=MOVED),
+    "endless": pair("RUNNING", pauses=[2, 2]),
+    "endless each second": pair("RUNNING", pauses=[2, 2]),
     "fails": pair("FAILED", error="MigrationFailed", cause="Line 49."),
     "sets aside": pair("FAILED", error="MigrationFailed", cause="Line 49."),
-    "refused": pair(output={"Moved": False, "By": "Cem"}, migration={"Status": "ready"}),
-    "silent": pair(output={"Moved": False, "By": "nobody"}, migration={"Status": "ready"}),
+    "ran before": pair("FAILED", begun=False, error="States.TaskFailed"),
+    "refused": pair(output={"Moved": False, "By": "Cem"}, begun=False),
+    "silent": pair(output={"Moved": False, "By": "nobody"}, begun=False),
     "crashes": BORE_ALL,
 }
 
 
 def mine(case, **other):
     return {"mine": dataclasses.replace(APPROVE[case].mine, **other)}
+
+
+def begins(case, begun):
+    """What is different where the durable function starts the migration, or does not, and the state machine does."""
+    return mine(case, **has(APPROVE[case].mine, begun=begun))
 
 
 # {exercise: (records of a right answer, [(case, what is different, the sentence's judge, words of the refusal)])}
@@ -234,6 +244,7 @@ JUDGED = {
             ("one poll", {"polls": [1.2], "pauses": [1], "events": WAITED_FIRST}, "begins", "Before it asked at all"),
             ("patient", {"pauses": [1]}, "begins", "it waited 1 s"),
             ("two polls", {"pauses": [5]}, "begins", "it waited 5 s"),
+            ("two polls", {"polls": [0], "pauses": []}, "begins", "did not wait to ask a second time"),
             ("under way", {"pauses": [1, 1, 1]}, "waits", "1, 1 and 1 s"),
             ("under way", {"pauses": [1, 2, 4]}, "waits", "1, 2 and 4 s"),
             ("another pace", {"pauses": [2, 2]}, "waits", "2 and 2 s"),
@@ -264,6 +275,7 @@ JUDGED = {
                 "knows_the_run_before",
                 "another attempt",
             ),
+            ("left over", has(MIGRATE["left over"], item=ITEM), "knows_the_run_before", "StartedBefore is ''"),
             ("failed before", has(MIGRATE["failed before"], item=ITEM), "knows_the_run_before", NOON_BEFORE),
             ("lost and over", has(MIGRATE["lost and over"], starts=2), "starts_once", "started twice"),
             ("killed before", has(MIGRATE["killed before"], starts=0), "starts_once", "was not started"),
@@ -288,7 +300,9 @@ JUDGED = {
         [
             ("data", {"raised": {"tell(...)": "KeyError: 1"}}, "answers_success", "raised KeyError"),
             ("small data", {"execution": execution()}, "answers_success", "was still running"),
-            ("false", {"execution": execution("SUCCEEDED", output="False")}, "answers_success", "sent 'False'"),
+            ("false", {"execution": execution("SUCCEEDED", output="False")}, "answers_success", "sent False"),
+            ("text", {"execution": execution("SUCCEEDED", output="done")}, "answers_success", 'JSON text: "done"'),
+            ("small data", {"execution": execution("SUCCEEDED", output="")}, "answers_success", "sent nothing"),
             ("failure", {"execution": execution("SUCCEEDED")}, "answers_failure", "ended SUCCEEDED"),
             ("odd failure", {"error": {"ErrorMessage": "b"}}, "answers_failure", "ErrorMessage"),
             ("awake", {"execution": execution("FAILED")}, "keeps_awake", "every second"),
@@ -356,9 +370,23 @@ JUDGED = {
         APPROVE,
         [
             ("refused", mine("refused", facts={"item": {}}), "can_be_found", "no CallbackId"),
-            ("slow", mine("slow", pauses=[1, 1]), "asks_at_its_pace", "it waited 1 and 1 s"),
+            ("endless", mine("endless", pauses=[1, 1]), "asks_at_its_pace", "it waited 1 and 1 s"),
+            ("endless", mine("endless", status="FAILED"), "asks_at_its_pace", "and it still ran"),
             ("silent", mine("silent", output={"Moved": True}), "returns_the_same", "nobody"),
-            ("refused", mine("refused", migration=FINISHED), "returns_the_same", "was started"),
+            ("refused", begins("refused", True), "starts_the_same", "was started"),
+            (
+                "ran before",
+                begins("ran before", True),
+                "starts_the_same",
+                "FAILED",
+            ),
+            ("ran before", mine("ran before", status="SUCCEEDED"), "starts_the_same", "succeeded"),
+            (
+                "approved",
+                begins("approved", False),
+                "starts_the_same",
+                "not started",
+            ),
             ("fails", mine("fails", cause="It has failed."), "fails_the_same", "Line 49."),
             ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],

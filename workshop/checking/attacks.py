@@ -32,20 +32,28 @@ def report_of(chance) -> dict:
     return {"rows": chance.randrange(1, 10**6), "missing": missing, "out_of_range": chance.randrange(100)}
 
 
-def _signed(change=None, *, late=0, size=0, secret=None, **options):
+# Whoever takes "v1=" off a signature with lstrip takes off what follows, too, where that is a 1.
+NOT_ONE = "023456789abcdef"
+
+
+def _signed(change=None, *, late=0, size=0, fill="x", begins=NOT_ONE, secret=None, **options):
     """A report with the vendor's signature, `late` seconds old, of that size; `change` may change its (headers, body).
 
-    secret: another one to sign it with.
+    fill: the letter that makes it so large. begins: one of these digits is the first of its signature. secret: another
+    one to sign it with.
     """
 
     def forge(vendor, url, content):
         body = report(vendor, url, report=content)
         if size:
             body = report(vendor, url, report={**content, "note": ""})
-            body = body.replace(b'"note": ""', b'"note": "' + b"x" * (size - len(body)) + b'"')
+            letters, rest = divmod(size - len(body), len(fill.encode()))
+            body = body.replace(b'"note": ""', b'"note": "' + fill.encode() * letters + b"x" * rest + b'"')
             assert len(body) == size
         signs = vendor if secret is None else dataclasses.replace(vendor, secret=secret(vendor))
         headers = signs.headers(body, at=time.time() - late, **options)
+        if headers[SIGNATURE][len("v1=")] not in begins:  # another message has another one
+            return forge(vendor, url, content)
         return change(headers, body) if change else (headers, body)
 
     return forge
@@ -105,6 +113,7 @@ ATTACKS = {
     },
     "large": {
         "A report of 70,000 bytes, with a good signature": _signed(size=70_000),
+        "A report of 70,000 bytes in some 35,000 letters, with a good signature": _signed(size=70_000, fill="ü"),
         "A report of 65,537 bytes, with a good signature": _signed(size=65_537),
         "A report of 65,537 bytes in base64, with a good signature": _signed(
             size=65_537, content_type="application/vnd.verirow+json"
@@ -132,6 +141,7 @@ ATTACKS = {
 # What must get through, likewise.
 GENUINE = {
     "A report as Verirow sends it": _signed(),
+    "A report whose signature begins with v1=1": _signed(begins="1"),
     "A report that API Gateway hands over in base64": _signed(content_type="application/vnd.verirow+json"),
     "A report that was signed four and a half minutes ago": _signed(late=270),
     "A report from a clock that is four and a half minutes ahead": _signed(late=-270),

@@ -103,18 +103,24 @@ class Waiters:
 
 DENIED = ("AccessDeniedException", "InternalServerError", "ThrottlingException", "ServiceUnavailable")
 CODES = ("TableNotReadable", "OutOfTime", "Check.Failed")
+LONGEST_LAMENT = 500  # characters, as the vendor's page says
 LAMENTS = ("Half of it is missing.", "Nobody may read “airports” (§ 7).", "The table is empty: 0 rows.")
 
 
 class Vendor:
     """The vendor's messages to one execution, each signed as it signs.
 
-    sent: what became of them, in their order. report, failure: what it says in the end.
+    sent: what became of them, in their order. report, failure: what it says in the end. Its report is always the same
+    message, with the same ID, as it is when the vendor sends it again.
     """
 
     def __init__(self, waiters: Waiters, run: Waiting, chance):
         self._waiters, self.run, self.sent = waiters, run, []
-        self.report, self.failure = report_of(chance), {"code": chance.choice(CODES), "message": chance.choice(LAMENTS)}
+        self.chance, self.report = chance, report_of(chance)
+        lament = chance.choice(LAMENTS)
+        lament += " See line" + "".join(f" {line}" for line in range(1000, 2000))
+        self.failure = {"code": chance.choice(CODES), "message": lament[:LONGEST_LAMENT]}
+        self._reported = waiters.verirow.message("check.completed", run.url, report=self.report)
 
     def sends(self, what, kind, url=None, **content) -> Sent:
         """A message of a kind ("check.progress"), about this execution, or about another URL."""
@@ -126,7 +132,7 @@ class Vendor:
         return self.sent[-1]
 
     def sends_report(self, what="A report") -> Sent:
-        return self.sends(what, "check.completed", report=self.report)
+        return self.sends_bytes(what, self._reported)
 
     def sends_failure(self, what="The news that the audit failed") -> Sent:
         return self.sends(what, "check.failed", error=self.failure)
@@ -172,7 +178,7 @@ def elsewhere(vendor: Vendor):
     vendor.sends("A genuine report about a longer URL", "check.completed", f"{url}-2", report=vendor.report)
     vendor.sends("A genuine failure about another execution", "check.failed", other.url, error=vendor.failure)
     own, vendor.run.url = url, f"{url.rpartition('/')[0]}/{secrets.token_urlsafe(32)}"
-    vendor.sends_report("A genuine report for an address that nobody has")
+    vendor.sends("A genuine report for an address that nobody has", "check.completed", report=vendor.report)
     vendor.sends_progress("Progress for an address that nobody has")
     vendor.run.url = own
 
@@ -200,6 +206,14 @@ def outage(vendor: Vendor):
         if made.met == [0]:  # it made no such call
             vendor.sent.pop()
     vendor.sends_report("The report that came again after an outage")
+
+
+def refused_at_first(vendor: Vendor):
+    """Step Functions refuses the answer, and the vendor sends the same message again."""
+    refusal = {"fault": "refuse", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
+    with faults.during({**refusal, "code": "AccessDeniedException", "tries": "all"}, label="check"):
+        vendor.sends_report("While Step Functions refused the function its call (AccessDeniedException), a report")
+    vendor.sends_report("The same message, sent again after that,")
 
 
 def unanswered(vendor: Vendor):

@@ -40,8 +40,10 @@ from workshop.checks.durable_plays import (
     keeps_awake,
     kept_awake,
     left_in_silence,
+    left_over,
     migration_fails,
     overtaken,
+    paused_twice,
     ran_before,
     refused,
     refused_at_once,
@@ -55,6 +57,7 @@ from workshop.checks.durable_plays import (
     tells_a_made_up_id,
     tells_and_is_refused,
     tells_nobody,
+    tried_to_start,
     until_over,
     until_waited,
     watched,
@@ -208,6 +211,12 @@ class Poll(Durable):
         first = seen.input["PollSeconds"]
         if began_with_a_wait(seen):
             return f"Before it asked at all, it waited {seen.pauses[0]} s."
+        if seen.input["MaxPolls"] > 1 and seen.ended and not seen.pauses:
+            return Fault(
+                f"With MaxPolls {seen.input['MaxPolls']} and a migration that outlived them it did not wait to ask a "
+                f"second time, and {_the(seen)}.",
+                "It asks a second time after PollSeconds.",
+            )
         if seen.input["MaxPolls"] > 1 and seen.pauses[:1] != [first]:
             return Fault(f"{_paces(seen)} it waited {_listed(seen)} s.", "The first wait is PollSeconds.")
 
@@ -288,6 +297,7 @@ class Migrate(Durable):
     )
     common = {"TimeoutSeconds": 60}
     by_default = staticmethod(answered(success={}))
+    LEFT_OVER = "left over"  # its item is put there before it begins
     _hold = ({"fault": "hold", "operation": STARTS, "seconds": 30},)
     _lose = ({"fault": "lost", "operation": STARTS, "tries": "all"},)
     cases = {
@@ -302,6 +312,7 @@ class Migrate(Durable):
         ),
         "ran before": Case("a migration that had run before", before=ran_before),
         "failed before": Case("a migration that had failed before", migration="fails", before=ran_before),
+        LEFT_OVER: Case("a migration whose run before had timed out, and left its item", before=ran_before),
         "lost": Case(
             "a migration that was started, and the answer to that was lost",
             migration="is slow",
@@ -378,6 +389,9 @@ class Migrate(Durable):
     def observe_others(self, lab, draw, cases):
         migrate, table = durable_function(lab, "migrate"), Table(lab, "Id")
         table.find("nobody")
+        if self.LEFT_OVER in cases:
+            its = replace(cases[self.LEFT_OVER], before=lambda migration: left_over(table, migration))
+            cases = {**cases, self.LEFT_OVER: its}
         return play(
             lab,
             without_events(cases),
@@ -410,7 +424,7 @@ class Migrate(Durable):
 
     @contract(
         "`before` is when the task's latest run before ours started, as `last_start` returns it.",
-        cases="watched, ran before, failed before, lost, lost and over, ran before and lost",
+        cases="watched, ran before, failed before, left over, lost, lost and over, ran before and lost",
     )
     def knows_the_run_before(self, seen: Execution):
         if not seen.facts["item"]:
@@ -428,8 +442,8 @@ class Migrate(Durable):
 
     @contract(
         "It starts the migration once, however often the submitter runs, and also if it has run before.",
-        cases="ran before, failed before, lost, lost and over, ran before and lost, killed after, killed before, "
-        "refused, crashes",
+        cases="ran before, failed before, left over, lost, lost and over, ran before and lost, killed after, "
+        "killed before, refused, crashes",
     )
     def starts_once(self, seen: Execution | Crashes):
         if isinstance(seen, Crashes):
@@ -527,6 +541,8 @@ class Tell(Exercise):
         "data": Case("data", {"success": {"rows": 3, "missing": {"city": 1}}}, play=tells),
         "small data": Case("data that is easily taken for none", {"success": one_of({}, [], 0, "")}, play=tells),
         "false": Case("data that is false", {"success": False}, play=tells),
+        # Sent as it is, the one is no JSON, and the other another thing.
+        "text": Case("text", {"success": one_of("done", "42")}, play=tells),
         "failure": Case(
             "a failure", {"failure": ["MigrationFailed", "Last Error Table airports, line 49."]}, play=tells
         ),
@@ -618,7 +634,9 @@ class Tell(Exercise):
         alone = [tell(name, case) for name, case in cases.items() if case.play is tells_and_is_refused]
         return {**seen, **dict(others), **dict(alone)}
 
-    @contract("With `success`, data that can be JSON, it answers success with that.", cases="data, small data, false")
+    @contract(
+        "With `success`, data that can be JSON, it answers success with that.", cases="data, small data, false, text"
+    )
     def answers_success(self, seen: Telling):
         [(call, raised)] = seen.raised.items()
         if raised:
@@ -626,7 +644,8 @@ class Tell(Exercise):
         if seen.execution.status != "SUCCEEDED":
             return f"After {call} {_the(seen.execution)}."
         if json_in(seen.execution.output) != [seen.told["success"]]:
-            return Fault(f"{call} sent {shortened(repr(seen.execution.output))}.", "Success, with JSON text.")
+            sent = shortened(seen.execution.output or "") or "nothing"
+            return Fault(f"{call} sent {sent}.", f"Success, with JSON text: {json.dumps(seen.told['success'])}")
 
     @contract("With `failure`, a pair `(type, message)`, it answers failure.", cases="failure, odd failure")
     def answers_failure(self, seen: Telling):
@@ -1052,8 +1071,20 @@ class Approve(Durable):
         "slow": Case(
             "somebody approves of a migration that takes some time",
             {"PollSeconds": 2},
-            "takes three seconds",
+            "takes a second",
             approval({"Approved": True, "By": "Ben"}),
+        ),
+        # Its pauses are seen on the slowest machine: it does not end.
+        "endless": Case(
+            "somebody approves of a migration that runs on and on",
+            {"PollSeconds": 2},
+            "is slow",
+            approval({"Approved": True, "By": "Eve"}, enough=paused_twice),
+        ),
+        "endless each second": Case(
+            "somebody approves of a migration that runs and runs",
+            migration="is slow",
+            play=approval({"Approved": True, "By": "Eve"}, enough=paused_twice),
         ),
         "fails": Case(
             "somebody approves of a migration that fails",
@@ -1065,11 +1096,16 @@ class Approve(Durable):
             migration="sets a table aside",
             play=approval({"Approved": True, "By": "Ana"}),
         ),
+        "ran before": Case(
+            "somebody approves of a migration that had run before",
+            before=ran_before,
+            play=approval({"Approved": True, "By": "Dua"}, enough=tried_to_start),
+        ),
         "refused": Case("somebody does not approve", play=approval({"Approved": False, "By": "Cem"})),
         "silent": Case("nobody answers for two seconds", {"TimeoutSeconds": 2}, play=approval(None)),
         "crashes": CRASHED,
     }
-    done = f"In {len(cases) - 1} cases the durable function ended as the state machine did."
+    done = f"In {len(cases) - 1} cases the durable function did what the state machine did."
 
     def observe_others(self, lab, draw, cases):
         approve, machine, table = durable_function(lab, "approve"), state_machine(lab, "inherited"), Table(lab, "Id")
@@ -1094,9 +1130,11 @@ class Approve(Durable):
         if "CallbackId" not in seen.mine.facts["item"]:
             return f"When {seen.mine.about}, {_the(seen.mine)}, and under its Id there is no CallbackId."
 
-    @contract("It asks DMS every `PollSeconds`, for as long as it takes.", cases="slow")
+    @contract("It asks DMS every `PollSeconds`, for as long as it takes.", cases="endless, endless each second")
     def asks_at_its_pace(self, seen: Pair):
         wrong = [pause for pause in seen.mine.pauses if pause != seen.mine.input["PollSeconds"]]
+        if seen.mine.ended:
+            return f"When {seen.mine.about}, and it still ran, {_the(seen.mine)}."
         if wrong or not seen.mine.pauses:
             waited = f"it waited {_listed(seen.mine)} s"
             return f"When {seen.mine.about} and PollSeconds is {seen.mine.input['PollSeconds']}, {waited}."
@@ -1111,12 +1149,25 @@ class Approve(Durable):
                 f"{mine.in_words()}{told}.",
                 "The same result.",
             )
-        if theirs.migration["Status"] == "ready" != mine.migration["Status"]:
-            return Fault(f"When {mine.about}, the migration was started.", "It is not.")
 
     @contract(
-        "Where that one fails, it fails too, with an exception whose class has the name of the error, and the cause as "
-        "its message.",
+        "It starts the migration where that one does, and only there.", cases="approved, refused, silent, ran before"
+    )
+    def starts_the_same(self, seen: Pair):
+        theirs, mine = seen.theirs, seen.mine
+        if mine.facts["begun"] and not theirs.facts["begun"]:
+            return (
+                f"When {mine.about}, the migration was started. The state machine did not start it, and "
+                f"{theirs.in_words()}."
+            )
+        if theirs.facts["begun"] and not mine.facts["begun"]:
+            return f"When {mine.about}, the migration was not started, and the durable function {mine.in_words()}."
+        if mine.status == "SUCCEEDED" != theirs.status:
+            return f"When {mine.about}, the state machine {theirs.in_words()}. The durable function succeeded."
+
+    @contract(
+        "Where the migration fails, it fails as that one does, with an exception whose class has the name of the "
+        "error, and the cause as its message.",
         cases="fails, sets aside",
     )
     def fails_the_same(self, seen: Pair):

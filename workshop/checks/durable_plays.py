@@ -96,6 +96,15 @@ def ran_before(migration: Migration) -> str:
     return started(migration)
 
 
+def left_over(table: Table, migration: Migration) -> str:
+    """It has run before, and the item of who waited for that is still there, as when its event was lost."""
+    item = {"Id": migration.arn, "CallbackId": "of-the-run-before", "StartedBefore": ""}
+    long_ago = int(time.time()) - 3600
+    before = ran_before(migration)
+    table.put(**item, CreatedAt=long_ago - 60, WaitsUntil=long_ago, ExpiresAt=long_ago + 24 * 3600)
+    return before
+
+
 def begun(migration: Migration, before: str) -> bool:
     """Whether it was started after the run that began then."""
     described = migration.describe()
@@ -519,10 +528,21 @@ def _left(scene):
 # -- asking for approval ----------------------------------------------------------------------------------------------
 
 
-def approval(answer: Mapping | None):
+def paused_twice(scene: Scene) -> bool:
+    """Whether a durable function has decided twice to wait. (Nobody asks how a state machine goes on.)"""
+    return not isinstance(scene.run, DurableRun) or len(scene.run.pauses()) > 1
+
+
+def tried_to_start(scene: Scene) -> bool:
+    """Whether it has started its migration, or failed to."""
+    failed = isinstance(scene.run, DurableRun) and scene.run.failures()
+    return bool(failed) or begun(scene.migration, scene.facts["before"] or "")
+
+
+def approval(answer: Mapping | None, enough: Callable[[Scene], bool] = lambda scene: False):
     """Somebody answers the request under its Id as the application does, whatever waits; nobody, where it is None.
 
-    The scene's run has a `table`.
+    The scene's run has a `table`. enough: what need not be waited for any longer, beside its end.
     """
 
     def play(scene: Scene):
@@ -539,6 +559,7 @@ def approval(answer: Mapping | None):
         elif answer and "CallbackId" in found and not run.look():
             Answer(success=answer).give(found["CallbackId"])
         if answer is None or found:
-            to_its_end(scene)
+            until(lambda: run.look() or enough(scene), ENOUGH, "an execution to end")
+        scene.facts["begun"] = begun(scene.migration, scene.facts["before"] or "")
 
     return play
