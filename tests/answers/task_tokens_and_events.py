@@ -722,6 +722,19 @@ TASK_1 = [
         says="not yet",
         words="The migration had never run, and the function raised",
     ),
+    dict(  # only two troubles together show it: a function that died before its start, and another execution
+        name="takes the place of one that waits where nothing was started",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                '        if old and not again and not begun(task, old["StartedBefore"]):\n'
+                "            forget(old)\n" + _PUT,
+            ),
+        ),
+        says="not yet",
+        words="Another execution came for it, and the function ended without an error. Somebody else waited",
+    ),
 ]
 
 # -- task 2 ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import side_by_side, until
 from workshop.events import fault
 
-SAVES = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems", "dynamodb:BatchWriteItem"]
+SAVE_CALLS = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems", "dynamodb:BatchWriteItem"]
 REFUSALS = ("AccessDeniedFault", "ResourceNotFoundFault", "AccessDeniedException")  # of a start, beside the state's
 TIMEOUT = 3600  # seconds, of those who come where nothing depends on it
 
@@ -168,14 +168,13 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> d
     made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
     migrations.lose_events(*made.values(), runs=2)
     waiters = Waiters(lab)
-    names = [*cases]
 
     def play_one(name):
         case = cases[name]
         input = draw.values(name, case.input)
         scene = Scene(
             case.migration,
-            names.index(name),
+            name,
             function,
             table,
             waiters,
@@ -190,7 +189,7 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> d
         finally:
             scene.forget()
 
-    return dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in names)), strict=True))
+    return dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in cases)), strict=True))
 
 
 # -- plays ------------------------------------------------------------------------------------------------------------
@@ -348,7 +347,7 @@ def ran(scene):
     until(lambda: migrations.ended(scene.migration), LONG, "a migration to end")
 
 
-def died(scene, operation=SAVES):
+def died(scene, operation=SAVE_CALLS):
     """An execution came, and the function's process was killed as soon as it had done that; returns the execution."""
     first = scene.waiter()
     kill = scene.fault(fault="kill", operation=operation, where="after")
@@ -356,3 +355,180 @@ def died(scene, operation=SAVES):
         scene.comes("The migration waited to be started", first)
         scene.more["facts"] = {"killed": made.met[0]}
     return first
+
+
+# -- pairs of faults --------------------------------------------------------------------------------------------------
+
+DIES_SAVED, DIES_STARTED, REFUSED, LOST, ANOTHER, CLEAN = (
+    "the function was killed as soon as it had saved something",
+    "the function was killed when it had started the migration",
+    "DMS refused the start",
+    "DMS started the migration, and its answer got lost",
+    "it waits for the same migration",
+    "nothing went wrong",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trouble:
+    """What goes wrong with one attempt, of those above.
+
+    retried: whether it comes with a new token, where the execution has come before. code: of a refusal. tries: which
+    answers get lost, "one" or "all".
+    """
+
+    what: str
+    retried: bool = True
+    code: str = REFUSALS[0]
+    tries: str = "one"
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """What came of one. met: whether the trouble came about. other: whether it is that of another execution."""
+
+    trouble: Trouble
+    came: Came
+    met: bool = False
+    other: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """A few attempts for one migration, one after the other, the last of them with nothing in its way."""
+
+    about: str
+    attempts: Sequence[Attempt]
+    evidence: Sequence[str] = ()
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        return [attempt.trouble for attempt in self.attempts[:-1]]
+
+    @property
+    def ran_before(self) -> bool:
+        return bool(self.attempts[0].came.before.run)
+
+    def lines(self) -> list[str]:
+        """What happened, in order."""
+        return [f"{nth}. {attempt.came}." for nth, attempt in enumerate(self.attempts, start=1)]
+
+
+# What of the contract a story breaks.
+TWICE, AGAIN, OTHERS, FAILS, STANDS = "twice", "again", "others", "fails", "stands"
+
+
+def wrong_in(story: Story) -> tuple[str, str] | None:
+    """What goes wrong in a story: (which of the contract's sentences, what was observed), None where nothing does."""
+    waits, runs = None, 0  # whose item must be in the table, and how many runs have begun
+    first = story.attempts[0].came
+    previous: Mapping = {}
+    for attempt in story.attempts:
+        came, who = attempt.came, attempt.other
+        token = came.item.get("TaskToken")
+        begun = came.begun
+        if waits not in (None, who):
+            if not came.error or begun or token != previous.get("TaskToken"):
+                return OTHERS, f"{came}. Somebody else waited{_afterwards(came, begun)}."
+        elif runs and begun:
+            return TWICE, f"{came}, and the migration was started a second time."
+        elif runs and attempt.met and attempt.trouble.what != DIES_SAVED:
+            return None  # it asked DMS to start what runs: there is more than one right way to go on
+        elif attempt.met and attempt.trouble.what == REFUSED:
+            if not came.error or attempt.trouble.code not in came.error or came.item:
+                return FAILS, f"{came}{', and its item stayed in the table' if came.item else ''}."
+            waits = None
+        elif attempt.met and attempt.trouble.what in (DIES_SAVED, DIES_STARTED):
+            if attempt.trouble.what == DIES_SAVED and begun:
+                return AGAIN, f"{came}, and the migration ran already."
+            waits, runs = who if came.item else None, runs + begun
+        else:
+            lost = attempt.met and attempt.trouble.what == LOST
+            if came.error or not (runs or begun):
+                wrong = "" if came.error else ", and the migration was not started"
+                return STANDS if lost else AGAIN, f"{came}{wrong}."
+            if token != came.sent["TaskToken"]:
+                return STANDS if lost else AGAIN, f"{came}, and its token is not in the table."
+            if came.item.get("StartedBefore") != first.before.run and not who:
+                before = f"{came.item.get('StartedBefore')!r}, not {first.before.run!r}"
+                return AGAIN, f"{came}, and StartedBefore is {before}."
+            waits, runs = who, 1
+        previous = came.item
+    return None
+
+
+def _afterwards(came, begun):
+    if begun:
+        return ", and the migration was started"
+    return ", and its item is no longer in the table" if came.error else ""
+
+
+def goes_through(*troubles: Trouble, ran_before: bool | None = None):
+    """An execution comes again and again, with these troubles, or with two that chance draws, and then with none.
+
+    ran_before: whether the migration has run before; chance decides where it is None, but not of a slow one.
+    """
+
+    def play(scene):
+        if scene.kind != "is slow" and (scene.chance.random() < 0.5 if ran_before is None else ran_before):
+            ran(scene)
+        first, attempts = scene.waiter(), []
+        for trouble in (*(troubles or _two_by(scene.chance)), Trouble(CLEAN)):
+            attempts.append(_attempt(scene, first, trouble, again=any(not each.other for each in attempts)))
+            scene.settles()
+        scene.more["facts"] = {"story": attempts}
+
+    return play
+
+
+def _two_by(chance):
+    firsts = [DIES_SAVED, DIES_STARTED, REFUSED, LOST]
+    return [
+        Trouble(chance.choice(what), chance.random() < 0.5, chance.choice(REFUSALS), chance.choice(["one", "all"]))
+        for what in (firsts, [*firsts, ANOTHER])
+    ]
+
+
+def _attempt(scene, first, trouble, again):
+    what = trouble.what
+    if what == ANOTHER:
+        return Attempt(trouble, scene.comes("Another execution came for it", scene.waiter()), other=True)
+    token = scene.retried(first) if again and trouble.retried else first.token
+    who = "A new token of the same execution came" if again and trouble.retried else "The same token came again"
+    who = who if again else "An execution came"
+    if what == CLEAN:
+        return Attempt(trouble, scene.comes(who, first, token))
+    fault = {
+        DIES_SAVED: {"fault": "kill", "operation": SAVE_CALLS, "where": "after"},
+        DIES_STARTED: {"fault": "kill", "operation": "dms:StartReplicationTask", "where": "after"},
+        REFUSED: {"fault": "refuse", "operation": "dms:StartReplicationTask", "code": trouble.code},
+        LOST: {"fault": "lost", "operation": "dms:StartReplicationTask", "tries": trouble.tries},
+    }[what]
+    with faults.during(scene.fault(**fault), label="check-1") as made:
+        came = scene.comes(who, first, token)
+    met = bool(made.met[0])
+    code = f" ({trouble.code})" if what == REFUSED else ""
+    return Attempt(trouble, dataclasses.replace(came, who=f"{who}; {what}{code}") if met else came, met)
+
+
+def play_pairs(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> dict[str, Story]:
+    """Play these cases, whose plays are `goes_through`; where one breaks something, with the fewest troubles.
+
+    Each of the two is played alone then, and if neither is enough, the story is that of both.
+    """
+
+    def stories(cases):
+        seen = play(lab, function, table, cases, draw)
+        return {name: Story(each.about, each.facts["story"], each.evidence) for name, each in seen.items()}
+
+    found = stories(cases)
+    for name, story in found.items():
+        if wrong_in(story):
+            alone = {
+                f"{name} alone {nth}": dataclasses.replace(
+                    cases[name], play=goes_through(trouble, ran_before=story.ran_before)
+                )
+                for nth, trouble in enumerate(story.troubles)
+            }
+            found[name] = next((each for each in stories(alone).values() if wrong_in(each)), story)
+    return found

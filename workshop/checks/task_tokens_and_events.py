@@ -24,7 +24,7 @@ from workshop.checks import answer_scenes as answering
 from workshop.checks import machine_scenes as machines
 from workshop.checks import start_scenes as starting
 from workshop.checks.answer_scenes import Answers, Rounds
-from workshop.checks.start_scenes import Came, Starts
+from workshop.checks.start_scenes import Came, Starts, Story
 from workshop.costs.prices import price
 from workshop.executions import History
 
@@ -91,10 +91,26 @@ class Start(Exercise):
             starting.loses_its_answer,
             needs_sandbox=True,
         ),
+        "died and another": Case(
+            "a function that died, and another execution",
+            migration="is slow",
+            play=starting.goes_through(starting.Trouble(starting.DIES_SAVED), starting.Trouble(starting.ANOTHER)),
+            needs_sandbox=True,
+        ),
+        "pair": Case("two troubles", migration="is slow", play=starting.goes_through(), needs_sandbox=True),
+        "another pair": Case("two other troubles", play=starting.goes_through(), needs_sandbox=True),
     }
+    pairs = ("died and another", "pair", "another pair")
 
     def observe(self, lab, draw, cases):
-        return starting.play(lab, function(lab, "start"), Table(lab), cases, draw)
+        start, table = function(lab, "start"), Table(lab)
+        single = {name: case for name, case in cases.items() if name not in self.pairs}
+        pairs = {name: case for name, case in cases.items() if name in self.pairs}
+        plays = (starting.play, single), (starting.play_pairs, pairs)
+        found = side_by_side(
+            *(lambda play=play, some=some: play(lab, start, table, some, draw) for play, some in plays)
+        )
+        return {name: seen for each in found for name, seen in each.items()}
 
     @contract(
         "It puts an item into the table, as `new_item` makes it, and then starts the migration.",
@@ -133,9 +149,11 @@ class Start(Exercise):
     @contract(
         "A new token of the same execution takes the old one's place, in an item as `new_item` makes it, but "
         "`StartedBefore` stays as it was; and nothing is started that already runs, or has run for it.",
-        cases="new token, new token later, not told yet, died after the start",
+        cases="new token, new token later, not told yet, died after the start, died and another, pair, another pair",
     )
-    def takes_a_new_token(self, seen: Starts):
+    def takes_a_new_token(self, seen: Starts | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, starting.TWICE)
         first, again = seen.came
         if (first.error and not seen.facts.get("killed")) or again.error:
             return f"{again if again.error else first}."
@@ -162,9 +180,11 @@ class Start(Exercise):
     @contract(
         "If the function dies after it has saved a token, the migration is started when its execution comes again, "
         "with the same token or a new one.",
-        cases="died, died and retried",
+        cases="died, died and retried, died and another, pair, another pair",
     )
-    def starts_what_was_only_saved(self, seen: Starts):
+    def starts_what_was_only_saved(self, seen: Starts | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, starting.AGAIN)
         died, again = seen.came
         if not seen.facts["killed"]:
             return Fault(f"{died}, and it had put nothing into the table.", "The token is saved in the table.")
@@ -182,9 +202,11 @@ class Start(Exercise):
     @contract(
         "While one execution waits, another one is refused: the function raises, and the item stays. So it is for one "
         "of two that come at the same moment.",
-        cases="another, another later, two at once",
+        cases="another, another later, two at once, died and another, pair, another pair",
     )
-    def refuses_another(self, seen: Starts):
+    def refuses_another(self, seen: Starts | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, starting.OTHERS)
         if "item" in seen.facts:
             return _of_two(seen)
         first, other = seen.came
@@ -219,9 +241,11 @@ class Start(Exercise):
     @contract(
         "If the start fails, the function fails with that error, and the item is gone: who did not get to start does "
         "not wait.",
-        cases="runs already, refused",
+        cases="runs already, refused, died and another, pair, another pair",
     )
-    def fails_with_the_start(self, seen: Starts):
+    def fails_with_the_start(self, seen: Starts | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, starting.FAILS)
         came, next = seen.came
         if not came.error:
             return f"{came}."
@@ -238,9 +262,11 @@ class Start(Exercise):
     @contract(
         "A start of which only the answer got lost has not failed: where the migration runs, the function ends without "
         "an error, and the item stays.",
-        cases="answer lost, answers lost",
+        cases="answer lost, answers lost, died and another, pair, another pair",
     )
-    def stands_a_lost_answer(self, seen: Starts):
+    def stands_a_lost_answer(self, seen: Starts | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, starting.STANDS)
         came = seen.came[0]
         if not came.after.under_way:
             return f"{came}, and the migration was not started."
@@ -248,6 +274,12 @@ class Start(Exercise):
             return f"{came}."
         if came.item.get("TaskToken") != came.sent["TaskToken"]:
             return f"{came}. The migration runs, and the table had {_held(came.item, came)}."
+
+
+def _broken(story: Story, rule):
+    """A Fault where a story with two troubles breaks this sentence."""
+    wrong = starting.wrong_in(story)
+    return Fault(wrong[1], events=story.lines(), whole=True) if wrong and wrong[0] == rule else None
 
 
 def _wrong_item(came: Came):
