@@ -400,6 +400,38 @@ def test_exploring_that_finds_nothing_says_how_often_it_played(lab, capsys):
     assert f"it was played {len(lab.exercises[1].seen)} times" in capsys.readouterr().out
 
 
+class Paired(Explored):
+    """Two cases, of which one is drawn as a pair of faults."""
+
+    cases = {"drawn": Case("a value"), "pair": Case("two faults")}  # noqa: RUF012
+    pairs = ("pair",)
+
+    def observe(self, lab, draw, cases):
+        self.seen.append((list(cases), draw.seed, draw.random("pair").random()))
+        return {name: name == "pair" and len(self.seen) == 3 and self.third for name in cases}
+
+    @contract("It waits.", cases="drawn, pair")
+    def waits(self, broken):
+        return "It did not wait." if broken else None
+
+
+def test_exploring_goes_on_with_pairs(lab, capsys):
+    lab.exercises[1] = Paired(third=False)
+    lab.explore(1, seconds=0.2)
+    played = [names for names, *_ in lab.exercises[1].seen]
+    assert played[0] == ["drawn", "pair"] and len(played) > 2 and all(names == ["pair"] for names in played[1:])
+    assert "and after the first time only what goes wrong in pairs (pair)" in capsys.readouterr().out
+
+
+def test_a_pair_that_breaks_is_played_again_by_a_check_with_its_seed(lab):
+    lab.exercises[1] = Paired(third=True)
+    with pytest.raises(NotYet) as found:
+        lab.explore(1, seconds=60)
+    lab.check(1, seed=found.value.seed)
+    (_, seed, drawn), (names, again, drawn_again) = lab.exercises[1].seen[2:]
+    assert (found.value.seed, names) == (seed, ["drawn", "pair"]) and (seed, drawn) == (again, drawn_again)
+
+
 def test_exploring_can_be_interrupted(lab, capsys):
     lab.exercises[1] = Explored(third=KeyboardInterrupt)
     lab.explore(1, seconds=60)

@@ -12,8 +12,9 @@ from workshop.checking.counting import made_up
 from workshop.checking.dms_events import MUST_MATCH, MUST_NOT_MATCH
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Fault
+from workshop.checks import start_scenes as starting
 from workshop.checks.answer_scenes import Answers, Rounds, Told
-from workshop.checks.start_scenes import Came, Starts, Stood
+from workshop.checks.start_scenes import Attempt, Came, Starts, Stood, Story, Trouble
 from workshop.checks.task_tokens_and_events import EXERCISES, Measured
 
 START, MIGRATE, RULE, RESUME, RECONCILE, DECIDE = EXERCISES.values()
@@ -111,6 +112,81 @@ STARTS = [
     ("stands_a_lost_answer", starts(came(item={})), "no item of it"),
     ("stands_a_lost_answer", starts(came(after=NEW)), "was not started"),
 ]
+
+
+def story(*attempts):
+    """attempts: (what went wrong, what came of it), each of which met it. The other execution's token is t9."""
+    return Story(
+        "two troubles",
+        [
+            Attempt(Trouble(what), seen, what != starting.CLEAN, other=seen.sent["TaskToken"] == "t9")
+            for what, seen in attempts
+        ],
+    )
+
+
+KILLED, KILLED_LATER = "Runtime.ExitError: killed", came(error="Runtime.ExitError: killed")
+SAVED = (starting.DIES_SAVED, came(error=KILLED, after=NEW))
+STARTED = (starting.DIES_STARTED, KILLED_LATER)
+GONE = (starting.REFUSED, came(error="AccessDeniedFault: no", after=NEW, item={}))
+OTHER = came(error="Busy", after=NEW, token="t9", item=ITEM)
+WELL = came(token="t2", item={**ITEM, "TaskToken": "t2"})
+IT_RUNS = dataclasses.replace(WELL, before=RUNS)
+CLEAN, LOST, ANOTHER = starting.CLEAN, starting.LOST, starting.ANOTHER
+
+STORIES = [
+    (None, story(SAVED, (ANOTHER, OTHER), (CLEAN, WELL)), ""),
+    (None, story(STARTED, (starting.REFUSED, IT_RUNS), (CLEAN, came(error="?"))), ""),  # nobody says what is right
+    (
+        None,
+        story(GONE, (ANOTHER, came(token="t9")), (CLEAN, came(error="Busy", before=RUNS, item=came(token="t9").item))),
+        "",
+    ),
+    (
+        None,
+        story((LOST, came()), (SAVED[0], dataclasses.replace(SAVED[1], before=RUNS, after=RUNS)), (CLEAN, IT_RUNS)),
+        "",
+    ),
+    (None, story(GONE, GONE, (CLEAN, WELL)), ""),
+    ("refuses_another", story(SAVED, (ANOTHER, came(token="t9")), (CLEAN, WELL)), "and the migration was started"),
+    ("refuses_another", story(SAVED, (ANOTHER, dataclasses.replace(OTHER, item={})), (CLEAN, WELL)), "no longer"),
+    (
+        "takes_a_new_token",
+        story(STARTED, (LOST, dataclasses.replace(WELL, before=OVER)), (CLEAN, IT_RUNS)),
+        "second time",
+    ),
+    (
+        "starts_what_was_only_saved",
+        story(SAVED, SAVED, (CLEAN, dataclasses.replace(WELL, after=NEW))),
+        "was not started",
+    ),
+    ("starts_what_was_only_saved", story(SAVED, SAVED, (CLEAN, came(error="Busy"))), "raised Busy"),
+    (
+        "starts_what_was_only_saved",
+        story(SAVED, STARTED, (CLEAN, dataclasses.replace(IT_RUNS, item=ITEM))),
+        "its token",
+    ),
+    ("starts_what_was_only_saved", story(SAVED, STARTED, (CLEAN, came(before=RUNS))), "StartedBefore is '1', not ''"),
+    ("starts_what_was_only_saved", story((starting.DIES_SAVED, KILLED_LATER), SAVED, (CLEAN, WELL)), "ran already"),
+    ("fails_with_the_start", story(SAVED, (GONE[0], came(after=NEW)), (CLEAN, WELL)), "ended without an error"),
+    ("fails_with_the_start", story(SAVED, (GONE[0], came(error="Own", after=NEW, item={})), (CLEAN, WELL)), "Own"),
+    (
+        "fails_with_the_start",
+        story((GONE[0], came(error="AccessDeniedFault", after=NEW)), SAVED, (CLEAN, WELL)),
+        "stayed",
+    ),
+    ("stands_a_lost_answer", story(SAVED, (LOST, came(error="Closed")), (CLEAN, IT_RUNS)), "raised Closed"),
+    ("stands_a_lost_answer", story(GONE, (LOST, came(item={})), (CLEAN, IT_RUNS)), "its token is not in the table"),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", STORIES)
+def test_stories_of_two_troubles(sentence, record, words):
+    """One sentence says what is wrong, and no other."""
+    judges = [each.judge.__name__ for each in START.contract if "pair" in each.cases]
+    found = {name: said(START, name, record) for name in judges}
+    assert [name for name, text in found.items() if text] == ([sentence] if sentence else [])
+    assert words in found.get(sentence, "")
 
 
 @pytest.mark.parametrize("sentence, record, words", STARTS)

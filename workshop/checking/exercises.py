@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workshop.checking.outcomes import NotYet
+from workshop.checking.outcomes import NotYet, listed
 from workshop.checking.waiting import CHECK_SECONDS, at_most
 
 LOOKS = 3  # how often a check looks, where a busy machine can make an answer look wrong
@@ -139,12 +139,14 @@ class Exercise:
     stretch: whether the lab is done without it. done: what the check says of a right answer, the same in every run.
     at_once: about how many cases are played at a time, and judged before the next are played; all, as a rule.
     after: the numbers of exercises of the lab on whose answers this one stands.
+    pairs: the names of the cases in which two things go wrong, whichever chance draws: what `explore` goes on with.
     """
 
     title: str
     hints: Sequence[str] = ()
     stretch = False
     at_once = math.inf
+    pairs: Sequence[str] = ()
     done: str
     cases: Mapping[str, Case] = {}
     contract: Sequence[Sentence] = ()
@@ -162,14 +164,17 @@ class Exercise:
             if cls.cases and unknown:
                 raise TypeError(f"{cls.__name__} has no case {', '.join(sorted(unknown))}: see {sentence.text!r}.")
 
-    def check(self, lab, seed: int) -> str:
-        """Look whether the exercise is done; returns the sentence that says so, and raises an Outcome otherwise."""
-        with at_most(CHECK_SECONDS):
-            return self._check(lab, seed)
+    def check(self, lab, seed: int, only: Sequence[str] = ()) -> str:
+        """Look whether the exercise is done; returns the sentence that says so, and raises an Outcome otherwise.
 
-    def _check(self, lab, seed):
+        only: the names of the cases to play; all, if there are none.
+        """
+        with at_most(CHECK_SECONDS):
+            return self._check(lab, seed, only)
+
+    def _check(self, lab, seed, only):
         draw, seen = Draw(seed), {}
-        for sentences, cases in self._waves():
+        for sentences, cases in self._waves(only):
             for _ in range(LOOKS):
                 seen |= self.observe(lab, draw, cases)
                 fault, again = self._first_fault(seen, sentences)
@@ -181,9 +186,10 @@ class Exercise:
                 raise fault
         return self.says_done(seen)
 
-    def _waves(self):
+    def _waves(self, only):
         """The sentences that are judged together, with the cases that are played for them, wave after wave."""
-        playable, known, sentences, cases = self.playable(), set(), [], {}
+        known, sentences, cases = set(), [], {}
+        playable = {name: case for name, case in self.playable().items() if not only or name in only}
         for nth, sentence in enumerate(self.contract, start=1):
             sentences.append(sentence)
             cases |= {name: playable[name] for name in sentence.cases if name in playable and name not in known}
@@ -195,15 +201,19 @@ class Exercise:
     def explore(self, lab, seconds: float, tell: Callable[[str], None]) -> str:
         """Check again and again, each time with another seed, for so many seconds; returns a sentence.
 
+        All cases are played once. Then it goes on with `pairs`, of which there are most, or with all where it has none.
         tell: shows a text while it goes on. Raises an Outcome as `check` does, and KeyboardInterrupt at Ctrl-C.
         """
         began, times = time.monotonic(), 0
+        pairs = [name for name in self.pairs if name in self.playable()]
         while (passed := time.monotonic() - began) < seconds:
             done = round(20 * passed / seconds)
             tell(f"[{'#' * done:-<20}] {passed:.0f} of {seconds:g} s, played {times} times")
-            self.check(lab, random.SystemRandom().randrange(SEEDS))
+            self.check(lab, random.SystemRandom().randrange(SEEDS), pairs if times else ())
             times += 1
-        return f"Nothing broke in {passed:.0f} s: it was played {times} times, each time as another seed decided."
+        often = f"it was played {times} times, each time as another seed decided"
+        and_pairs = f", and after the first time only what goes wrong in pairs ({listed(pairs)})" if pairs else ""
+        return f"Nothing broke in {passed:.0f} s: {often}{and_pairs}."
 
     def observe(self, lab, draw: Draw, cases: Mapping[str, Case]) -> Mapping[str, Any]:
         """Play these cases with the learner's answer; returns a record of each, which is plain data.

@@ -77,6 +77,7 @@ class Durable(Exercise):
     """
 
     function: str
+    pairs = ("crashes",)
 
     def observe(self, lab, draw, cases):
         others = {name: case for name, case in cases.items() if case is not CRASHED}

@@ -100,12 +100,13 @@ class Start(Exercise):
         "pair": Case("two troubles", migration="is slow", play=starting.goes_through(), needs_sandbox=True),
         "another pair": Case("two other troubles", play=starting.goes_through(), needs_sandbox=True),
     }
-    pairs = ("died and another", "pair", "another pair")
+    pairs = ("pair", "another pair")
 
     def observe(self, lab, draw, cases):
         start, table = function(lab, "start"), Table(lab)
-        single = {name: case for name, case in cases.items() if name not in self.pairs}
-        pairs = {name: case for name, case in cases.items() if name in self.pairs}
+        with_two = ("died and another", *self.pairs)
+        single = {name: case for name, case in cases.items() if name not in with_two}
+        pairs = {name: case for name, case in cases.items() if name in with_two}
         plays = (starting.play, single), (starting.play_pairs, pairs)
         found = side_by_side(
             *(lambda play=play, some=some: play(lab, start, table, some, draw) for play, some in plays)
