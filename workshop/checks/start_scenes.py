@@ -4,7 +4,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, faults
 from workshop.checking import migrations
@@ -162,8 +162,8 @@ class Scene:
         self.table.delete(self.arn)
 
 
-def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> dict[str, Starts]:
-    """Play these cases side by side; returns what was seen of each."""
+def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> "dict[str, Starts | Story]":
+    """Play these cases side by side; returns what was seen of each: a Story of those with two troubles."""
     table.find("nobody")
     made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
     migrations.lose_events(*made.values(), runs=2)
@@ -189,7 +189,17 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> d
         finally:
             scene.forget()
 
-    return dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in cases)), strict=True))
+    def play_alone(name):
+        return lambda plays: play(
+            lab, function, table, {each: dataclasses.replace(cases[name], play=plays[each]) for each in plays}, draw
+        )
+
+    seen = dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in cases)), strict=True))
+    stories = {name for name, each in seen.items() if "story" in each.facts}
+    return {
+        name: _with_fewest_troubles(name, each, play_alone(name)) if name in stories else each
+        for name, each in seen.items()
+    }
 
 
 # -- plays ------------------------------------------------------------------------------------------------------------
@@ -511,24 +521,16 @@ def _attempt(scene, first, trouble, again):
     return Attempt(trouble, dataclasses.replace(came, who=f"{who}; {what}{code}") if met else came, met)
 
 
-def play_pairs(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> dict[str, Story]:
-    """Play these cases, whose plays are `goes_through`; where one breaks something, with the fewest troubles.
+def _with_fewest_troubles(name, seen: Starts, play_alone: Callable[[Mapping[str, Callable]], Mapping]) -> Story:
+    """What was seen of a case as a story; where it breaks something, with one of its troubles, if that is enough.
 
-    Each of the two is played alone then, and if neither is enough, the story is that of both.
+    play_alone: plays these plays, {name: play}, each with a new migration, and returns what was seen of each.
     """
-
-    def stories(cases):
-        seen = play(lab, function, table, cases, draw)
-        return {name: Story(each.about, each.facts["story"], each.evidence) for name, each in seen.items()}
-
-    found = stories(cases)
-    for name, story in found.items():
-        if wrong_in(story):
-            alone = {
-                f"{name} alone {nth}": dataclasses.replace(
-                    cases[name], play=goes_through(trouble, ran_before=story.ran_before)
-                )
-                for nth, trouble in enumerate(story.troubles)
-            }
-            found[name] = next((each for each in stories(alone).values() if wrong_in(each)), story)
-    return found
+    story = Story(seen.about, seen.facts["story"], seen.evidence)
+    if len(story.troubles) < 2 or not wrong_in(story):
+        return story
+    plays = {
+        f"{name} {nth}": goes_through(trouble, ran_before=story.ran_before)
+        for nth, trouble in enumerate(story.troubles, start=1)
+    }
+    return next((alone for alone in play_alone(plays).values() if wrong_in(alone)), story)

@@ -103,15 +103,7 @@ class Start(Exercise):
     pairs = ("pair", "another pair")
 
     def observe(self, lab, draw, cases):
-        start, table = function(lab, "start"), Table(lab)
-        with_two = ("died and another", *self.pairs)
-        single = {name: case for name, case in cases.items() if name not in with_two}
-        pairs = {name: case for name, case in cases.items() if name in with_two}
-        plays = (starting.play, single), (starting.play_pairs, pairs)
-        found = side_by_side(
-            *(lambda play=play, some=some: play(lab, start, table, some, draw) for play, some in plays)
-        )
-        return {name: seen for each in found for name, seen in each.items()}
+        return starting.play(lab, function(lab, "start"), Table(lab), cases, draw)
 
     @contract(
         "It puts an item into the table, as `new_item` makes it, and then starts the migration.",
