@@ -530,7 +530,8 @@ def _left(scene):
 
 def paused_twice(scene: Scene) -> bool:
     """Whether a durable function has decided twice to wait. (Nobody asks how a state machine goes on.)"""
-    return not isinstance(scene.run, DurableRun) or len(scene.run.pauses()) > 1
+    run = scene.run
+    return not isinstance(run, DurableRun) or len(run.pauses(run.events())) > 1
 
 
 def tried_to_start(scene: Scene) -> bool:
