@@ -133,9 +133,9 @@ class Scene:
         self.came.append(Came(who, sent, error, at, ended, before, self.stood(), self.table.find(self.arn) or {}))
         return self.came[-1]
 
-    def retried(self, waiter):
-        """The token that the execution has after its state was retried; the old one is dead then."""
-        dead = waiter.token
+    def retried(self, waiter, dead=None):
+        """The token that the execution has after its state was retried; the old one, its first by default, is dead."""
+        dead = dead or waiter.token
         clients.of("stepfunctions").send_task_failure(taskToken=dead, error="Again")
         return waiter.next_token(but=dead)
 
@@ -484,7 +484,7 @@ def goes_through(*troubles: Trouble, ran_before: bool | None = None):
             ran(scene)
         first, attempts = scene.waiter(), []
         for trouble in (*(troubles or _two_by(scene.chance)), Trouble(CLEAN)):
-            attempts.append(_attempt(scene, first, trouble, again=any(not each.other for each in attempts)))
+            attempts.append(_attempt(scene, first, trouble, [each for each in attempts if not each.other]))
             scene.settles()
         scene.more["facts"] = {"story": attempts}
 
@@ -499,13 +499,16 @@ def _two_by(chance):
     ]
 
 
-def _attempt(scene, first, trouble, again):
+def _attempt(scene, first, trouble, before):
+    """before: the attempts of this execution until now."""
     what = trouble.what
     if what == ANOTHER:
         return Attempt(trouble, scene.comes("Another execution came for it", scene.waiter()), other=True)
-    token = scene.retried(first) if again and trouble.retried else first.token
-    who = "A new token of the same execution came" if again and trouble.retried else "The same token came again"
-    who = who if again else "An execution came"
+    token, who = first.token, "An execution came"
+    if before:
+        token, who = before[-1].came.sent["TaskToken"], "The same token came again"
+        if trouble.retried:
+            token, who = scene.retried(first, dead=token), "A new token of the same execution came"
     if what == CLEAN:
         return Attempt(trouble, scene.comes(who, first, token))
     fault = {
