@@ -14,7 +14,14 @@ import warnings
 
 import boto3
 import pytest
-from answers import callback_urls, durable_functions, polling_loop, start_here, task_tokens_and_events
+from answers import (
+    callback_urls,
+    durable_functions,
+    polling_loop,
+    replay_gotchas,
+    start_here,
+    task_tokens_and_events,
+)
 
 from workshop import deploy, labs
 from workshop.checking import exercises
@@ -29,6 +36,7 @@ MODULES = {
     "02-task-tokens-and-events": task_tokens_and_events,
     "03-callback-urls": callback_urls,
     "04-durable-functions": durable_functions,
+    "05-replay-gotchas": replay_gotchas,
 }
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
 TIMES = 3

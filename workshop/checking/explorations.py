@@ -1,12 +1,18 @@
 """A durable function of the learner's, as it is deployed, explored with crashes of its process, in a process of ours.
 
 A process of its own, since the code of the explored function runs in it, with boto3, urllib and the SDK changed below
-it: a notebook's kernel, and a check beside it, notice nothing. What it is explored in are the worlds of
+it: a notebook's kernel, and a check beside it, notice nothing.
+
+`explored` is for a function that a check sees in a truer world, too. What it is explored in are the worlds of
 workshop/checks/durable_worlds.py. What those do not have decides nothing: the record says that it is not known then.
+
+`explored_in` is for a function of which the exploration says all. Each of its worlds, a case of the exercise, is
+explored by itself, without a crash first.
 """
 
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import math
@@ -17,15 +23,17 @@ import tempfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from workshop import clients
+from workshop.checking.outcomes import NotYet, SandboxProblem
 from workshop.checking.waiting import until
 
 PATIENCE = 60  # seconds
 _HANGS = "how to come back from what it waits for"
 _LEFT_OUT = f"{'':>12}  ..."
+LONGEST_STORY = 24  # lines; of a longer one, those are shown that matter
 PAIRS_SECONDS = 2  # for which it goes on; all single crashes are played, whatever they take
 
 
@@ -55,19 +63,75 @@ def explored(lab, thing: str, seed: int, seconds: float = PAIRS_SECONDS) -> Cras
     seed: decides the order of pairs. Raises SandboxProblem where the time of the check is over, and RuntimeError where
     the exploration itself failed.
     """
-    told = clients.of("lambda").get_function(FunctionName=lab.name(thing))
-    environment = told["Configuration"].get("Environment", {}).get("Variables", {})
-    with tempfile.TemporaryDirectory() as folder:
-        with urllib.request.urlopen(told["Code"]["Location"], timeout=30) as answer:
-            zipfile.ZipFile(io.BytesIO(answer.read())).extractall(folder)
+    with code_of(lab, thing) as (folder, environment):
         return in_a_process(thing, folder, environment, seed, seconds)
 
 
 def in_a_process(thing: str, folder, environment: Mapping, seed: int, seconds: float) -> Crashes:
     """Explore the function whose lambda_function.py is in this folder; see `explored`. environment: its variables."""
+    report = _reported("_explore", folder, environment, thing=thing, seed=seed, seconds=seconds)
+    return Crashes(unknown="how to come to an end") if report is None else Crashes(**report)
+
+
+@dataclasses.dataclass(frozen=True)
+class Explored:
+    """What came of exploring a function in one world.
+
+    about: what is special about the world. broken: the name of what it does not keep, as the world calls it; "" where
+    nothing is wrong, "replays" where it is about replay whatever is intended. wrong: what happened, in a sentence.
+    crashed: how many crashes that takes. story: what happened then, in order: texts. hangs: whether it did not come
+    back, which a slow machine can look like. played: how many schedules of how many, in a sentence.
+    """
+
+    about: str
+    broken: str = ""
+    wrong: str = ""
+    crashed: int = 0
+    story: Sequence[str] = ()
+    hangs: bool = False
+    played: str = ""
+
+    @property
+    def evidence(self) -> Sequence[str]:
+        return self.story
+
+
+def explored_in(worlds: str, cases: Mapping[str, Mapping], lab, thing: str, *, seed: int, seconds: float, inside=()):
+    """Explore the function lab.name(thing) in several worlds; returns {name: Explored}, the names being those of `cases`.
+
+    worlds: the module of the worlds. cases: {name: {"about": text, "world": name of a class in it, "input": dict}}. A
+        world is made with the input, and has wrong(run), which returns (broken, wrong), as in Explored, or None.
+    seconds: for all of them together; all single crashes are played, whatever they take. inside: the first words of
+        effects after which it crashes, too. seed: decides the order of pairs.
+    Raises NotYet where the function calls what its world does not have, SandboxProblem where there was no time.
+    """
+    with code_of(lab, thing) as (folder, environment):
+        task = {"worlds": worlds, "cases": cases, "inside": sorted(inside), "seed": seed, "seconds": seconds}
+        report = _reported("_explore_each", folder, environment, **task)
+    if report is None:
+        raise SandboxProblem("Exploring the function took too long. Try again later.")
+    if report["unknown"]:
+        observed = f"Exploring {lab.name(thing)} met a call that its world does not have: {report['unknown']}."
+        raise NotYet(observed, "A function that acts on the world through what is given, and through nothing else.")
+    return {name: Explored(**found) for name, found in report["found"].items()}
+
+
+@contextlib.contextmanager
+def code_of(lab, thing: str) -> Iterator[tuple[str, dict]]:
+    """The code of the function lab.name(thing), as it is deployed: (a folder with its files, its variables)."""
+    told = clients.of("lambda").get_function(FunctionName=lab.name(thing))
+    environment = told["Configuration"].get("Environment", {}).get("Variables", {})
+    with tempfile.TemporaryDirectory() as folder:
+        with urllib.request.urlopen(told["Code"]["Location"], timeout=30) as answer:
+            zipfile.ZipFile(io.BytesIO(answer.read())).extractall(folder)
+        yield folder, environment
+
+
+def _reported(explore, folder, environment, **options):
+    """What a function of this module returns that is called in a process of its own, as data; None if it has no end."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "explored")
-    task = json.dumps({"thing": thing, "folder": str(folder), "seed": seed, "seconds": seconds})
+    task = json.dumps({"explore": explore, "folder": str(folder), **options})
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", __name__, task],
         env={**ours, **environment, **keys, "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"},
@@ -79,11 +143,11 @@ def in_a_process(thing: str, folder, environment: Mapping, seed: int, seconds: f
     )
     try:
         if not until(lambda: process.poll() is not None, PATIENCE, "an exploration with crashes"):
-            return Crashes(unknown="how to come to an end")
+            return None
         report, errors = process.communicate()
         if process.returncode:
             raise RuntimeError(f"The exploration ended with {process.returncode}: {errors.decode()[-2000:]}")
-        return Crashes(**json.loads(report))
+        return json.loads(report)
     finally:
         process.kill()
         process.communicate()
@@ -164,6 +228,59 @@ def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
     )
 
 
+def _explore_each(worlds, cases, folder, inside, seed, seconds):
+    from workshop.checking.stand_ins import in_place
+
+    module, source, found = importlib.import_module(worlds), Path(folder) / "lambda_function.py", {}
+    end = time.monotonic() + seconds
+    with in_place() as unknown:
+        for left, (name, case) in zip(range(len(cases), 0, -1), cases.items(), strict=True):
+            share = max(0, end - time.monotonic()) / left
+            world = getattr(module, case["world"])
+            found[name] = dataclasses.asdict(_explore_one(source, world, case, set(inside), seed, share, unknown))
+    return {"found": found, "unknown": unknown[0] if unknown else ""}
+
+
+def _explore_one(source, world, case, inside, seed, seconds, unknown):
+    from workshop.exploring import explore
+
+    made = []  # the world of the run that is played now, the last one
+    said = {}  # id of a run -> what is broken in it
+
+    def make():
+        made[:] = [world(case["input"])]
+        return made[0]
+
+    def wrong(run):
+        broken = made[0].wrong(run) or (("replays", "") if run.faults else None)
+        if broken is None:
+            return None
+        said[id(run)] = broken[0]
+        return run.faults[0] if run.faults else broken[1]
+
+    begun = time.monotonic()
+
+    def enough(exploration):
+        singles = exploration.known.get(1) is not None and exploration.played.get(1, 0) >= exploration.known[1]
+        if unknown or (singles and time.monotonic() > begun + seconds):
+            raise KeyboardInterrupt
+
+    options = {"inside": inside or False, "strict": False, "seconds": math.inf, "seed": seed, "progress": enough}
+    result = explore(source, case["input"], world=make, intended=wrong, **options)
+    if result.ok:
+        return Explored(case["about"], played=result.summary())
+    run, story = result.run, result.run.tell().splitlines()
+    return Explored(
+        case["about"],
+        said[id(run)],
+        result.why,
+        run.crashed,
+        story if len(story) <= LONGEST_STORY else _in_few_lines(story),
+        run.status == "HANGS",
+        result.summary(),
+    )
+
+
 def _in_few_lines(story):
     """A story without what is far from its crashes and from its end."""
     crashes = [nth for nth, line in enumerate(story) if "CRASH" in line]
@@ -180,9 +297,10 @@ def _in_few_lines(story):
 def _main():
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the function prints, wherever it does, is no part of the report
-    found = _explore(**json.loads(sys.argv[1]))
+    task = json.loads(sys.argv[1])
+    found = globals()[task.pop("explore")](**task)
     with contextlib.closing(report):
-        json.dump(dataclasses.asdict(found), report)
+        json.dump(dataclasses.asdict(found) if dataclasses.is_dataclass(found) else found, report)
 
 
 if __name__ == "__main__":
