@@ -7,7 +7,7 @@ What a lesson is about (state machines, handlers, event patterns) stands in the 
 distract from it.
 """
 
-from workshop import deploy, vendor
+from workshop import deploy, faults, vendor
 from workshop.costs.prices import durable_price, price
 from workshop.events import fault, rule
 from workshop.executions import History, wait
@@ -29,6 +29,7 @@ __all__ = [
     "draw",
     "durable_price",
     "fault",
+    "faults",
     "http_api",
     "load_ipython_extension",
     "log",

@@ -178,7 +178,8 @@ TASK_2 = [
     dict(
         name="the price in a variable that a step sets",
         changes={
-            f"price = {ASKS}": "price = 0\n\n    def ask(_):\n        nonlocal price\n        price = outside.price()\n\n"
+            f"price = {ASKS}": "price = 0\n\n    def ask(_):\n        nonlocal price\n"
+            "        price = outside.price()\n\n"
             "    context.step(ask, name='price')"
         },
         says="not yet",
@@ -202,11 +203,11 @@ TASK_2 = [
     dict(
         name="a step for all of it",
         changes={
-            f'price = {ASKS}\n    ordered = price <= event["Limit"]\n    if ordered:\n        {BUYS}\n': "def decide(_):\n"
+            f"        {BUYS}\n": "        pass\n",
+            f"price = {ASKS}": "def decide(_):\n"
             "        price = outside.price()\n"
             '        if price <= event["Limit"]:\n            outside.order(event["Table"])\n'
-            "        return price\n\n    price = context.step(decide, name='decide')\n"
-            '    ordered = price <= event["Limit"]\n'
+            "        return price\n\n    price = context.step(decide, name='decide')",
         },
     ),
     dict(

@@ -97,7 +97,7 @@ class Explored:
 
 
 def explored_in(worlds: str, cases: Mapping[str, Mapping], lab, thing: str, *, seed: int, seconds: float, inside=()):
-    """Explore the function lab.name(thing) in several worlds; returns {name: Explored}, the names being those of `cases`.
+    """Explore the function lab.name(thing) in several worlds; returns {name: Explored}, with the names of `cases`.
 
     worlds: the module of the worlds. cases: {name: {"about": text, "world": name of a class in it, "input": dict}}. A
         world is made with the input, and has wrong(run), which returns (broken, wrong), as in Explored, or None.

@@ -1,7 +1,7 @@
 """The exercises of lab 05: the gotchas of replay. Each is to mend a durable function that is given and wrong.
 
-What a function does is seen by exploring it, as it is deployed, in the worlds of replay_worlds.py: without a crash, with
-each single crash between two steps, and with pairs of crashes until the time is over.
+What a function does is seen by exploring it, as it is deployed, in the worlds of replay_worlds.py: without a crash,
+with each single crash between two steps, and with pairs of crashes until the time is over.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ class In(Case):
 class Mended(Exercise):
     """An exercise whose function is explored.
 
-    function: its name in the lab. promises: the sentences of its contract but the last two, which all have: {the name by
-    which a world calls it: the sentence}. inside: effects after which it crashes, too; see `explored_in`.
+    function: its name in the lab. promises: the sentences of its contract but the last two, which all have: {the name
+    by which a world calls it: the sentence}. inside: effects after which it crashes, too; see `explored_in`.
     """
 
     function: str
@@ -113,8 +113,8 @@ class Price(Mended):
     }
     promises = {
         "decides": "It asks for the price, and orders a check of the table, once, if that is not above Limit.",
-        "mails": "When Seconds are over it sends one mail, such as `airports: 80`: the table, and the price by which it "
-        "has decided.",
+        "mails": "When Seconds are over it sends one mail, such as `airports: 80`: the table, and the price by which "
+        "it has decided.",
         "returns": 'It returns `{"Price": 80, "Ordered": True}`: the same price, and whether it has ordered.',
     }
     done = "It decides once, and says by which price."
