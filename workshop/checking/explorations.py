@@ -244,15 +244,10 @@ def _explore_each(worlds, cases, folder, inside, seed, seconds):
 def _explore_one(source, world, case, inside, seed, seconds, unknown):
     from workshop.exploring import explore
 
-    made = []  # the world of the run that is played now, the last one
     said = {}  # id of a run -> what is broken in it
 
-    def make():
-        made[:] = [world(case["input"])]
-        return made[0]
-
     def wrong(run):
-        broken = made[0].wrong(run) or (("replays", "") if run.faults else None)
+        broken = run.acted_on.wrong(run) or (("replays", "") if run.faults else None)
         if broken is None:
             return None
         said[id(run)] = broken[0]
@@ -266,7 +261,7 @@ def _explore_one(source, world, case, inside, seed, seconds, unknown):
             raise KeyboardInterrupt
 
     options = {"inside": inside or False, "strict": False, "seconds": math.inf, "seed": seed, "progress": enough}
-    result = explore(source, case["input"], world=make, intended=wrong, **options)
+    result = explore(source, case["input"], world=lambda: world(case["input"]), intended=wrong, **options)
     if result.ok:
         return Explored(case["about"], played=result.summary())
     run, story = result.run, result.run.tell().splitlines()

@@ -11,7 +11,7 @@ from workshop.checking.exercises import SEEDS, Case, Exercise, Fault, contract, 
 from workshop.checking.explorations import Explored, explored_in
 from workshop.checking.resources import durable_function
 
-SECONDS = 5  # for all worlds of an exercise
+SECONDS = 4  # for all worlds of an exercise
 
 REPLAYS = "It is suspended wherever it waits, and each replay comes to the operations that the one before came to."
 GOES_ON = "Wherever between two steps its process crashes, a new one goes on, and the end is the same."
@@ -28,16 +28,17 @@ class Mended(Exercise):
     """An exercise whose function is explored.
 
     function: its name in the lab. promises: the sentences of its contract but the last two, which all have: {the name
-    by which a world calls it: the sentence}. inside: effects after which it crashes, too; see `explored_in`.
+    by which a world calls it: the sentence}. goes_on: the last of them. inside: effects after which it crashes, too; see `explored_in`.
     """
 
     function: str
     promises: Mapping[str, str] = {}
+    goes_on = GOES_ON
     inside = ()
 
     def __init_subclass__(cls):
         cases = ", ".join(cls.cases)
-        for broken, sentence in {**cls.promises, "replays": REPLAYS, "crashes": GOES_ON}.items():
+        for broken, sentence in {**cls.promises, "replays": REPLAYS, "crashes": cls.goes_on}.items():
             setattr(cls, broken, contract(sentence, cases=cases)(_judge(broken)))
         super().__init_subclass__()
 
@@ -120,4 +121,134 @@ class Price(Mended):
     done = "It decides once, and says by which price."
 
 
-EXERCISES = {1: Order(), 2: Price()}
+class Count(Mended):
+    title = "A sum that is gone after the wait"
+    function = "count"
+    hints = (
+        "Which lines of a step's function run on replay? And where, then, does the sum come from?",
+        "What a step knows comes out of it in one way only: as its result.",
+        "Let the step return the number, and add it up outside: total += context.step(...).",
+    )
+    cases = {
+        "two": In("two tables", {"Tables": ["airports", "countries"], "Seconds": 60}, world="Rows"),
+        "one": In("one table", {"Tables": ["routes"], "Seconds": one_of(1, 3600)}, world="Rows"),
+        "three": In(
+            "three tables",
+            {"Tables": one_of(["airlines", "routes", "airports"], ["routes", "countries", "airlines"]), "Seconds": 900},
+            world="Rows",
+        ),
+        "none": In("no table", {"Tables": [], "Seconds": 5}, world="Rows"),
+    }
+    promises = {
+        "counts": "It counts the rows of each table in Tables once, in this order.",
+        "mails": "At the end it sends one mail with the sum, such as `3625 rows`.",
+        "returns": 'It returns the sum, as in `{"Rows": 3625}`.',
+    }
+    done = "It knows the sum, however often it sleeps and crashes."
+
+
+class OrderAll(Mended):
+    title = "Steps that change their names and places"
+    function = "order_all"
+    hints = (
+        "Two things are different on each replay. One of them you see in the error; what do you get when that is mended?",
+        "uuid4() and tables() both belong to what can come out differently the next time.",
+        "The list from a step, before the loop; a name that is made of the table.",
+    )
+    cases = {
+        "three": In("three tables", {"Seconds": 60}, world="Listed"),
+        "one": In("one table", {"Seconds": one_of(1, 3600)}, world="Single"),
+        "grows": In("a table that is added meanwhile", {"Seconds": one_of(600, 86_400)}, world="Growing"),
+    }
+    promises = {
+        "once": "It orders one check of each table that is listed when it begins.",
+        "returns": 'It returns the number of each order, by table, as in `{"airports": "order-4711"}`.',
+        "names": "Each table has a step with the table in its name, so that one finds it in the history.",
+    }
+    done = "Each table has its own order, whatever order they come in."
+
+
+class Read(Mended):
+    title = "A report that has become too large"
+    function = "read"
+    hints = (
+        "Run it with 20 KB a page, and with 100. What is different, and what is the same in both?",
+        "The body of a child context is code like any other: what acts stands in a step. Until the child is over that "
+        "counts for small results, too.",
+        "The function of a child gets a context of its own, and its steps are child.step(...). Only the number of rows "
+        "is needed outside.",
+    )
+    cases = {
+        "large": In("a table of 300 KB", {"Table": "airports", "Pages": 3, "KB": 100, "Seconds": 60}, world="Pages"),
+        "small": In(
+            "a table of 40 KB", {"Table": "routes", "Pages": 2, "KB": 20, "Seconds": one_of(5, 7200)}, world="Pages"
+        ),
+        "one": In(
+            "a table of one page",
+            {"Table": "countries", "Pages": 1, "KB": one_of(1, 10), "Seconds": 600},
+            world="Pages",
+        ),
+    }
+    promises = {
+        "reads": "It reads each page once, in order.",
+        "tells": "It tells of each page once, in order: `page 1`, `page 2`, and so on.",
+        "mails": "When Seconds are over it sends one mail with the number of rows, such as `3000 rows`.",
+        "returns": 'It returns the number of rows, as in `{"Rows": 3000}`.',
+    }
+    done = "Each page is read and told of once, however large the table is."
+
+
+class Publish(Mended):
+    title = "A lock that does not hold"
+    function = "publish"
+    hints = (
+        "When is a `with` left? And how does the SDK end an invocation whose function is to sleep?",
+        "Lock in a step, and unlock in a step. There are two places at which it has to be unlocked: at the end, and "
+        "where it fails.",
+        "try: ... except Exception: unlock in a step, then raise. What suspends a function is no Exception.",
+    )
+    cases = {
+        "published": In("a table that is published", {"Table": "airports", "Seconds": 3600}, world="Locked"),
+        "another": In(
+            "another table", {"Table": one_of("countries", "routes"), "Seconds": one_of(1, 86_400)}, world="Locked"
+        ),
+        "refused": In("a table that cannot be published", {"Table": "airlines", "Seconds": 60}, world="Refused"),
+    }
+    promises = {
+        "holds": "The table is locked once, before the order, and stays locked until it is published, also while the "
+        "function sleeps.",
+        "works": "It orders one check of the table, waits for Seconds, and publishes the table once.",
+        "unlocks": "Then it unlocks the table, once, and succeeds.",
+        "fails": "When publishing fails for good, it unlocks the table too, and fails.",
+    }
+    done = "The lock holds while it sleeps, and is gone when it is over, well or badly."
+
+
+class OrderByKey(Mended):
+    title = "An order with a key"
+    function = "order_by_key"
+    stretch = True
+    inside = ("order",)
+    goes_on = "Wherever its process crashes, also in a step when the order is placed, a new one goes on, and the end is the same."
+    hints = (
+        "A step that has crashed runs again. What of it must be the same then?",
+        "The key must be there before the step that orders begins, and be written down.",
+        "A step for the key, and then a step for the order.",
+    )
+    cases = {
+        "a minute": In("a wait of a minute", {"Table": "airports", "Seconds": 60}, world="Keyed"),
+        "days": In(
+            "a wait of days",
+            {"Table": one_of("countries", "airlines"), "Seconds": one_of(86_400, 200_000)},
+            world="Keyed",
+        ),
+    }
+    promises = {
+        "orders": "It orders a check of the table, waits for Seconds, and returns the number of the order.",
+        "once": "It orders once.",
+        "own": "Another execution with the same input gets an order of its own.",
+    }
+    done = "One order, even where the process dies in the middle of it."
+
+
+EXERCISES = {1: Order(), 2: Price(), 3: Count(), 4: OrderAll(), 5: Read(), 6: Publish(), 7: OrderByKey()}

@@ -6,7 +6,9 @@ sentence that is not kept, in the order of the contract. All time in them is the
 """
 
 import contextlib
+import json
 
+from workshop.checking.guessing import computed
 from workshop.exploring import World
 
 
@@ -44,6 +46,10 @@ class Outside(World):
 
 def times(number):
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def listed(texts):
+    return ", ".join(texts) or "nothing"
 
 
 class Vendor(Outside):
@@ -131,86 +137,96 @@ class Rows(Outside):
     rows_of = {"airports": 3376, "countries": 249, "airlines": 41, "routes": 7}
 
     def rows(self, table):
-        self.did("count", table)
+        self.did("count", str(table))
         return self.rows_of[table]
 
     def wrong(self, run):
         tables, mails = self.input["Tables"], self.mails
         counted = [table for (table,) in self.of("count")]
-        total = sum(self.rows_of[table] for table in tables)
-        if run.status == "SUCCEEDED" and counted != tables:
-            return "counts", f"Tables was {', '.join(tables) or 'empty'}; it counted {', '.join(counted) or 'none'}."
+        total, ended = sum(self.rows_of[table] for table in tables), run.status == "SUCCEEDED"
+        if (ended and counted != tables) or len(counted) > len(tables):
+            return "counts", f"Tables is {listed(tables)}; it counted {listed(counted)}."
         if mails and mails[0] != f"{total} rows":
             return "mails", f"There are {total} rows, and its mail said: {mails[0]}."
-        if run.status == "SUCCEEDED" and len(mails) != 1:
+        if len(mails) > 1 or (ended and not mails):
             return "mails", f"It sent {len(mails)} mails."
-        if run.status != "SUCCEEDED" or run.result != {"Rows": total}:
+        if not ended or run.result != {"Rows": total}:
             return "returns", f"There are {total} rows, and {run.in_words()}."
 
 
 class Listed(Outside):
-    """Tables that are listed in another order whenever somebody asks, task 4."""
+    """Tables that are listed in another order whenever somebody asks, task 4. added: what is listed later, too."""
+
+    has, added = ("airports", "countries", "airlines"), ()
 
     def __init__(self, input):
         super().__init__(input)
         self.asked, self.numbers = 0, {}
 
     def tables(self):
-        tables = self.input["Has"]
         self.asked += 1
-        turn = (self.asked - 1) % max(len(tables), 1)
+        tables = [*self.has, *(self.added if self.asked > 1 else ())]
+        turn = (self.asked - 1) % len(tables)
         return tables[turn:] + tables[:turn]
 
     def order(self, table):
         self.did("order", str(table))
-        self.numbers.setdefault(table, f"order-{len(self.effects)}")
-        return f"order-{len(self.effects)}"
+        number = f"order-{len(self.effects)}"
+        self.numbers.setdefault(table, number)
+        return number
 
     def wrong(self, run):
-        tables, ordered = self.input["Has"], [table for (table,) in self.of("order")]
+        ordered = [table for (table,) in self.of("order")]
         again = next((table for table in ordered if ordered.count(table) > 1), None)
         if again:
             return "once", f"It ordered a check of {again} {times(ordered.count(again))}."
-        if run.status == "SUCCEEDED" and sorted(ordered) != sorted(tables):
-            return "once", f"There are {', '.join(tables)}; it ordered checks of {', '.join(ordered) or 'none'}."
-        if run.status != "SUCCEEDED":
-            return "once", f"{run.in_words().capitalize()}."
+        if run.status != "SUCCEEDED" or sorted(ordered) != sorted(self.has):
+            return (
+                "once",
+                f"At first {listed(self.has)} were listed; it ordered {listed(ordered)}, and {run.in_words()}.",
+            )
         if run.result != self.numbers:
             return "returns", f"The orders were {self.numbers}, and {run.in_words()}."
         steps = [event.get("Name") or "" for event in run.history if event["EventType"] == "StepStarted"]
-        unnamed = [table for table in tables if not any(table in name for name in steps)]
-        if unnamed:
-            return "names", f"The steps were called {', '.join(filter(None, steps)) or 'nothing'}."
+        if any(not any(table in name for name in steps) for table in self.has):
+            return "names", f"Its steps were called {listed(filter(None, steps))}."
+
+
+class Single(Listed):
+    has = ("routes",)
+
+
+class Growing(Listed):
+    has, added = ("countries", "routes"), ("airlines",)
 
 
 class Pages(Outside):
     """A table that is read page by page, task 5."""
 
-    def page(self, table, number):
+    def page(self, table, number, kilobytes):
         self.did("read", f"page {number}")
-        line = f"{table} {number} "
-        return [line + "x" * (100 - len(line))] * (self.input["KB"] * 10)
+        return ["x" * 100] * (10 * kilobytes)
 
     def tell(self, text):
         self.did("tell", str(text))
 
     def wrong(self, run):
-        pages, kb, mails = self.input["Pages"], self.input["KB"], self.mails
-        wanted = [(f"page {number}",) for number in range(1, pages + 1)]
-        rows = pages * kb * 10
-        for kind, word in (("read", "read"), ("tell", "told of")):
-            got = self.of(kind)
+        pages, mails, ended = self.input["Pages"], self.mails, run.status == "SUCCEEDED"
+        wanted = [f"page {number}" for number in range(1, pages + 1)]
+        rows = pages * 10 * self.input["KB"]
+        for kind, sentence, word in (("read", "reads", "read"), ("tell", "tells", "told of")):
+            got = [page for (page,) in self.of(kind)]
             again = next((page for page in got if got.count(page) > 1), None)
             if again:
-                return kind + "s", f"It {word} {again[0]} {times(got.count(again))}."
-            if run.status == "SUCCEEDED" and got != wanted:
-                said = ", ".join(page for (page,) in got) or "none"
-                return kind + "s", f"There are {pages} pages; it {word} {said}."
-        if mails and mails[0] != f"{rows} rows":
-            return "mails", f"There are {rows} rows, and its mail said: {mails[0]}."
-        if run.status == "SUCCEEDED" and len(mails) != 1:
+                return sentence, f"It {word} {again} {times(got.count(again))}."
+            if ended and got != wanted:
+                return sentence, f"There are {pages} pages; it {word} {listed(got)}."
+        if mails and (mails[0] != f"{rows} rows" or self.when("mail")[0] < self.input["Seconds"]):
+            after = f"after {self.when('mail')[0]} s; Seconds is {self.input['Seconds']}"
+            return "mails", f"There are {rows} rows, and its mail said: {mails[0]}, {after}."
+        if len(mails) > 1 or (ended and not mails):
             return "mails", f"It sent {len(mails)} mails."
-        if run.status != "SUCCEEDED" or run.result != {"Rows": rows}:
+        if not ended or run.result != {"Rows": rows}:
             return "returns", f"There are {rows} rows, and {run.in_words()}."
 
 
@@ -224,11 +240,11 @@ class Locked(Outside):
         self.is_locked, self.unguarded = False, None
 
     def lock(self, table):
-        self.did("lock", table)
+        self.did("lock", str(table))
         self.is_locked = True
 
     def unlock(self, table):
-        self.did("unlock", table)
+        self.did("unlock", str(table))
         self.is_locked = False
 
     @contextlib.contextmanager
@@ -240,43 +256,36 @@ class Locked(Outside):
             self.unlock(table)
 
     def order(self, table):
-        self.did("order", table)
-        if not self.is_locked:
-            self.unguarded = "order a check"
-        return "order-1"
+        self.did("order", str(table))
+        self.unguarded = self.unguarded or (None if self.is_locked else "ordered")
 
     def publish(self, table):
-        if not self.is_locked:
-            self.unguarded = "publish it"
         if self.refuses:
-            raise PermissionError("It cannot be published.")
-        self.did("publish", table)
+            raise PermissionError("This table cannot be published.")
+        self.did("publish", str(table))
+        self.unguarded = self.unguarded or (None if self.is_locked else "published")
 
     def wrong(self, run):
         kinds = [effect[0] for effect in self.effects]
-        seconds, table = self.input["Seconds"], self.input["Table"]
-        if "lock" not in kinds:
-            return "holds", "It never locked the table."
+        seconds, ended = self.input["Seconds"], run.status in ("SUCCEEDED", "FAILED")
         if self.unguarded:
-            return "holds", f"The table was not locked when it came to {self.unguarded}."
+            return "holds", f"The table was not locked when it was {self.unguarded}."
         if kinds.count("lock") > 1:
-            return "holds", f"It locked the table {times(kinds.count('lock'))}."
-        if kinds.count("order") > 1 or kinds.count("publish") > 1:
-            twice = "ordered" if kinds.count("order") > 1 else "published"
-            return "works", f"It {twice} {times(max(kinds.count('order'), kinds.count('publish')))}."
-        ended = run.status in ("SUCCEEDED", "FAILED")
-        if ended and ("order" not in kinds or ("publish" not in kinds and not self.refuses)):
-            return "works", f"It {'did not order' if 'order' not in kinds else 'did not publish'}; {run.in_words()}."
+            return "holds", f"It was locked {times(kinds.count('lock'))}, and was open in between."
+        if any(effect[1] != self.input["Table"] for effect in self.effects):
+            return "works", f"The table is {self.input['Table']}, and it did: {listed(map(' '.join, self.effects))}."
+        for kind, word in (("order", "ordered"), ("publish", "published")):
+            if kinds.count(kind) > 1 or (ended and kind not in kinds and not (self.refuses and kind == "publish")):
+                return "works", f"It {word} {times(kinds.count(kind))}, and {run.in_words()}."
         if "publish" in kinds and self.when("publish")[0] - self.when("order")[0] < seconds:
-            return "works", f"It published before Seconds, {seconds}, were over."
-        if kinds.count("unlock") != 1 and ended:
-            return "unlocks", f"It unlocked the table {times(kinds.count('unlock'))}; {run.in_words()}."
-        if any(effect[1] != table for effect in self.effects):
-            return "works", f"It was about {table}, and it did {' '.join(self.effects[0])}."
-        if self.refuses and run.status != "FAILED":
-            return "fails", f"The table could not be published, and {run.in_words()}."
+            return "works", f"It published {self.when('publish')[0] - self.when('order')[0]} s after the order."
+        if not self.refuses and (kinds.count("unlock") > 1 or (ended and "unlock" not in kinds)):
+            return "unlocks", f"It unlocked the table {times(kinds.count('unlock'))}."
         if not self.refuses and run.status != "SUCCEEDED":
-            return "works", f"{run.in_words().capitalize()}."
+            return "unlocks", f"{run.in_words().capitalize()}."
+        if self.refuses and (kinds.count("unlock") != 1 or run.status != "FAILED"):
+            unlocked = f"it unlocked it {times(kinds.count('unlock'))}"
+            return "fails", f"The table could not be published; {unlocked}, and {run.in_words()}."
 
 
 class Refused(Locked):
@@ -284,26 +293,38 @@ class Refused(Locked):
 
 
 class Keyed(Outside):
-    """A vendor who knows an order by its key, task 7. An order without a key is a new one each time."""
+    """A vendor who knows an order by its key, task 7. An order without a key is a new one each time.
+
+    of_others: the keys of executions before this one, of the same function with the same input.
+    """
+
+    of_others = set()
 
     def __init__(self, input):
         super().__init__(input)
         self.keys = {}
 
     def order(self, table, key=None):
-        if key in self.keys:
-            return self.keys[key]
-        self.did("order", str(table))
-        number = f"order-{len(self.of('order'))}"
-        if key is not None:
-            self.keys[key] = number
-        return number
+        if key is None or key not in self.keys:
+            self.did("order", str(table))
+            self.keys[key] = f"order-{len(self.of('order'))}"
+        return self.keys[key]
 
     def wrong(self, run):
         table, orders = self.input["Table"], self.of("order")
+        again = self.of_others & set(self.keys)
+        self.of_others.update(key for key in self.keys if made_of(key, self.input))
+        if orders and orders != [(table,)] * len(orders):
+            return "orders", f"The table is {table}, and it ordered {listed(each for (each,) in orders)}."
+        if run.status != "SUCCEEDED" or not orders or run.result not in self.keys.values():
+            return "orders", f"It ordered {times(len(orders))}, and {run.in_words()}."
         if len(orders) > 1:
-            return "once", f"It ordered {times(len(orders))}."
-        if run.status == "SUCCEEDED" and orders != [(table,)]:
-            return "once", f"It was to order a check of {table}, and ordered {', '.join(each[0] for each in orders)}."
-        if run.status != "SUCCEEDED" or run.result != "order-1":
-            return "returns", f"The order was order-1, and {run.in_words()}."
+            return "once", f"It ordered {times(len(orders))}, with the keys {listed(map(repr, self.keys))}."
+        if again and not run.schedule:
+            return "own", f"Its key was {listed(map(repr, again))}, and so it was in another execution before."
+
+
+def made_of(key, input):
+    """Whether a key can be made of an input alone: what is drawn in a step is the same in each execution here, too."""
+    texts = [json.dumps(input), *map(str, input.values())]
+    return any(text in str(key) or any(each in str(key) for each in computed(text)) for text in texts)

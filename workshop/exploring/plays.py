@@ -23,7 +23,8 @@ _UNDER_WAY = {"STARTED", "PENDING", "READY"}
 class Run:
     """What came of one schedule.
 
-    schedule: a tuple of Crash; empty where nothing crashed. world: the name of the world it was played in.
+    schedule: a tuple of Crash; empty where nothing crashed. world: the name of the world it was played in. acted_on:
+    that World itself, as the run left it.
     status: "SUCCEEDED", "FAILED" or "TIMED_OUT" as on AWS; "WAITS" where it waits for what never comes, "HANGS" where
         the handler did not come back, "ENDLESS" where it went on for 250 invocations.
     result: what it returned, as data. error: {"ErrorType": ..., "ErrorMessage": ...}, or None.
@@ -39,6 +40,7 @@ class Run:
 
     schedule: tuple = ()
     world: str = ""
+    acted_on: object = None
     status: str = "RUNNING"
     result: object = None
     error: dict | None = None
@@ -101,7 +103,7 @@ class Play:
         self.program, self.world = program, world
         self.schedule = tuple(Crash.checked(*crash) for crash in schedule)
         self.inside, self.timeout = inside, timeout
-        self.result = Run(schedule=self.schedule, world=name)
+        self.result = Run(schedule=self.schedule, world=name, acted_on=world)
         self.clock = Clock()
         self.engine = Engine(self.clock, Client(self), self._invoke, self._called)
         self.process = None
@@ -393,7 +395,9 @@ def _what(update):
             options = update.wait_options
             return f"begins, {_duration(options.wait_seconds)} long" if options else "begins"
         case "SUCCEED":
-            return f"has ended with {_short(update.payload)}" if update.payload not in (None, "null") else "has ended"
+            return (
+                f"has ended with {_short(update.payload)}" if update.payload not in (None, "null", "") else "has ended"
+            )
         case "FAIL":
             return f"has failed: {_named(update.error.to_dict())}"
         case "RETRY":
