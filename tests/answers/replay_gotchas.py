@@ -221,4 +221,512 @@ TASK_2 = [
     ),
 ]
 
-ANSWERS = {1: TASK_1, 2: TASK_2}
+# -- task 3 ------------------------------------------------------------------------------------------------------------
+
+COUNTS = 'context.step(lambda _: outside.rows(table), name=f"count {table}")'
+SENDS = 'context.step(lambda _: outside.mail(f"{total} rows"), name="mail")'
+PAUSE = 'context.wait(Duration.from_seconds(event["Seconds"]), name=f"pause after {table}")'
+
+TASK_3 = [
+    dict(name="the solution"),
+    dict(name="as it is given", text=CELLS["task-3-given"], says="not yet", words="its mail said: 0 rows"),
+    dict(
+        name="a list that steps add to",
+        changes={
+            "total = 0": "counted = []",
+            f"total += {COUNTS}": f"{COUNTS.replace('outside.rows(table)', 'counted.append(outside.rows(table))')}",
+            "{total} rows": "{sum(counted)} rows",
+            '"Rows": total': '"Rows": sum(counted)',
+        },
+        says="not yet",
+        words="its mail said: 0 rows",
+    ),
+    dict(
+        name="a variable of the module",
+        changes={
+            "@durable": "TOTALS = {}\n\n\n@durable",
+            f"total += {COUNTS}": "context.step(lambda _: TOTALS.update({table: outside.rows(table)}))",
+            "    context.step(lambda _: outside.mail": "    total = sum(TOTALS.values())\n"
+            "    context.step(lambda _: outside.mail",
+        },
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="counted outside of steps",
+        changes={COUNTS: "outside.rows(table)"},
+        says="not yet",
+        words="count airports happens outside of a step",
+    ),
+    dict(
+        name="the mail outside of a step",
+        changes={SENDS: 'outside.mail(f"{total} rows")'},
+        says="not yet",
+        words="its process crashed, and then: mail",
+    ),
+    dict(
+        name="only the last one",
+        changes={"total += ": "total = "},
+        says="not yet",
+        words="There are 3625 rows, and its mail said: 249 rows",
+    ),
+    dict(
+        name="the mail in the loop",
+        changes={f"    {SENDS}": f"        {SENDS}"},
+        says="not yet",
+        words="its mail said: 3376 rows",
+    ),
+    dict(
+        name="tables in alphabetic order",
+        changes={'in event["Tables"]': 'in sorted(event["Tables"])'},
+        says="not yet",
+        words="It counts the rows of each table in Tables once, in this order",
+    ),
+    dict(name="no mail", changes={f"    {SENDS}\n": ""}, says="not yet", words="It sent 0 mails."),
+    dict(
+        name="the mail only where there was something to count",
+        changes={f"    {SENDS}": f"    if total:\n        {SENDS}"},
+        says="not yet",
+        words="With no table: It sent 0 mails.",
+    ),
+    dict(
+        name="it returns what the mail returned",
+        changes={f"    {SENDS}": f"    total = {SENDS}"},
+        says="not yet",
+        words='it returned {"Rows": null}',
+    ),
+    dict(
+        name="all counts in one step",
+        changes={
+            '    for table in event["Tables"]:\n        total += ' + COUNTS + f"\n        {PAUSE}\n": "    total = "
+            'context.step(lambda _: sum(map(outside.rows, event["Tables"])), name="count")\n'
+        },
+    ),
+    dict(
+        name="a map",
+        changes={
+            '    for table in event["Tables"]:\n        total += ' + COUNTS + f"\n        {PAUSE}\n": "\n"
+            "    def count(branch, table, number, tables):\n"
+            "        return branch.step(lambda _: outside.rows(table), name=f'count {table}')\n\n"
+            "    one = MapConfig(max_concurrency=1)\n"
+            "    total = sum(context.map(event['Tables'], count, name='counts', config=one).get_results())\n",
+            "import Duration": "import Duration, MapConfig",
+        },
+    ),
+    dict(
+        name="a dict of results",
+        changes={
+            "total = 0": "counts = {}",
+            "total += ": "counts[table] = ",
+            f"    {SENDS}": f"    total = sum(counts.values())\n    {SENDS}",
+        },
+    ),
+    dict(
+        name="the total goes through the steps",
+        changes={
+            f"total += {COUNTS}": "total = context.step(lambda _: total + outside.rows(table), name=table)",
+        },
+    ),
+]
+
+# -- task 4 ------------------------------------------------------------------------------------------------------------
+
+LISTS = 'context.step(lambda _: outside.tables(), name="tables")'
+NAMED = 'name=f"order {table}"'
+
+TASK_4 = [
+    dict(name="the solution"),
+    dict(name="as it is given", text=CELLS["task-4-given"], says="not yet", words="its name was 'order "),
+    dict(
+        name="no names, and the list as it comes",
+        changes={LISTS: "outside.tables()", f", {NAMED}": "", ', name="pause"': ""},
+        says="not yet",
+        words="It ordered a check of",
+    ),
+    dict(
+        name="names of tables, and the list as it comes",
+        changes={LISTS: "outside.tables()"},
+        says="not yet",
+        words="its name was 'order airports', and is 'order airlines'",
+    ),
+    dict(
+        name="the same name for all",
+        changes={NAMED: 'name="order"'},
+        says="not yet",
+        words="Its steps were called tables, order, order",
+    ),
+    dict(
+        name="no names, and the list from a step",
+        changes={f", {NAMED}": ""},
+        says="not yet",
+        words="Each table has a step with the table in its name",
+    ),
+    dict(
+        name="sorted, as it comes",
+        changes={LISTS: "sorted(outside.tables())"},
+        says="not yet",
+        words="With a table that is added meanwhile",
+    ),
+    dict(
+        name="uuids in the names, and the list from a step",
+        changes={NAMED: 'name=f"order {table} {uuid.uuid4()}"'},
+        says="not yet",
+        words="its name was 'order",
+    ),
+    dict(
+        name="orders outside of steps",
+        changes={"context.step(lambda _: outside.order(table), " + NAMED + ")": "outside.order(table)"},
+        says="not yet",
+        words="happens outside of a step",
+    ),
+    dict(
+        name="one step for all orders",
+        changes={
+            f"    for table in {LISTS}:\n"
+            f"        numbers[table] = context.step(lambda _: outside.order(table), {NAMED})\n"
+            '        context.wait(Duration.from_seconds(event["Seconds"]), name="pause")\n': "    def all_of_them(_):\n"
+            "        return {table: outside.order(table) for table in outside.tables()}\n\n"
+            "    numbers = context.step(all_of_them, name='orders')\n"
+        },
+        says="not yet",
+        words="Each table has a step with the table in its name",
+    ),
+    dict(
+        name="it returns a list",
+        changes={"return numbers": "return list(numbers.values())"},
+        says="not yet",
+        words="The orders were {",
+    ),
+    dict(
+        name="only new ones are ordered, as they come",
+        changes={
+            LISTS: "outside.tables()",
+            "        numbers[table] =": "        numbers[table] = numbers.get(table) or",
+        },
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="the list from a child context",
+        changes={
+            LISTS: "context.run_in_child_context(lambda child: child.step(lambda _: outside.tables()), name='tables')"
+        },
+    ),
+    dict(name="sorted, from a step", changes={LISTS: f"sorted({LISTS})"}),
+    dict(name="numbers in the names, too", changes={NAMED: 'name=f"{len(numbers)}: order of {table}"'}),
+]
+
+# -- task 5 ------------------------------------------------------------------------------------------------------------
+
+TELLS = 'child.step(lambda _: outside.tell(f"page {number}"), name=f"tell of page {number}")'
+READS = 'child.step(lambda _: outside.page(table, number, size), name=f"page {number}")'
+
+TASK_5 = [
+    dict(name="the solution"),
+    dict(
+        name="as it is given", text=CELLS["task-5-given"], says="not yet", words="tell page 1 happens outside of a step"
+    ),
+    dict(
+        name="a small result, and the telling outside of a step",
+        changes={TELLS: 'outside.tell(f"page {number}")'},
+        says="not yet",
+        words="its process crashed, and then: tell page 1 happens outside of a step",
+    ),
+    dict(
+        name="no child, and the telling outside of steps",
+        changes={
+            TELLS: 'outside.tell(f"page {number}")',
+            'context.run_in_child_context(read, name="read")': "read(context)",
+        },
+        says="not yet",
+        words="tell page 1 happens outside of a step",
+    ),
+    dict(
+        name="the steps of the child by the context of the handler",
+        changes={"child.step": "context.step"},
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="reading outside of steps",
+        changes={READS: "outside.page(table, number, size)"},
+        says="not yet",
+        words="read page 1 happens outside of a step",
+    ),
+    dict(
+        name="it tells of all pages at the end",
+        changes={
+            f"            {TELLS}\n        return count": "        "
+            "child.step(lambda _: outside.tell(f'page {number}'))\n        return count"
+        },
+        says="not yet",
+        words="There are 3 pages; it told of page 3",
+    ),
+    dict(
+        name="pages from 0",
+        changes={'range(1, event["Pages"] + 1)': 'range(event["Pages"])'},
+        says="not yet",
+        words="There are 3 pages; it read page 0, page 1, page 2",
+    ),
+    dict(
+        name="it tells while it is not replaying",
+        changes={TELLS: 'child.is_replaying() or outside.tell(f"page {number}")'},
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="the mail at once",
+        changes={'    context.wait(Duration.from_seconds(event["Seconds"]), name="pause")\n': ""},
+        says="not yet",
+        words="after 0 s; Seconds is 60",
+    ),
+    dict(
+        name="it counts pages",
+        changes={f"len({READS})": f"bool({READS})"},
+        says="not yet",
+        words="There are 3000 rows, and its mail said: 3 rows",
+    ),
+    dict(
+        name="large, and the telling in a step",
+        changes={
+            "        count = 0\n": "        rows = []\n",
+            f"count += len({READS})": f"rows += {READS}",
+            "        return count\n": "        return rows\n",
+            "    count = context": "    rows = context",
+            "    context.wait": "    count = len(rows)\n    context.wait",
+        },
+    ),
+    dict(
+        name="read and told in one step",
+        changes={
+            f"            {TELLS}\n": "",
+            "outside.page(table, number, size)": "both(number)",
+            "    def read(child)": "    def both(number):\n"
+            "        outside.tell(f'page {number}')\n        return outside.page(table, number, size)\n\n"
+            "    def read(child)",
+        },
+    ),
+    dict(
+        name="no child",
+        changes={'context.run_in_child_context(read, name="read")': "read(context)"},
+    ),
+]
+
+# -- task 6 ------------------------------------------------------------------------------------------------------------
+
+LOCKS = 'context.step(lambda _: outside.lock(table), name="lock")'
+UNLOCKS = 'context.step(lambda _: outside.unlock(table), name="unlock")'
+AFTER = 'context.step(lambda _: outside.unlock(table), name="unlock after a failure")'
+FAILING = f"    except Exception:\n        {AFTER}\n        raise\n    {UNLOCKS}"
+
+TASK_6 = [
+    dict(name="the solution"),
+    dict(
+        name="as it is given",
+        text=CELLS["task-6-given"],
+        says="not yet",
+        words="lock airports happens outside of a step",
+    ),
+    dict(
+        name="finally",
+        changes={FAILING: f"    finally:\n        {UNLOCKS}"},
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="finally, outside of a step",
+        changes={FAILING: "    finally:\n        outside.unlock(table)"},
+        says="not yet",
+        words="unlock airports happens outside of a step",
+    ),
+    dict(
+        name="a bare except",
+        changes={"except Exception": "except BaseException"},
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="it does not unlock after a failure",
+        changes={FAILING: f"    except Exception:\n        raise\n    {UNLOCKS}"},
+        says="not yet",
+        words="it unlocked it never, and it failed",
+    ),
+    dict(
+        name="it swallows the failure",
+        changes={f"        {AFTER}\n        raise\n": "        pass\n"},
+        says="not yet",
+        words="The table could not be published; it unlocked it once, and it returned null",
+    ),
+    dict(
+        name="it unlocks twice after a failure",
+        changes={f"        {AFTER}\n        raise\n": f"        {AFTER}\n        {AFTER}\n        raise\n"},
+        says="not yet",
+        words="it unlocked it twice",
+    ),
+    dict(
+        name="the lock outside of a step",
+        changes={LOCKS: "outside.lock(table)"},
+        says="not yet",
+        words="lock airports happens outside of a step",
+    ),
+    dict(
+        name="the unlocking outside of a step",
+        changes={f"    {UNLOCKS}": "    outside.unlock(table)"},
+        says="not yet",
+        words="its process crashed, and then: unlock airports happens outside of a step",
+    ),
+    dict(
+        name="no lock",
+        changes={f"    {LOCKS}\n": ""},
+        says="not yet",
+        words="The table was not locked when it was ordered",
+    ),
+    dict(
+        name="locked after the order",
+        changes={
+            f"    {LOCKS}\n": "",
+            "        context.wait": f"        {LOCKS}\n        context.wait",
+        },
+        says="not yet",
+        words="The table was not locked when it was ordered",
+    ),
+    dict(
+        name="unlocked for the wait",
+        changes={
+            "        context.wait": f"        {UNLOCKS}\n        context.wait",
+            "        context.step(lambda _: outside.publish": f"        {LOCKS}\n"
+            "        context.step(lambda _: outside.publish",
+        },
+        says="not yet",
+        words="and was open in between",
+    ),
+    dict(
+        name="it never unlocks", changes={f"\n    {UNLOCKS}": ""}, says="not yet", words="It unlocked the table never"
+    ),
+    dict(
+        name="it does not wait",
+        changes={'        context.wait(Duration.from_seconds(event["Seconds"]), name="check")\n': ""},
+        says="not yet",
+        words="It published 0 s after the order",
+    ),
+    dict(
+        name="it unlocks and then publishes",
+        changes={
+            "        context.step(lambda _: outside.publish": f"        {UNLOCKS}\n        context.step(lambda _: "
+            "outside.publish",
+            f"\n    {UNLOCKS}": "",
+        },
+        says="not yet",
+        words="The table was not locked when it was published",
+    ),
+    dict(
+        name="a flag, and finally",
+        changes={
+            "    try:\n": "    suspended = False\n    try:\n",
+            FAILING: "    except SuspendExecution:\n        suspended = True\n        raise\n    finally:\n"
+            f"        if not suspended:\n            {UNLOCKS}",
+            "import durable_execution\n": "import durable_execution\n"
+            "from aws_durable_execution_sdk_python.exceptions import SuspendExecution\n",
+        },
+    ),
+    dict(
+        name="except and else",
+        changes={f"        raise\n    {UNLOCKS}": f"        raise\n    else:\n        {UNLOCKS}"},
+    ),
+    dict(
+        name="lock and order in one step",
+        changes={
+            f"    {LOCKS}\n    try:\n": "    def begin(_):\n        outside.lock(table)\n"
+            "        outside.order(table)\n\n"
+            "    context.step(begin, name='begin')\n    try:\n",
+            '        context.step(lambda _: outside.order(table), name="order")\n': "",
+        },
+    ),
+    dict(
+        name="the work in a child context",
+        changes={
+            "    try:\n": "\n    def work(child):\n"
+            "        child.step(lambda _: outside.order(table), name='order')\n"
+            "        child.wait(Duration.from_seconds(event['Seconds']), name='check')\n"
+            "        child.step(lambda _: outside.publish(table), name='publish')\n\n    try:\n",
+            '        context.step(lambda _: outside.order(table), name="order")\n'
+            '        context.wait(Duration.from_seconds(event["Seconds"]), name="check")\n'
+            '        context.step(lambda _: outside.publish(table), name="publish")\n': "        "
+            "context.run_in_child_context(work, name='work')\n",
+        },
+    ),
+]
+
+# -- task 7 ------------------------------------------------------------------------------------------------------------
+
+KEY = 'context.step(lambda _: str(uuid.uuid4()), name="key")'
+PLACES = 'context.step(lambda _: outside.order(event["Table"], key=key), name="order")'
+
+TASK_7 = [
+    dict(name="the solution"),
+    dict(name="as it is given", text=CELLS["task-7-given"], says="not yet", words="It ordered twice, with the keys"),
+    dict(
+        name="a key outside of a step",
+        changes={KEY: "str(uuid.uuid4())"},
+        says="not yet",
+        words="It ordered twice, with the keys",
+    ),
+    dict(
+        name="the table is the key",
+        changes={KEY: 'event["Table"]'},
+        says="not yet",
+        words="Another execution with the same input gets an order of its own",
+    ),
+    dict(
+        name="a hash of the input is the key",
+        changes={
+            "import uuid": "import hashlib\nimport json",
+            KEY: "hashlib.sha256(json.dumps(event).encode()).hexdigest()",
+        },
+        says="not yet",
+        words="Another execution with the same input gets an order of its own",
+    ),
+    dict(
+        name="no key",
+        changes={", key=key": ""},
+        says="not yet",
+        words="It ordered twice, with the keys None",
+    ),
+    dict(
+        name="the order outside of a step, with a key from one",
+        changes={PLACES: 'outside.order(event["Table"], key=key)'},
+    ),
+    dict(
+        name="it looks whether it has ordered, in a variable",
+        changes={
+            "@durable": "KEYS = []\n\n\n@durable",
+            f"key = {KEY}": "KEYS or KEYS.append(str(uuid.uuid4()))\n    key = KEYS[0]",
+        },
+        says="not yet",
+        words="It ordered twice",
+    ),
+    dict(
+        name="at most once",
+        changes={
+            f"key = {KEY}": "key = str(uuid.uuid4())",
+            'name="order")': 'name="order", config=StepConfig(step_semantics=StepSemantics.AT_MOST_ONCE_PER_RETRY))',
+            "import Duration": "import Duration, StepConfig, StepSemantics",
+        },
+        says="not yet",
+        words="",
+    ),
+    dict(
+        name="the name of the execution",
+        changes={KEY: "context.execution_context.durable_execution_arn"},
+    ),
+    dict(
+        name="the table and a part from a step",
+        changes={KEY: 'event["Table"] + ' + KEY},
+    ),
+    dict(
+        name="a random number from a step",
+        changes={KEY: 'context.step(lambda _: random.random(), name="key")', "import uuid": "import random"},
+    ),
+]
+
+ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3, 4: TASK_4, 5: TASK_5, 6: TASK_6, 7: TASK_7}

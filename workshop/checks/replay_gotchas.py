@@ -28,7 +28,8 @@ class Mended(Exercise):
     """An exercise whose function is explored.
 
     function: its name in the lab. promises: the sentences of its contract but the last two, which all have: {the name
-    by which a world calls it: the sentence}. goes_on: the last of them. inside: effects after which it crashes, too; see `explored_in`.
+    by which a world calls it: the sentence}. goes_on: the last of them. inside: effects after
+    which it crashes, too; see `explored_in`.
     """
 
     function: str
@@ -151,7 +152,7 @@ class OrderAll(Mended):
     title = "Steps that change their names and places"
     function = "order_all"
     hints = (
-        "Two things are different on each replay. One of them you see in the error; what do you get when that is mended?",
+        "Two things are different on each replay. One of them you see in the error. What is left when that is mended?",
         "uuid4() and tables() both belong to what can come out differently the next time.",
         "The list from a step, before the loop; a name that is made of the table.",
     )
@@ -229,7 +230,10 @@ class OrderByKey(Mended):
     function = "order_by_key"
     stretch = True
     inside = ("order",)
-    goes_on = "Wherever its process crashes, also in a step when the order is placed, a new one goes on, and the end is the same."
+    goes_on = (
+        "Wherever its process crashes, also in a step when the order is placed, a new one goes on, and the end is the "
+        "same."
+    )
     hints = (
         "A step that has crashed runs again. What of it must be the same then?",
         "The key must be there before the step that orders begins, and be written down.",

@@ -166,7 +166,7 @@ class Listed(Outside):
     def tables(self):
         self.asked += 1
         tables = [*self.has, *(self.added if self.asked > 1 else ())]
-        turn = (self.asked - 1) % len(tables)
+        turn = -(self.asked - 1) % len(tables)
         return tables[turn:] + tables[:turn]
 
     def order(self, table):
@@ -295,16 +295,17 @@ class Refused(Locked):
 class Keyed(Outside):
     """A vendor who knows an order by its key, task 7. An order without a key is a new one each time.
 
-    of_others: the keys of executions before this one, of the same function with the same input.
+    executions: {key: the executions that have used it, worlds}; of the same function with the same input.
     """
 
-    of_others = set()
+    executions = {}
 
     def __init__(self, input):
         super().__init__(input)
         self.keys = {}
 
     def order(self, table, key=None):
+        self.executions.setdefault(key, []).append(self)
         if key is None or key not in self.keys:
             self.did("order", str(table))
             self.keys[key] = f"order-{len(self.of('order'))}"
@@ -312,16 +313,15 @@ class Keyed(Outside):
 
     def wrong(self, run):
         table, orders = self.input["Table"], self.of("order")
-        again = self.of_others & set(self.keys)
-        self.of_others.update(key for key in self.keys if made_of(key, self.input))
         if orders and orders != [(table,)] * len(orders):
             return "orders", f"The table is {table}, and it ordered {listed(each for (each,) in orders)}."
         if run.status != "SUCCEEDED" or not orders or run.result not in self.keys.values():
             return "orders", f"It ordered {times(len(orders))}, and {run.in_words()}."
         if len(orders) > 1:
             return "once", f"It ordered {times(len(orders))}, with the keys {listed(map(repr, self.keys))}."
-        if again and not run.schedule:
-            return "own", f"Its key was {listed(map(repr, again))}, and so it was in another execution before."
+        for key in filter(lambda key: made_of(key, self.input), self.keys):
+            if any(other is not self for other in self.executions[key]):
+                return "own", f"Its key was {key!r}, and so it was in another execution."
 
 
 def made_of(key, input):
