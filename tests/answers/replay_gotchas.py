@@ -191,7 +191,12 @@ TASK_2 = [
         says="not yet",
         words="order airports happens outside of a step",
     ),
-    dict(name="below the limit only", changes={"price <=": "price <"}),
+    dict(
+        name="below the limit only",
+        changes={"price <=": "price <"},
+        says="not yet",
+        words="The prices that it was told were 100, with a limit of 100, and it ordered never",
+    ),
     dict(name="it buys what is too dear", changes={"price <=": "price >"}, says="not yet", words="with a limit of"),
     dict(name="it never asks", changes={ASKS: "80"}, says="not yet", words="It never asked"),
     dict(
@@ -199,6 +204,20 @@ TASK_2 = [
         changes={"    context.step(lambda _: outside.mail": "    ordered and context.step(lambda _: outside.mail"},
         says="not yet",
         words="It sent 0 mails.",
+    ),
+    dict(
+        name="it does not wait",
+        changes={'    context.wait(Duration.from_seconds(event["Seconds"]), name="hour")\n': ""},
+        says="not yet",
+        words="It sent its mail after 0 s",
+    ),
+    dict(
+        name="it asks again for the mail, in a step",
+        changes={
+            "    context.step(lambda _: outside.mail": f"    price = {ASKS}\n    context.step(lambda _: outside.mail"
+        },
+        says="not yet",
+        words="and its mail said: airports: 120",
     ),
     dict(
         name="a step for all of it",

@@ -112,6 +112,9 @@ class Price(Mended):
             {"Table": "routes", "Limit": 90, "Seconds": 7200},
             world="Moving",
         ),
+        "exact": In(
+            "a price that is the limit at first", {"Table": "airlines", "Limit": 100, "Seconds": 1800}, world="Exact"
+        ),
     }
     promises = {
         "decides": "It asks for the price, and orders a check of the table, once, if that is not above Limit.",

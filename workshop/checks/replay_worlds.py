@@ -88,7 +88,7 @@ class Prices(Outside):
 
     def __init__(self, input):
         super().__init__(input)
-        self.told = []
+        self.told, self.told_before = [], None  # told_before: those that it knew when it ordered
 
     def price(self):
         self.told.append(self.prices[min(len(self.told), len(self.prices) - 1)])
@@ -96,6 +96,7 @@ class Prices(Outside):
 
     def order(self, table):
         self.did("order", str(table))
+        self.told_before = self.told_before or list(self.told)
 
     def wrong(self, run):
         limit, table = self.input["Limit"], self.input["Table"]
@@ -106,15 +107,17 @@ class Prices(Outside):
         told = "The prices that it was told were " + ", ".join(map(str, self.told)) if self.told else "It never asked"
         if failed or not first:
             return "decides", f"{told}; {run.in_words()}."
-        prices = [price for price in self.told if (price <= limit) == bool(orders)]
+        prices = [price for price in self.told_before or self.told if (price <= limit) == bool(orders)]
         if not prices:
             return "decides", f"{told}, with a limit of {limit}, and it ordered {times(len(orders))}."
         if len(mails) != 1:
             return "mails", f"It sent {len(mails)} mails."
         said = [price for price in prices if f"{table}: {price}" == mails[0]]
         if not said:
-            did = "ordered" if orders else "did not order"
-            return "mails", f"{told}, the limit is {limit}, it {did}, and its mail said: {mails[0]}."
+            did = f"it ordered when it knew {listed(map(str, self.told_before))}" if orders else "it did not order"
+            return "mails", f"{told}; the limit is {limit}; {did}, and its mail said: {mails[0]}."
+        if self.when("mail")[0] < self.input["Seconds"]:
+            return "mails", f"It sent its mail after {self.when('mail')[0]} s; Seconds is {self.input['Seconds']}."
         if run.result != {"Price": said[0], "Ordered": bool(orders)}:
             return "returns", f"Its mail said {mails[0]}, and {run.in_words()}."
 
@@ -129,6 +132,12 @@ class Falling(Prices):
 
 class Moving(Prices):
     prices = (70, 75, 65, 85, 60)
+
+
+class Exact(Prices):
+    """The first price is the limit of the exercise's case."""
+
+    prices = (100, 60, 140, 100)
 
 
 class Rows(Outside):
