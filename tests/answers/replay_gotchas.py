@@ -438,7 +438,14 @@ TASK_4 = [
 # -- task 5 ------------------------------------------------------------------------------------------------------------
 
 TELLS = 'child.step(lambda _: outside.tell(f"page {number}"), name=f"tell of page {number}")'
-READS = 'child.step(lambda _: outside.page(table, number, size), name=f"page {number}")'
+READS = 'child.step(lambda _: outside.page(number, event["KB"]), name=f"page {number}")'
+CHILD = 'context.run_in_child_context(read, name="read")'
+SMALL = {  # the child returns the number of rows
+    "        rows = []": "        rows = 0",
+    READS: f"len({READS})",
+    "{len(rows)} rows": "{rows} rows",
+    '"Rows": len(rows)': '"Rows": rows',
+}
 
 TASK_5 = [
     dict(name="the solution"),
@@ -447,37 +454,31 @@ TASK_5 = [
     ),
     dict(
         name="a small result, and the telling outside of a step",
-        changes={TELLS: 'outside.tell(f"page {number}")'},
+        changes={TELLS: 'outside.tell(f"page {number}")', **SMALL},
         says="not yet",
         words="its process crashed, and then: tell page 1 happens outside of a step",
     ),
     dict(
         name="no child, and the telling outside of steps",
-        changes={
-            TELLS: 'outside.tell(f"page {number}")',
-            'context.run_in_child_context(read, name="read")': "read(context)",
-        },
+        changes={TELLS: 'outside.tell(f"page {number}")', CHILD: "read(context)"},
         says="not yet",
         words="tell page 1 happens outside of a step",
     ),
     dict(
-        name="the steps of the child by the context of the handler",
-        changes={"child.step": "context.step"},
+        name="the steps of the child by the context of the handler, and a small result",
+        changes={**SMALL, "child.step": "context.step"},
         says="not yet",
         words="",
     ),
     dict(
         name="reading outside of steps",
-        changes={READS: "outside.page(table, number, size)"},
+        changes={READS: 'outside.page(number, event["KB"])'},
         says="not yet",
         words="read page 1 happens outside of a step",
     ),
     dict(
         name="it tells of all pages at the end",
-        changes={
-            f"            {TELLS}\n        return count": "        "
-            "child.step(lambda _: outside.tell(f'page {number}'))\n        return count"
-        },
+        changes={f"            {TELLS}": "        child.step(lambda _: outside.tell(f'page {number}'))"},
         says="not yet",
         words="There are 3 pages; it told of page 3",
     ),
@@ -494,6 +495,15 @@ TASK_5 = [
         words="",
     ),
     dict(
+        name="it remembers of which pages it has told, in a variable of the module",
+        changes={
+            "@durable": "TOLD = set()\n\n@durable",
+            TELLS: "number in TOLD or TOLD.add(number) or outside.tell(f'page {number}')",
+        },
+        says="not yet",
+        words="its process crashed, and then: tell page 1 happens outside of a step",
+    ),
+    dict(
         name="the mail at once",
         changes={'    context.wait(Duration.from_seconds(event["Seconds"]), name="pause")\n': ""},
         says="not yet",
@@ -501,34 +511,22 @@ TASK_5 = [
     ),
     dict(
         name="it counts pages",
-        changes={f"len({READS})": f"bool({READS})"},
+        changes={"rows += ": "rows.append(1) or "},
         says="not yet",
         words="There are 3000 rows, and its mail said: 3 rows",
     ),
-    dict(
-        name="large, and the telling in a step",
-        changes={
-            "        count = 0\n": "        rows = []\n",
-            f"count += len({READS})": f"rows += {READS}",
-            "        return count\n": "        return rows\n",
-            "    count = context": "    rows = context",
-            "    context.wait": "    count = len(rows)\n    context.wait",
-        },
-    ),
+    dict(name="a small result", changes=SMALL),
     dict(
         name="read and told in one step",
         changes={
             f"            {TELLS}\n": "",
-            "outside.page(table, number, size)": "both(number)",
+            'outside.page(number, event["KB"])': "both(number)",
             "    def read(child)": "    def both(number):\n"
-            "        outside.tell(f'page {number}')\n        return outside.page(table, number, size)\n\n"
+            '        outside.tell(f"page {number}")\n        return outside.page(number, event["KB"])\n\n'
             "    def read(child)",
         },
     ),
-    dict(
-        name="no child",
-        changes={'context.run_in_child_context(read, name="read")': "read(context)"},
-    ),
+    dict(name="no child", changes={CHILD: "read(context)"}),
 ]
 
 # -- task 6 ------------------------------------------------------------------------------------------------------------

@@ -183,13 +183,11 @@ class Read(Mended):
         "is needed outside.",
     )
     cases = {
-        "large": In("a table of 300 KB", {"Table": "airports", "Pages": 3, "KB": 100, "Seconds": 60}, world="Pages"),
-        "small": In(
-            "a table of 40 KB", {"Table": "routes", "Pages": 2, "KB": 20, "Seconds": one_of(5, 7200)}, world="Pages"
-        ),
+        "large": In("a table of 300 KB", {"Pages": 3, "KB": 100, "Seconds": 60}, world="Pages"),
+        "small": In("a table of 40 KB", {"Pages": 2, "KB": 20, "Seconds": one_of(5, 7200)}, world="Pages"),
         "one": In(
             "a table of one page",
-            {"Table": "countries", "Pages": 1, "KB": one_of(1, 10), "Seconds": 600},
+            {"Pages": 1, "KB": one_of(1, 10), "Seconds": 600},
             world="Pages",
         ),
     }

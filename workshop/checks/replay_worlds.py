@@ -212,7 +212,7 @@ class Growing(Listed):
 class Pages(Outside):
     """A table that is read page by page, task 5."""
 
-    def page(self, table, number, kilobytes):
+    def page(self, number, kilobytes):
         self.did("read", f"page {number}")
         return ["x" * 100] * (10 * kilobytes)
 
