@@ -387,6 +387,12 @@ TASK_4 = [
         words="With a table that is added meanwhile",
     ),
     dict(
+        name="a set of what a step has listed",
+        changes={LISTS: f"set({LISTS})"},
+        says="not yet",
+        words="A set has another order in each process",
+    ),
+    dict(
         name="uuids in the names, and the list from a step",
         changes={NAMED: 'name=f"order {table} {uuid.uuid4()}"'},
         says="not yet",

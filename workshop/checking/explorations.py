@@ -12,6 +12,7 @@ explored by itself, without a crash first.
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import io
 import json
@@ -28,7 +29,7 @@ from pathlib import Path
 
 from workshop import clients
 from workshop.checking.outcomes import NotYet, SandboxProblem
-from workshop.checking.waiting import until
+from workshop.checking.waiting import side_by_side, until
 
 PATIENCE = 60  # seconds
 _HANGS = "how to come back from what it waits for"
@@ -106,14 +107,40 @@ def explored_in(worlds: str, cases: Mapping[str, Mapping], lab, thing: str, *, s
     Raises NotYet where the function calls what its world does not have, SandboxProblem where there was no time.
     """
     with code_of(lab, thing) as (folder, environment):
-        task = {"worlds": worlds, "cases": cases, "inside": sorted(inside), "seed": seed, "seconds": seconds}
-        report = _reported("_explore_each", folder, environment, **task)
-    if report is None:
+        report, elsewhere = each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside)
+    if report is None or elsewhere is None:
         raise SandboxProblem("Exploring the function took too long. Try again later.")
     if report["unknown"]:
         observed = f"Exploring {lab.name(thing)} met a call that its world does not have: {report['unknown']}."
         raise NotYet(observed, "A function that acts on the world through what is given, and through nothing else.")
-    return {name: Explored(**found) for name, found in report["found"].items()}
+    found = {name: Explored(**each) for name, each in report["found"].items()}
+    for name, here in report["orders"].items():
+        if not found[name].broken and (wrong := _exchanged(here, elsewhere["orders"][name])):
+            found[name] = Explored(cases[name]["about"], "replays", wrong)
+    return found
+
+
+def each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside=()):
+    """Explore the function in this folder; returns two reports, that of the exploration and one of another process.
+
+    In the other one the function is played without a crash, and sets of texts have another order. Those are in one
+    process all the same, so that no crash shows it.
+    """
+    task = {"worlds": worlds, "cases": cases, "inside": sorted(inside), "seed": seed}
+    return side_by_side(
+        lambda: _reported("_explore_each", folder, environment, hash_seed="1", seconds=seconds, **task),
+        lambda: _reported("_explore_each", folder, environment, hash_seed="2", seconds=None, **task),
+    )
+
+
+def _exchanged(here, there):
+    """What is done in another order in another process, in a sentence; None where nothing is."""
+    for what, do in (("operations", "comes to"), ("effects", "does")):
+        one, other = here[what], there[what]
+        if one != other and sorted(one.values()) == sorted(other.values()):
+            said = [", ".join(each.values()) for each in (one, other)]
+            return f"In one process it {do} {said[0]}; in another, {said[1]}. A set has another order in each process."
+    return None
 
 
 @contextlib.contextmanager
@@ -127,14 +154,18 @@ def code_of(lab, thing: str) -> Iterator[tuple[str, dict]]:
         yield folder, environment
 
 
-def _reported(explore, folder, environment, **options):
-    """What a function of this module returns that is called in a process of its own, as data; None if it has no end."""
+def _reported(explore, folder, environment, hash_seed="random", **options):
+    """What a function of this module returns that is called in a process of its own, as data; None if it has no end.
+
+    hash_seed: what the order of its sets depends on.
+    """
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "explored")
+    region = dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), "us-east-1")
     task = json.dumps({"explore": explore, "folder": str(folder), **options})
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", __name__, task],
-        env={**ours, **environment, **keys, "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"},
+        env={**ours, **environment, **keys, **region, "PYTHONHASHSEED": hash_seed},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -230,15 +261,28 @@ def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
 
 def _explore_each(worlds, cases, folder, inside, seed, seconds):
     from workshop.checking.stand_ins import in_place
+    from workshop.exploring import play
 
-    module, source, found = importlib.import_module(worlds), Path(folder) / "lambda_function.py", {}
-    end = time.monotonic() + seconds
+    module, source = importlib.import_module(worlds), Path(folder) / "lambda_function.py"
+    found, orders, end = {}, {}, time.monotonic() + (seconds or 0)
     with in_place() as unknown:
         for left, (name, case) in zip(range(len(cases), 0, -1), cases.items(), strict=True):
-            share = max(0, end - time.monotonic()) / left
-            world = getattr(module, case["world"])
-            found[name] = dataclasses.asdict(_explore_one(source, world, case, set(inside), seed, share, unknown))
-    return {"found": found, "unknown": unknown[0] if unknown else ""}
+            world = functools.partial(getattr(module, case["world"]), case["input"])
+            orders[name] = _orders(play(source, case["input"], world=world))
+            if seconds is not None:
+                share = max(0, end - time.monotonic()) / left
+                found[name] = dataclasses.asdict(_explore_one(source, world, case, set(inside), seed, share, unknown))
+    return {"found": found, "orders": orders, "unknown": unknown[0] if unknown else ""}
+
+
+def _orders(run):
+    """In which order it comes to operations and does what it does: {place: name} of each, whatever is side by side."""
+    operations = {event["Id"]: event.get("Name") or "" for event in run.history if "Id" in event}
+    effects = sorted(
+        enumerate(zip(run.branches, run.effects, strict=True)), key=lambda each: (each[1][0] or "", each[0])
+    )
+    named = {str(nth): " ".join(map(str, effect)) for nth, (_, (_, effect)) in enumerate(effects)}
+    return {"operations": operations, "effects": named}
 
 
 def _explore_one(source, world, case, inside, seed, seconds, unknown):
@@ -261,7 +305,7 @@ def _explore_one(source, world, case, inside, seed, seconds, unknown):
             raise KeyboardInterrupt
 
     options = {"inside": inside or False, "strict": False, "seconds": math.inf, "seed": seed, "progress": enough}
-    result = explore(source, case["input"], world=lambda: world(case["input"]), intended=wrong, **options)
+    result = explore(source, case["input"], world=world, intended=wrong, **options)
     if result.ok:
         return Explored(case["about"], played=result.summary())
     run, story = result.run, result.run.tell().splitlines()
