@@ -82,7 +82,7 @@ TASK_1 = [
             f"number = {ORDERS}": 'ORDERS or ORDERS.append(outside.order(event["Table"]))\n    number = ORDERS[0]',
         },
         says="not yet",
-        words="its process crashed, and then: order airports happens outside of a step",
+        words="and one crash: order airports happens outside of a step",
     ),
     dict(
         name="it orders where it is not replaying",
@@ -281,7 +281,7 @@ TASK_3 = [
         name="the mail outside of a step",
         changes={SENDS: 'outside.mail(f"{total} rows")'},
         says="not yet",
-        words="its process crashed, and then: mail",
+        words="and one crash: mail",
     ),
     dict(
         name="only the last one",
@@ -462,7 +462,7 @@ TASK_5 = [
         name="a small result, and the telling outside of a step",
         changes={TELLS: 'outside.tell(f"page {number}")', **SMALL},
         says="not yet",
-        words="its process crashed, and then: tell page 1 happens outside of a step",
+        words="and one crash: tell page 1 happens outside of a step",
     ),
     dict(
         name="no child, and the telling outside of steps",
@@ -507,7 +507,7 @@ TASK_5 = [
             TELLS: "number in TOLD or TOLD.add(number) or outside.tell(f'page {number}')",
         },
         says="not yet",
-        words="its process crashed, and then: tell page 1 happens outside of a step",
+        words="and one crash: tell page 1 happens outside of a step",
     ),
     dict(
         name="the mail at once",
@@ -596,7 +596,7 @@ TASK_6 = [
         name="the unlocking outside of a step",
         changes={f"    {UNLOCKS}": "    outside.unlock(table)"},
         says="not yet",
-        words="its process crashed, and then: unlock airports happens outside of a step",
+        words="and one crash: unlock airports happens outside of a step",
     ),
     dict(
         name="no lock",

@@ -59,9 +59,8 @@ def _judge(broken):
     def judge(self, seen: Explored):
         if not seen.broken or broken != ("crashes" if seen.crashed else seen.broken):
             return None
-        crashed = {0: "", 1: "its process crashed, and then: ", 2: "its process crashed twice, and then: "}
-        before = crashed.get(seen.crashed, f"its process crashed {seen.crashed} times, and then: ")
-        return Fault(f"With {seen.about}: {before}{seen.wrong}", events=seen.story, slow=seen.hangs, whole=True)
+        crashes = {0: "", 1: " and one crash", 2: " and two crashes"}.get(seen.crashed, f" and {seen.crashed} crashes")
+        return Fault(f"With {seen.about}{crashes}: {seen.wrong}", events=seen.story, slow=seen.hangs, whole=True)
 
     return judge
 
