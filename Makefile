@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
-.PHONY: lab test test-all check setup labs solutions locks lint benchmark mutants
+.PHONY: lab test test-all check setup labs solutions site locks lint benchmark mutants
 
 lab: setup        ## start the sandbox and open JupyterLab
 	@$(BIN)/workshop lab
@@ -25,10 +25,13 @@ labs: setup       ## make labs/ from solutions/ (CHECK=1: only say whether they 
 solutions: setup  ## run the lessons and solutions and store their outputs
 	@$(BIN)/workshop solutions
 
+site: setup       ## the lessons, labs and solutions as pages, in site/_build/html
+	@$(BIN)/workshop site
+
 lint: setup       ## ruff and codespell, as in make test
 	@$(BIN)/workshop lint
 
-locks: setup      ## make both lock files anew from the pyproject files
+locks: setup      ## make the lock files anew from the pyproject files
 	@$(BIN)/workshop locks
 
 benchmark: setup  ## print how fast things are here (ONLY=startup: one of benchmarks/)

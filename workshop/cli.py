@@ -1,6 +1,7 @@
 """The command `workshop`: what the Makefile calls, for people without make."""
 
 import argparse
+import importlib.metadata
 import json
 import os
 import shlex
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from workshop import account, sandbox
+from workshop import account, environments, sandbox
 from workshop.account import AccountError
 from workshop.environments import CHECKOUT
 
@@ -185,6 +186,12 @@ def lint(arguments):
     return max(subprocess.call([sys.executable, "-m", *command], cwd=CHECKOUT) for command in commands)
 
 
+def site(arguments):
+    """Make the site: lessons, labs and solutions as pages, in site/_build/html."""
+    environments.set_up([environments.SITE])
+    return subprocess.call([environments.SITE.python, CHECKOUT / "site" / "build.py"], cwd=CHECKOUT)
+
+
 def labs(arguments):
     """Make labs/ from solutions/."""
     from workshop import authoring
@@ -200,12 +207,16 @@ def solutions(arguments):
 
 
 def locks(arguments):
-    """Resolve both environments anew into their lock files."""
-    for folder, extra in ((CHECKOUT, ["--group", "test"]), (CHECKOUT / "sandbox", [])):
+    """Resolve each environment anew into its lock file."""
+    for folder, wanted, lock in (
+        (CHECKOUT, ["pyproject.toml", "--group", "test"], "requirements.lock"),
+        (CHECKOUT / "sandbox", ["pyproject.toml"], "requirements.lock"),
+        (CHECKOUT, ["--group", "site"], "site/requirements.lock"),
+    ):
         # No registry's address and no command line in the lock: names, versions and hashes only.
         command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes",
-                   "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet", "pyproject.toml", *extra,
-                   "-o", "requirements.lock", "--upgrade"]  # fmt: skip
+                   "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet", *wanted,
+                   "-o", lock, "--upgrade"]  # fmt: skip
         status = subprocess.call([sys.executable, "-m", *command], cwd=folder)
         if status:
             return status
@@ -214,6 +225,7 @@ def locks(arguments):
 def _parser():
     parser = argparse.ArgumentParser(prog="workshop", description="Stop polling: the workshop's own commands.")
     parser.set_defaults(function=lambda arguments: parser.print_help() or 2)
+    parser.add_argument("--version", action="version", version=importlib.metadata.version("workshop"))
     commands = parser.add_subparsers(title="commands", metavar="command")
 
     def command(group, function, name=None):
@@ -248,6 +260,7 @@ def _parser():
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")
+    command(commands, site)
     command(commands, locks)
     return parser
 
@@ -257,7 +270,7 @@ def main(words=None):
     arguments = _parser().parse_args(words)
     try:
         sys.exit(arguments.function(arguments) or 0)
-    except (AccountError, sandbox.SandboxError, OSError, ValueError) as error:
+    except (AccountError, environments.SetupError, sandbox.SandboxError, OSError, ValueError) as error:
         sys.exit(f"workshop: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
