@@ -16,7 +16,21 @@ import pytest
 from workshop import cli, doctor, environments, sandbox
 from workshop.environments import CHECKOUT
 
-COMMANDS = ("lab", "check", "reset", "doctor", "clean", "sandbox", "test", "lint", "labs", "solutions", "site", "locks")
+COMMANDS = (
+    "lab",
+    "check",
+    "reset",
+    "doctor",
+    "clean",
+    "sandbox",
+    "test",
+    "lint",
+    "labs",
+    "solutions",
+    "diagrams",
+    "site",
+    "locks",
+)
 
 
 @pytest.fixture

@@ -200,10 +200,15 @@ def labs(arguments):
 
 
 def solutions(arguments):
-    """Run the lessons and solutions headless and store their outputs."""
+    """Run the lessons and solutions headless and store their outputs; draw their diagrams."""
     from workshop import authoring
 
-    return authoring.main_solutions(arguments.names)
+    return authoring.main_solutions(arguments.names) or diagrams(arguments)
+
+
+def diagrams(arguments):
+    """Draw the diagrams of all notebooks that site/diagrams lacks."""
+    return subprocess.call([sys.executable, CHECKOUT / "site" / "diagrams.py"], cwd=CHECKOUT)
 
 
 def locks(arguments):
@@ -260,6 +265,7 @@ def _parser():
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")
+    command(commands, diagrams)
     command(commands, site)
     command(commands, locks)
     return parser
