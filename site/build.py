@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import diagrams
@@ -40,7 +41,7 @@ def stage():
     (SOURCE / DATA).parent.mkdir(parents=True)
     shutil.copy(CHECKOUT / DATA, SOURCE / DATA)
     shutil.copytree(CHECKOUT / "notebooks" / "images", SOURCE / "notebooks" / "images")
-    contents = ""
+    contents = _binder()
     for folder, kind in KINDS.items():
         contents += f"\n```{{toctree}}\n:hidden:\n:caption: {kind}s\n\n"
         for path in sorted((CHECKOUT / folder).glob("*.ipynb")):
@@ -52,6 +53,16 @@ def stage():
     contents += f"\n```{{toctree}}\n:hidden:\n:caption: More\n\n{DATA}\n```\n"
     with open(SOURCE / "index.md", "a", encoding="utf-8") as index:
         index.write(contents)
+
+
+def _binder():
+    """A line for the front page, once pyproject.toml names a repository that Binder can fetch; else nothing."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)/?", project.get("urls", {}).get("Repository", ""))
+    if not found:
+        return ""
+    link = f"https://mybinder.org/v2/gh/{found[1]}/HEAD?urlpath=lab/tree/notebooks/00-start-here.ipynb"
+    return f"\n**With nothing to install:** [open it on Binder]({link}). Binder is public: put no credentials there.\n"
 
 
 def page(path):
@@ -82,14 +93,14 @@ def _relatives(path):
         for folder, kind in KINDS.items()
         if folder != path.parent.name and (CHECKOUT / folder / path.name).exists()
     ]
-    return f":::{{container}} about\n{' · '.join([what, *links])}\n:::\n"
+    return f":::{{container}} about\n{what}\n\n{' · '.join(links)}\n:::\n"
 
 
 def _link(path, target):
     """A code span that names a notebook, as a link to its page."""
     if not (CHECKOUT / target).exists():
         raise SiteError(f"{path.relative_to(CHECKOUT)} names {target}, which is not there.")
-    return f"[{KINDS[target.split('/')[0]].lower()} {Path(target).stem}](../{target})"
+    return f"[{Path(target).stem}](../{target})"
 
 
 def _outputs(outputs):

@@ -449,6 +449,22 @@ def test_the_engines_stay_out_of_the_learners_environment():
     assert "ministack" not in entries(CHECKOUT)
 
 
+def test_binder_has_the_learners_packages_of_the_lock_and_none_of_the_tests():
+    binder = CHECKOUT / ".binder"
+    text = (CHECKOUT / "requirements.lock").read_text().replace("\\\n", " ")
+    locked = {" ".join(line.split()) for line in text.splitlines()}
+    here = {
+        " ".join(line.split()) for line in (binder / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
+    }
+    assert here < locked
+    names = {canonicalize_name(Requirement(line.split(" --hash")[0]).name) for line in here}
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    assert {canonicalize_name(Requirement(each).name) for each in project["project"]["dependencies"]} <= names
+    assert not names & {"playwright", "pytest-xdist", "ruff", "codespell", "mutmut"}
+    assert re.fullmatch(r"python-3\.(1[1-9])\n", (binder / "runtime.txt").read_text())
+    assert os.name == "nt" or os.access(binder / "postBuild", os.X_OK)
+
+
 def test_what_environment_yml_gives_to_pip_is_taken_by_pip(tmp_path, monkeypatch):
     text = (CHECKOUT / "environment.yml").read_text()
     lines = re.findall(r"^      - (.*)$", text.partition("- pip:\n")[2], re.MULTILINE)

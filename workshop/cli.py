@@ -217,6 +217,8 @@ def locks(arguments):
         (CHECKOUT, ["pyproject.toml", "--group", "test"], "requirements.lock"),
         (CHECKOUT / "sandbox", ["pyproject.toml"], "requirements.lock"),
         (CHECKOUT, ["--group", "site"], "site/requirements.lock"),
+        # Binder's is the first one without the tests; it is made after it, with the same versions.
+        (CHECKOUT, ["pyproject.toml", "--constraint", "requirements.lock"], ".binder/requirements.txt"),
     ):
         # No registry's address and no command line in the lock: names, versions and hashes only.
         command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes",

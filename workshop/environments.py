@@ -92,7 +92,7 @@ class Environment:
             print("uv cannot do it here: pip does the same, in about a minute.", flush=True)
             self._install_with_pip()
         if self.installs:
-            self._write_settings()
+            write_settings(self.folder)
         self._stamp.write_text(json.dumps(self._wanted()))
         print("The %s environment is ready (%.0f s)." % (self.name, time.monotonic() - started), flush=True)
 
@@ -152,12 +152,6 @@ class Environment:
             raise SetupError(_NO_VENV)
         return [*pip, "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
 
-    def _write_settings(self):
-        for name, settings in SETTINGS.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(settings, indent=2))
-
 
 LEARNER = Environment("learner's", CHECKOUT / ".venv", CHECKOUT / "requirements.lock", [CHECKOUT])
 SANDBOX = Environment("sandbox's", CHECKOUT / "sandbox" / ".venv", CHECKOUT / "sandbox" / "requirements.lock")
@@ -167,6 +161,14 @@ _NO_VENV = (
     "Python could not make a virtual environment. On Debian and Ubuntu install what it needs with "
     "`sudo apt install python3-venv`, then run the command again."
 )
+
+
+def write_settings(folder):
+    """Write the settings of JupyterLab and of kernels into an environment: ours, or one that Binder or conda made."""
+    for name, settings in SETTINGS.items():
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings, indent=2))
 
 
 def set_up(environments=(LEARNER, SANDBOX)):

@@ -3,7 +3,9 @@
 Everything has a value after the account was emptied, too: the one it had at the start.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+from . import memory
 
 _LIMITS = {
     "retry_seconds": (0, 21_600),
@@ -27,7 +29,7 @@ class Settings:
     # says "exponential back-off and jitter" and no numbers.
     delivery_retry_seconds: float = 1
     processes_per_function: int = 4
-    processes: int = 24
+    processes: int = field(default_factory=memory.processes)
     idle_seconds: float = 300
     warm_processes: bool = True  # whether processes may be forks; see processes.py
 

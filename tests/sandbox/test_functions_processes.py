@@ -10,6 +10,8 @@ import pytest
 from handlers import Functions, archive
 from state_machines import StateMachines, role, until
 
+from sandbox.functions import memory
+
 pytestmark = pytest.mark.takes(22)
 
 WAITING = """
@@ -84,7 +86,11 @@ def alive(process):
 def test_the_settings(functions, bounds):
     found = functions.settings()
     assert found.keys() >= {"retry_seconds", "delivery_retry_seconds", "processes", "idle_seconds", "now"}
-    assert (found["processes_per_function"], found["processes"], found["retry_seconds"]) == (4, 24, [1, 2])
+    assert (found["processes_per_function"], found["processes"], found["retry_seconds"]) == (
+        4,
+        memory.processes(),
+        [1, 2],
+    )
     assert bounds(processes=25, retry_seconds=[0, 0.5])["retry_seconds"] == [0, 0.5]
 
 
