@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
-.PHONY: lab test test-all check setup labs solutions site locks lint benchmark mutants
+.PHONY: lab test test-all check setup labs solutions site bundle locks lint benchmark mutants
 
 lab: setup        ## start the sandbox and open JupyterLab
 	@$(BIN)/workshop lab
@@ -27,6 +27,9 @@ solutions: setup  ## run the lessons and solutions and store their outputs
 
 site: setup       ## the lessons, labs and solutions as pages, in site/_build/html
 	@$(BIN)/workshop site
+
+bundle: setup     ## one archive that installs without a network, for this system and Python, in dist/
+	@$(BIN)/workshop bundle
 
 lint: setup       ## ruff and codespell, as in make test
 	@$(BIN)/workshop lint

@@ -29,6 +29,7 @@ COMMANDS = (
     "solutions",
     "diagrams",
     "site",
+    "bundle",
     "locks",
 )
 

@@ -192,6 +192,13 @@ def site(arguments):
     return subprocess.call([environments.SITE.python, CHECKOUT / "site" / "build.py"], cwd=CHECKOUT)
 
 
+def bundle(arguments):
+    """Make one archive that installs without a network, for this system and Python, in dist/."""
+    from workshop import bundle as bundles
+
+    return bundles.main(arguments.dry)
+
+
 def labs(arguments):
     """Make labs/ from solutions/."""
     from workshop import authoring
@@ -217,8 +224,9 @@ def locks(arguments):
         (CHECKOUT, ["pyproject.toml", "--group", "test"], "requirements.lock"),
         (CHECKOUT / "sandbox", ["pyproject.toml"], "requirements.lock"),
         (CHECKOUT, ["--group", "site"], "site/requirements.lock"),
-        # Binder's is the first one without the tests; it is made after it, with the same versions.
-        (CHECKOUT, ["pyproject.toml", "--constraint", "requirements.lock"], ".binder/requirements.txt"),
+        # Binder's is the first one without the tests, made after it, with the same versions. pip resolves there, and
+        # knows nothing of what pyproject.toml tells uv to leave out.
+        (CHECKOUT, ["pyproject.toml", "--constraint", "requirements.lock", "--no-config"], ".binder/requirements.txt"),
     ):
         # No registry's address and no command line in the lock: names, versions and hashes only.
         command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes",
@@ -269,6 +277,9 @@ def _parser():
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")
     command(commands, diagrams)
     command(commands, site)
+    command(commands, bundle).add_argument(
+        "--dry", action="store_true", help="make nothing, and say which packages have no wheel for other systems"
+    )
     command(commands, locks)
     return parser
 

@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,9 @@ NEEDS_PYTHON = (3, 11)
 
 # What the workshop remembers of a learner: sandbox, progress, measurements. The tests have a folder of their own.
 STATE = Path(os.environ.get("WORKSHOP_STATE") or CHECKOUT / ".workshop")
+
+# Where the packages are in a checkout that came as an archive (`workshop bundle`): then no index is asked.
+WHEELS = CHECKOUT / "wheels"
 
 # Files of settings in the learner's environment.
 SETTINGS = {
@@ -123,12 +127,16 @@ class Environment:
     def _install_with_uv(self, uv):
         """Install the lock with uv; gives whether it went well."""
         python = ["--quiet", "--python", self.python]
-        return _succeeds([uv, "pip", "sync", *python, "--require-hashes", "--compile-bytecode", self.lock]) and all(
-            _succeeds([uv, "pip", "install", *python, "--no-deps", "--editable", folder]) for folder in self.installs
+        where = ["--offline", *_from_wheels()] if WHEELS.is_dir() else []
+        return _succeeds(
+            [uv, "pip", "sync", *python, *where, "--require-hashes", "--compile-bytecode", self.lock]
+        ) and all(
+            _succeeds([uv, "pip", "install", *python, *where, "--no-deps", "--editable", folder])
+            for folder in self.installs
         )
 
     def _install_with_pip(self):
-        pip = self._pip()
+        pip = self._pip_install()
         commands = [[*pip, "--require-hashes", "-r", self.lock]]
         commands += [[*pip, "--no-build-isolation", "--editable", folder] for folder in self.installs]
         # What builds our own package is a command of this environment, and looked for on the path.
@@ -143,14 +151,17 @@ class Environment:
         """Install the pinned uv with pip; gives its path, or None where it is not to be had."""
         requirement = self.folder / "uv.txt"
         requirement.write_text(_entry(LEARNER.lock, "uv"))
-        return self.uv() if _succeeds([*self._pip(), "--require-hashes", "-r", requirement]) else None
+        return self.uv() if _succeeds([*self._pip_install(), "--require-hashes", "-r", requirement]) else None
 
-    def _pip(self):
-        """The beginning of a command that installs with pip; pip comes with Python, and is unpacked if need be."""
+    def _pip_install(self):
+        return [*self.pip(), "install", "--quiet", "--no-deps", *_from_wheels()]
+
+    def pip(self):
+        """The beginning of a command of pip. It comes with Python, and is unpacked if need be. Raises SetupError."""
         pip = [self.python, "-m", "pip"]
         if "pip" not in _output([*pip, "--version"]) and not _output([self.python, "-m", "ensurepip"]):
             raise SetupError(_NO_VENV)
-        return [*pip, "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+        return [*pip, "--disable-pip-version-check"]
 
 
 LEARNER = Environment("learner's", CHECKOUT / ".venv", CHECKOUT / "requirements.lock", [CHECKOUT])
@@ -220,16 +231,18 @@ def exclusive(path):
                 msvcrt.locking(handle.fileno(), msvcrt.LK_UNLCK, 1)
 
 
+def entries(lock):
+    """The entries of a lock file, a text for each package: its version, and the hashes."""
+    return [entry + "\n" for entry in re.split(r"\n(?=\S)", lock.read_text().rstrip())]
+
+
 def _entry(lock, package):
-    """The lines of one package in a lock file, hashes and all; an empty text if it is not there."""
-    lines = iter(lock.read_text().splitlines())
-    for line in lines:
-        if line.startswith(package + "=="):
-            entry = [line]
-            while entry[-1].endswith("\\"):
-                entry.append(next(lines))
-            return "\n".join(entry) + "\n"
-    return ""
+    """The entry of one package in a lock file; an empty text if it is not there."""
+    return next((entry for entry in entries(lock) if entry.startswith(package + "==")), "")
+
+
+def _from_wheels():
+    return ["--no-index", "--find-links", WHEELS] if WHEELS.is_dir() else []
 
 
 def _succeeds(command, env=None):
