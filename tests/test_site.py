@@ -22,10 +22,9 @@ NOTEBOOKS = [path for folder in diagrams.FOLDERS for path in sorted((CHECKOUT / 
 
 
 def test_each_diagram_is_drawn_and_none_is_left_over():
-    """Where this fails: `workshop diagrams` (it needs Chromium)."""
     read = (json.loads(path.read_text(encoding="utf-8")) for path in NOTEBOOKS)
     wanted = {diagrams.file_of(source).name for notebook in read for source in diagrams.sources(notebook)}
-    assert {path.name for path in diagrams.DIAGRAMS.iterdir()} == wanted
+    assert {path.name for path in diagrams.DIAGRAMS.iterdir()} == wanted, "run `workshop diagrams`, with a Chromium"
 
 
 def test_a_drawn_diagram_needs_nothing_from_elsewhere():
