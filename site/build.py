@@ -55,6 +55,11 @@ def stage():
         index.write(contents)
 
 
+def anchor(title):
+    """A heading's anchor as JupyterLab makes it: links inside of a notebook are written so."""
+    return title.replace(" ", "-")
+
+
 def _binder():
     """A line for the front page, once pyproject.toml names a repository that Binder can fetch; else nothing."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

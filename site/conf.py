@@ -19,7 +19,8 @@ exclude_patterns = ["README.md"]  # index.md includes parts of it
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # no output needs a widget; these would be loaded from another host
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
+myst_heading_slug_func = "build.anchor"
 nitpicky = True
 suppress_warnings = ["mystnb.unknown_mime_type"]  # of an output's other forms; the page has one that is known
 
