@@ -50,6 +50,16 @@ def test_where_wheels_are_beside_the_checkout_no_index_is_asked(tmp_path, monkey
     assert all("--offline" in command for command in asked if command[0] == "uv")
 
 
+@pytest.mark.long
+def test_what_another_system_lacks_is_named(tmp_path, monkeypatch):
+    lock = tmp_path / "requirements.lock"
+    zeros = f" \\\n    --hash=sha256:{'0' * 64}\n"  # nothing is fetched, so none is compared
+    lock.write_text(f"pywinpty==3.0.2{zeros}colorama==0.4.6{zeros}")
+    monkeypatch.setattr(bundle, "LOCKS", [lock])
+    assert bundle.missing("x86_64-unknown-linux-gnu") == ["pywinpty==3.0.2"]
+    assert bundle.missing("x86_64-pc-windows-msvc") == []
+
+
 def without_network(command):
     """The command in a network namespace that has loopback and nothing else."""
     up = (

@@ -455,6 +455,7 @@ def test_binder_has_the_learners_packages_of_the_lock_and_none_of_the_tests():
         {canonicalize_name(re.match(r"[\w.-]+", entry)[0]): entry for entry in environments.entries(lock)}
         for lock in (binder / "requirements.txt", CHECKOUT / "requirements.lock")
     )
+    assert "://" not in (binder / "requirements.txt").read_text()
     # pip resolves there, and wants what pyproject.toml tells uv to leave out.
     left_out = {"rfc3987-syntax", "lark"}
     assert here.keys() - locked.keys() == left_out
