@@ -34,6 +34,15 @@ def test_a_drawn_diagram_needs_nothing_from_elsewhere():
         assert 'href="http' not in text and "url(http" not in text, path.name
 
 
+@pytest.mark.long
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_diagrams_are_drawn_in_their_order():
+    named = ["flowchart TD\naccTitle: First\na[Ask] --> b[Answer]", "flowchart TD\naccTitle: Second\nc[Wait]"]
+    first, second = diagrams.draw(named)
+    assert "First</title>" in first and "Answer" in first
+    assert "Second</title>" in second and "Wait" in second and "Answer" not in second
+
+
 def without_network(command):
     """The command in a network namespace that has no routes, where this system lets one make such; else as it is."""
     alone = ["unshare", "--user", "--map-root-user", "--net"]
