@@ -1,0 +1,368 @@
+"""What people have: files with definitions, templates, histories, event patterns and Python code, read into plain data.
+
+Nothing here opens a socket. What a template does not say in its own text (an account's number, a name that AWS makes)
+stays as a placeholder: `${Name}`.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class UnreadableError(ValueError):
+    """A file that cannot be read, or holds nothing to examine; says so in one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A state machine. file: as it was named. definition: of the Amazon States Language. express: not Standard."""
+
+    file: str
+    name: str
+    definition: Mapping[str, Any]
+    express: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """The history of one execution. events: as GetExecutionHistory or GetDurableExecutionHistory returns them."""
+
+    file: str
+    name: str
+    events: list[Mapping[str, Any]]
+    durable: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """An event pattern, of a rule in a template or alone in a file."""
+
+    file: str
+    name: str
+    pattern: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """Python code, of a file or in a template."""
+
+    file: str
+    name: str
+    text: str
+
+
+Found = Machine | Trace | Pattern | Code
+_DATA = {".json", ".yaml", ".yml", ".asl", ".template", ".tpl", ".tmpl"}
+_MOST_BYTES = 50_000_000  # a history of 25,000 events with its data is smaller
+
+
+def files_of(path: str) -> list[str]:
+    """The files that a word of the command line means: the file, or all in the folder that could be examined."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return [path]
+    inside = (file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix in _DATA | {".py"})
+    hidden = {".git", "node_modules", ".venv", "__pycache__", ".aws-sam"}
+    return [str(file) for file in inside if not hidden & set(file.parts)]
+
+
+def read(file: str) -> list[Found]:
+    """What a file holds. Raises UnreadableError where it cannot be read or holds nothing to examine."""
+    path = Path(file)
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UnreadableError(f"{file} has more than {_MOST_BYTES // 1_000_000} MB, which no definition has.")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableError(f"{file} is not text in UTF-8.") from None
+    except OSError as error:
+        raise UnreadableError(f"{file} cannot be read: {error.strerror or error}.") from None
+    if path.suffix == ".py":
+        return [Code(file, path.stem, text)]
+    try:
+        found = list(_found(file, parse(text, file), path))
+    except RecursionError:
+        raise UnreadableError(f"{file} is nested too deeply to be read.") from None
+    if not found:
+        raise UnreadableError(
+            f"{file} holds no state machine, no history, no event pattern and no Python function. "
+            "Give a definition, a template, or what `workshop examine --export` fetches."
+        )
+    return found
+
+
+def parse(text: str, file: str) -> Any:
+    """JSON or YAML as plain data; placeholders that stand bare (`"Seconds": ${Pause}`) become texts."""
+    if not text.strip():
+        raise UnreadableError(f"{file} is empty.")
+    looks_json = text.lstrip().startswith(("{", "["))
+    for tried in (text, _BARE.sub(r'"\1"', text)) if looks_json else ():
+        try:
+            return json.loads(tried)
+        except ValueError as error:
+            complaint = error
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        if looks_json:
+            where = f"line {complaint.lineno}" if isinstance(complaint, json.JSONDecodeError) else "an unknown line"
+            raise UnreadableError(f"{file} is no JSON: there is a fault in {where}.") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "an unknown line"
+        raise UnreadableError(f"{file} is neither JSON nor YAML: there is a fault in {where}.") from None
+
+
+_BARE = re.compile(r'(?<=[:\[,])\s*(\$\{[^}"]*\})(?=\s*[,}\]\n])')
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as CloudFormation has it: `!GetAtt A.B` and its like become {"Fn::GetAtt": ["A", "B"]}."""
+
+
+def _short_form(loader, suffix, node):
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+        if suffix == "GetAtt":
+            value = value.split(".", 1)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+# Dates stay as they are written: an ASL has texts there.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+# -- what a document is ------------------------------------------------------------------------------------------------
+
+
+def _found(file, document, path) -> Iterator[Found]:
+    name = path.name.split(".")[0]
+    if isinstance(document, list) and document and all(_is_event(event) for event in document):
+        document = {"events": document}
+    if not isinstance(document, dict):
+        return
+    if is_definition(document):
+        yield Machine(file, name, document)
+    elif isinstance(document.get("definition"), str) or is_definition(document.get("definition")):
+        # DescribeStateMachine; also with one more layer, as some tools store it
+        yield _described(file, document, name)
+    elif isinstance(document.get("events"), list):
+        events = document["events"]
+        if not events or not all(_is_event(event) for event in events):
+            raise UnreadableError(f"{file} has `events`, but they are not the events of an execution's history.")
+        yield Trace(file, name, events)
+    elif isinstance(document.get("Events"), list) and all("EventType" in event for event in document["Events"]):
+        yield Trace(file, name, document["Events"], durable=True)
+    elif isinstance(document.get("Resources"), dict):
+        yield from _template(file, document, path)
+    elif "EventPattern" in document and isinstance(document["EventPattern"], str):  # DescribeRule
+        yield Pattern(file, document.get("Name", name), _json_in(document["EventPattern"], file, "EventPattern"))
+    elif isinstance(document.get("source"), list) and set(document) <= _PATTERN:
+        yield Pattern(file, name, document)
+
+
+_PATTERN = {"source", "detail-type", "detail", "account", "region", "resources", "id", "time", "version", "$or"}
+
+
+def _is_event(event):
+    return isinstance(event, dict) and {"type", "id"} <= set(event)
+
+
+def is_definition(document: Any) -> bool:
+    """Whether this is an object with StartAt and States."""
+    return isinstance(document, dict) and "StartAt" in document and isinstance(document.get("States"), dict)
+
+
+def _described(file, document, name):
+    definition = document["definition"]
+    if isinstance(definition, str):
+        definition = _json_in(definition, file, "definition")
+    if not is_definition(definition):
+        raise UnreadableError(f"{file}: its `definition` has no StartAt and States.")
+    return Machine(file, document.get("name", name), definition, document.get("type") == "EXPRESS")
+
+
+def _json_in(text, file, field):
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise UnreadableError(f"{file}: its `{field}` is no JSON.") from None
+
+
+# -- templates of CloudFormation, SAM and CDK --------------------------------------------------------------------------
+
+_MACHINES = ("AWS::StepFunctions::StateMachine", "AWS::Serverless::StateMachine")
+_FUNCTIONS = ("AWS::Lambda::Function", "AWS::Serverless::Function", "AWS::Lambda::Alias", "AWS::Lambda::Version")
+
+
+def _template(file, template, path) -> Iterator[Found]:
+    resolver = _Resolver(template)
+    for name, resource in template["Resources"].items():
+        if not isinstance(resource, dict):
+            continue
+        kind, properties = resource.get("Type"), resource.get("Properties") or {}
+        if kind in _MACHINES:
+            yield _machine_of(file, name, properties, resolver, path)
+        elif kind == "AWS::Events::Rule" and "EventPattern" in properties:
+            yield Pattern(file, name, resolver.plain(properties["EventPattern"]))
+        if kind in ("AWS::Serverless::StateMachine", "AWS::Serverless::Function"):
+            for event, source in (properties.get("Events") or {}).items():
+                if isinstance(source, dict) and source.get("Type") in ("EventBridgeRule", "CloudWatchEvent"):
+                    pattern = (source.get("Properties") or {}).get("Pattern")
+                    if isinstance(pattern, dict):
+                        yield Pattern(file, f"{name}{event}", resolver.plain(pattern))
+        if kind in ("AWS::Lambda::Function", "AWS::Serverless::Function"):
+            inline = properties.get("InlineCode") or (properties.get("Code") or {}).get("ZipFile")
+            if isinstance(inline, str) and str(properties.get("Runtime", "python")).startswith("python"):
+                yield Code(file, name, inline)
+
+
+def _machine_of(file, name, properties, resolver, path):
+    substitutions = {key: resolver.plain(value) for key, value in
+                     (properties.get("DefinitionSubstitutions") or {}).items()}  # fmt: skip
+    if "DefinitionString" in properties:
+        definition = resolver.text(properties["DefinitionString"])
+    elif "Definition" in properties:
+        definition = resolver.plain(properties["Definition"])
+    else:
+        definition = _beside(file, name, properties, path)
+    if isinstance(definition, str):
+        definition = parse(_substituted(definition, substitutions), f"{file}, resource {name},")
+    else:
+        definition = _walk(definition, substitutions)
+    if not is_definition(definition):
+        raise UnreadableError(f"{file}: the definition of {name} has no StartAt and States.")
+    express = (properties.get("Type") or properties.get("StateMachineType")) == "EXPRESS"
+    own = properties.get("Name") or properties.get("StateMachineName")
+    return Machine(file, own if isinstance(own, str) and "${" not in own else name, definition, express)
+
+
+def _beside(file, name, properties, path):
+    """The text of the definition that stands in a file of its own, beside the template."""
+    uri = properties.get("DefinitionUri", properties.get("DefinitionS3Location"))
+    if isinstance(uri, str) and not uri.startswith("s3://"):
+        other = path.parent / uri
+        if not other.is_file():
+            raise UnreadableError(f"{file}: {name} names the definition {uri}, and there is no such file beside it.")
+        return other.read_text(encoding="utf-8-sig")
+    key = uri.get("Key") if isinstance(uri, dict) else None
+    if isinstance(key, str) and (digest := re.match(r"[0-9a-f]{32,}", key)):  # an asset of cdk.out
+        for other in sorted(path.parent.glob(f"asset.{digest[0]}*")):
+            if other.is_file():
+                return other.read_text(encoding="utf-8-sig")
+    raise UnreadableError(f"{file}: the definition of {name} is not in this folder, so it was not examined.")
+
+
+def _substituted(text, substitutions):
+    """A text with the values of its placeholders. A number may stand in quotes or bare, so quotes are left alone."""
+
+    def value(match):
+        found = substitutions.get(match[1])
+        return match[0] if found is None or isinstance(found, dict | list) else _escaped(found)
+
+    return re.sub(r"\$\{([A-Za-z0-9_:.]+)\}", value, text)
+
+
+def _escaped(value):
+    return json.dumps(value) if isinstance(value, bool) else json.dumps(str(value))[1:-1]
+
+
+def _walk(value, substitutions):
+    """The same within plain data; a text that is one placeholder becomes the value itself."""
+    if isinstance(value, dict):
+        return {key: _walk(one, substitutions) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_walk(one, substitutions) for one in value]
+    if isinstance(value, str):
+        whole = re.fullmatch(r"\$\{([A-Za-z0-9_:.]+)\}", value)
+        if whole and whole[1] in substitutions:
+            return substitutions[whole[1]]
+        return re.sub(
+            r"\$\{([A-Za-z0-9_:.]+)\}", lambda match: str(substitutions.get(match[1], match[0])), value
+        )
+    return value
+
+
+class _Resolver:
+    """What the intrinsic functions of a template come to, as far as its text says it."""
+
+    def __init__(self, template):
+        self._resources = template["Resources"]
+        parameters = template.get("Parameters") or {}
+        self._defaults = {
+            name: one["Default"] for name, one in parameters.items() if isinstance(one, dict) and "Default" in one
+        }
+
+    def plain(self, value):
+        """The value with its functions resolved; a dict or list stays one."""
+        if isinstance(value, list):
+            return [self.plain(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            function, argument = next(iter(value.items()))
+            if function in ("Ref", "Fn::GetAtt", "Fn::Sub", "Fn::Join", "Fn::ToJsonString", "Fn::If", "Fn::ImportValue",
+                            "Fn::FindInMap", "Fn::Select", "Fn::Split", "Fn::GetAZs", "Fn::Base64"):  # fmt: skip
+                return self._called(function, argument)
+        return {key: self.plain(one) for key, one in value.items()}
+
+    def text(self, value):
+        """The same as a text: a definition in DefinitionString may be an object where a tool writes it so."""
+        resolved = self.plain(value)
+        return resolved if isinstance(resolved, str | dict) else str(resolved)
+
+    def _called(self, function, argument):
+        if function == "Ref":
+            return self._named(argument)
+        if function == "Fn::GetAtt":
+            name, *attribute = argument if isinstance(argument, list) else str(argument).split(".", 1)
+            return self._attribute(name, str(attribute[0]) if attribute else "Arn")
+        if function == "Fn::Sub":
+            text, own = argument if isinstance(argument, list) else (argument, {})
+            own = {key: self.plain(one) for key, one in own.items()}
+            return re.sub(r"\$\{([^!}][^}]*)\}", lambda match: self._in_text(match[1].strip(), own), text)
+        if function == "Fn::Join":
+            parts = self.plain(argument[1])
+            return argument[0].join(map(str, parts)) if isinstance(parts, list) else str(parts)
+        if function == "Fn::ToJsonString":
+            return json.dumps(self.plain(argument))
+        if function == "Fn::If":
+            return self.plain(argument[1])
+        if function == "Fn::Base64":
+            return self.plain(argument)
+        return f"${{{function.removeprefix('Fn::')}}}"
+
+    def _in_text(self, name, own):
+        if name in own:
+            return str(own[name])
+        if "." in name:
+            return str(self._attribute(*name.split(".", 1)))
+        return str(self._named(name))
+
+    def _named(self, name):
+        if self._is_function(name):
+            return self._arn(name)
+        return self._defaults.get(name, f"${{{name}}}")
+
+    def _attribute(self, name, attribute):
+        return self._arn(name) if self._is_function(name) and "Arn" in attribute else f"${{{name}.{attribute}}}"
+
+    def _is_function(self, name):
+        resource = self._resources.get(name)
+        return isinstance(resource, dict) and resource.get("Type") in _FUNCTIONS
+
+    @staticmethod
+    def _arn(name):
+        return f"arn:aws:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{name}"
