@@ -108,6 +108,13 @@ def clean(arguments):
     return cleaning.clean()
 
 
+def examine(arguments):
+    """Examine your own workflows: what they wait for, what that costs, what is missing, and what to do instead."""
+    from workshop.examining import command
+
+    return command.main(arguments)
+
+
 def sandbox_start(arguments):
     """Start the sandbox, or find the one that runs."""
     state = sandbox.start(idle_seconds=sandbox.IDLE_SECONDS_BY_HAND)
@@ -254,6 +261,23 @@ def _parser():
     command(commands, reset).add_argument("lab", nargs="?", help="a lab's number or name: 01")
     command(commands, doctor)
     command(commands, clean)
+    examine_parser = command(commands, examine)
+    examine_parser.add_argument("files", nargs="*", metavar="FILE", help="definitions, templates, histories, Python "
+                                "code of functions, or folders of them")  # fmt: skip
+    examine_parser.add_argument("--json", action="store_true", help="a list with an object for each state machine")
+    examine_parser.add_argument("--sarif", action="store_true", help="for code hosts: SARIF 2.1.0")
+    examine_parser.add_argument("--check", action="store_true", help="exit status 1 where there are findings")
+    examine_parser.add_argument("--explain", metavar="RULE", help="say what a rule means and what to do")
+    examine_parser.add_argument(
+        "--export", action="store_true", help="print a shell script that fetches your workflows"
+    )
+    examine_parser.add_argument("--runs-per-month", type=float, default=1000, metavar="N", help="executions (1000)")
+    examine_parser.add_argument("--job-seconds", type=float, default=3600, metavar="N", help="what one waits (3600)")
+    examine_parser.add_argument(
+        "--poll-seconds", type=float, default=60, metavar="N", help="interval where a loop computes its own (60)"
+    )
+    examine_parser.add_argument("--region", default="us-east-1", help="whose prices (us-east-1)")
+    examine_parser.add_argument("--silence", metavar="FILE", help="findings that may stand (examine.toml)")
     sandbox_parser = commands.add_parser("sandbox", help="start, stop, look at the local AWS")
     sandbox_parser.set_defaults(function=lambda arguments: sandbox_parser.print_help() or 2)
     group = sandbox_parser.add_subparsers(title="commands", metavar="command")

@@ -361,7 +361,9 @@ def _is_conditional(state):
 
 def _counting(state):
     """Whether a state adds one to something."""
-    text = str({key: state.get(key) for key in ("Parameters", "Assign", "Output", "Arguments", "Result", "ItemSelector")})
+    text = str(
+        {key: state.get(key) for key in ("Parameters", "Assign", "Output", "Arguments", "Result", "ItemSelector")}
+    )
     return "States.MathAdd" in text or bool(re.search(r"[\w.)]\s*[+-]\s*1\b", text))
 
 

@@ -20,12 +20,17 @@ class UnreadableError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A state machine. file: as it was named. definition: of the Amazon States Language. express: not Standard."""
+    """A state machine.
+
+    file: as it was named. definition: of the Amazon States Language. express: not Standard.
+    beside: the file with the definition, where a template names one.
+    """
 
     file: str
     name: str
     definition: Mapping[str, Any]
     express: bool = False
+    beside: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +99,15 @@ def read(file: str) -> list[Found]:
             "Give a definition, a template, or what `workshop examine --export` fetches."
         )
     return found
+
+
+def seems_meant(file: str) -> bool:
+    """Whether a file that cannot be read was probably meant to hold a state machine; a folder has others, too."""
+    try:
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return bool(re.search(r"\bStartAt\b|::StateMachine\b", text))
 
 
 def parse(text: str, file: str) -> Any:
@@ -232,12 +246,14 @@ def _template(file, template, path) -> Iterator[Found]:
 def _machine_of(file, name, properties, resolver, path):
     substitutions = {key: resolver.plain(value) for key, value in
                      (properties.get("DefinitionSubstitutions") or {}).items()}  # fmt: skip
+    beside = None
     if "DefinitionString" in properties:
         definition = resolver.text(properties["DefinitionString"])
     elif "Definition" in properties:
         definition = resolver.plain(properties["Definition"])
     else:
-        definition = _beside(file, name, properties, path)
+        beside = _beside(file, name, properties, path)
+        definition = beside.read_text(encoding="utf-8-sig")
     if isinstance(definition, str):
         definition = parse(_substituted(definition, substitutions), f"{file}, resource {name},")
     else:
@@ -246,22 +262,22 @@ def _machine_of(file, name, properties, resolver, path):
         raise UnreadableError(f"{file}: the definition of {name} has no StartAt and States.")
     express = (properties.get("Type") or properties.get("StateMachineType")) == "EXPRESS"
     own = properties.get("Name") or properties.get("StateMachineName")
-    return Machine(file, own if isinstance(own, str) and "${" not in own else name, definition, express)
+    return Machine(file, own if isinstance(own, str) and "${" not in own else name, definition, express, beside)
 
 
 def _beside(file, name, properties, path):
-    """The text of the definition that stands in a file of its own, beside the template."""
+    """The file with the definition, where that stands beside the template."""
     uri = properties.get("DefinitionUri", properties.get("DefinitionS3Location"))
     if isinstance(uri, str) and not uri.startswith("s3://"):
         other = path.parent / uri
         if not other.is_file():
             raise UnreadableError(f"{file}: {name} names the definition {uri}, and there is no such file beside it.")
-        return other.read_text(encoding="utf-8-sig")
+        return other
     key = uri.get("Key") if isinstance(uri, dict) else None
     if isinstance(key, str) and (digest := re.match(r"[0-9a-f]{32,}", key)):  # an asset of cdk.out
         for other in sorted(path.parent.glob(f"asset.{digest[0]}*")):
             if other.is_file():
-                return other.read_text(encoding="utf-8-sig")
+                return other
     raise UnreadableError(f"{file}: the definition of {name} is not in this folder, so it was not examined.")
 
 
@@ -289,9 +305,7 @@ def _walk(value, substitutions):
         whole = re.fullmatch(r"\$\{([A-Za-z0-9_:.]+)\}", value)
         if whole and whole[1] in substitutions:
             return substitutions[whole[1]]
-        return re.sub(
-            r"\$\{([A-Za-z0-9_:.]+)\}", lambda match: str(substitutions.get(match[1], match[0])), value
-        )
+        return re.sub(r"\$\{([A-Za-z0-9_:.]+)\}", lambda match: str(substitutions.get(match[1], match[0])), value)
     return value
 
 

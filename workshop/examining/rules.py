@@ -34,11 +34,7 @@ def _rule(function):
 def findings_of(machine: Machine, loops: list[Loop] | None = None) -> list[Finding]:
     """What all rules find in a state machine."""
     loops = loops_of(machine.definition) if loops is None else loops
-    return [
-        Finding(name, state, says)
-        for name, rule in MACHINE_RULES.items()
-        for state, says in rule(machine, loops)
-    ]
+    return [Finding(name, state, says) for name, rule in MACHINE_RULES.items() for state, says in rule(machine, loops)]
 
 
 def explanation(function: Callable) -> str:
@@ -112,9 +108,12 @@ def heartbeat_not_shorter(machine, loops) -> Found:
     for name, task, _ in _tasks(machine):
         timeout, heartbeat = _limit(task, "TimeoutSeconds"), _limit(task, "HeartbeatSeconds")
         if isinstance(timeout, int | float) and isinstance(heartbeat, int | float) and heartbeat >= timeout:
-            yield name, (
-                f"Its heartbeat ({heartbeat} s) is not shorter than its timeout ({timeout} s), so it finds nothing. "
-                "Make HeartbeatSeconds smaller."
+            yield (
+                name,
+                (
+                    f"Its heartbeat ({heartbeat} s) is not shorter than its timeout ({timeout} s), so it finds nothing. "
+                    "Make HeartbeatSeconds smaller."
+                ),
             )
 
 
@@ -137,9 +136,12 @@ def loop_without_bound(machine, loops) -> Found:
         if loop.endless:
             yield wait, "Nothing leads out of its loop, which ends when the history is full. Give it an end."
         else:
-            yield wait, (
-                "Its loop ends only with the answer: if that never comes, the execution goes on until its history is "
-                "full. Set TimeoutSeconds of the state machine, or count the passes."
+            yield (
+                wait,
+                (
+                    "Its loop ends only with the answer: if that never comes, the execution goes on until its history is "
+                    "full. Set TimeoutSeconds of the state machine, or count the passes."
+                ),
             )
 
 
@@ -166,9 +168,12 @@ def catch_misses_timeout(machine, loops) -> Found:
         enough = _CATCH_TIMEOUT | ({"States.HeartbeatTimeout"} if timeout is None else set())
         if not caught & enough and not any(_names(outer.get("Catch")) & enough for outer in around):
             listed = ", ".join(sorted(caught))
-            yield name, (
-                f"It can time out, and its Catch ({listed}) does not match that: the execution fails past it. "
-                "Catch States.Timeout, too."
+            yield (
+                name,
+                (
+                    f"It can time out, and its Catch ({listed}) does not match that: the execution fails past it. "
+                    "Catch States.Timeout, too."
+                ),
             )
 
 
@@ -209,9 +214,12 @@ def lambda_without_retry(machine, loops) -> Found:
             continue
         if any(_names(outer.get("Retry"), only_working=True) & _RETRY_ENOUGH for outer in around):
             continue
-        yield name, (
-            "It invokes a Lambda function and does not retry Lambda's own faults. Add a Retry for "
-            "Lambda.ServiceException and the others that `--explain` names."
+        yield (
+            name,
+            (
+                "It invokes a Lambda function and does not retry Lambda's own faults. Add a Retry for "
+                "Lambda.ServiceException and the others that `--explain` names."
+            ),
         )
 
 
@@ -245,9 +253,12 @@ def retry_as_poll(machine, loops) -> Found:
             steady = retrier.get("BackoffRate") == 1 and isinstance(tries, int | float) and tries >= 30
             if (says_so and many) or (own and steady):
                 seconds = retrier.get("IntervalSeconds", 1)
-                yield name, (
-                    f"Its Retry on {', '.join(says_so or own)} is a polling loop in disguise: up to {tries} times, "
-                    f"first after {seconds} s, and each try is a state transition."
+                yield (
+                    name,
+                    (
+                        f"Its Retry on {', '.join(says_so or own)} is a polling loop in disguise: up to {tries} times, "
+                        f"first after {seconds} s, and each try is a state transition."
+                    ),
                 )
                 break
 
