@@ -23,6 +23,7 @@ COMMANDS = (
     "doctor",
     "clean",
     "sandbox",
+    "examine",
     "test",
     "lint",
     "labs",

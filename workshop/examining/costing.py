@@ -11,8 +11,8 @@ from workshop.costs.designs import DESIGNS, MOST_EVENTS, Assumptions
 from workshop.costs.prices import US_EAST_1, Bill, bill
 from workshop.examining.loops import Loop, inner_machines
 
-# Events that one pass of a state writes: entered and exited, and what lies between. Of a Task that is scheduled, started
-# and succeeded; of a Map or Parallel, started and succeeded.
+# Events that one pass of a state writes: entered and exited, and what lies between. Of a Task that is scheduled,
+# started and succeeded; of a Map or Parallel, started and succeeded.
 # https://cloudonaut.io/step-functions-pitfall-maximum-number-of-history-events/
 _EVENTS = {"Task": 5, "Map": 4, "Parallel": 4}
 _EXPRESS_SECONDS = 300  # that such an execution lasts at most: service-quotas.html

@@ -20,7 +20,8 @@ class Advice:
     """What to do about a loop.
 
     says: in a sentence or two. leave: whether to leave it as it is. usd: of a month with what is recommended, None
-    where that is not known; without: what of it has no price here. change: the changed part of the definition, as a start; None where there is none.
+    where that is not known; without: what of it has no price here. change: the changed part of the definition, as a
+    start; None where there is none.
     removes: the states that it makes needless. pattern: of the event that answers the token.
     """
 
@@ -72,13 +73,13 @@ def _instead(machine, loop, usage):
     if job and job.source_of_events:
         sure = f" ({job.delivery}, so keep a timeout and one last question)" if job.delivery else ""
         says = (
-            f"There is no `.sync`, but {job.source_of_events} sends {_listed(job.detail_types)}{sure}: wait with a task "
-            "token, and let the event answer it (lab 02)."
+            f"There is no `.sync`, but {job.source_of_events} sends {_listed(job.detail_types)}{sure}: wait with a "
+            "task token, and let the event answer it (lab 02)."
         )
         return _token_advice(machine, loop, usage, says, job, start)
     if job:
-        return _token_advice(machine, loop, usage, f"There is no `.sync`. {job.tells} Let that answer a task token.", job,
-                             start)  # fmt: skip
+        says = f"There is no `.sync`. {job.tells} Let that answer a task token."
+        return _token_advice(machine, loop, usage, says, job, start)
     says = (
         "Whether that can tell you is unknown here: where it can call a URL or send an event, wait with a task token "
         "(labs 02 and 03). Where it can do neither, poll in a durable function, which costs about a seventh (lab 04)."

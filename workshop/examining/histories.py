@@ -1,4 +1,4 @@
-"""What an exported history says of the execution that wrote it: the true numbers, and the loops that it went through."""
+"""What an exported history says of the execution that wrote it: the true numbers, and the loops it went through."""
 
 import dataclasses
 import datetime

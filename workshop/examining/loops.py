@@ -161,11 +161,14 @@ _STATUS_VALUES = re.compile(
     r"|executing|initiali|terminat|approved|rejected|current|outdated)",
     re.IGNORECASE,
 )
-_PACING = re.compile(
-    r"token|marker|cursor|page|has_?more|more\b|offset|index|iterat|count|remaining|batch|queue|items?\b|list|length"
-    r"|size|\[0\]|left|continue|loop|next|empty|chunk|number|total|records|results|\[\d+\]|messages|cycle",
+# What a loop goes through: pages, items, a counter.
+_PAGES = re.compile(
+    r"(next|page|continuation|start|sync)_?token|marker|cursor|page|has_?more|offset|index|iterat|remaining|batch|items?\b"
+    r"|list|length|size|chunk|records|exclusivestart|lastevaluated",
     re.IGNORECASE,
 )
+# The same, or the answer of whoever is asked.
+_PACING = re.compile(r"count|continue|loop|more\b|next|left|empty|number|total|cycle|queue", re.IGNORECASE)
 _BOUND = re.compile(
     r"attempt|retr(y|ies)|tries|try|count|iterat|loop|index|polls|elapsed|waited|remaining|left|age\b|deadline|max"
     r"|times|number|\bi\b|cycle|timeout|expire",
@@ -179,6 +182,9 @@ _DO_WORDS = {"process", "send", "publish", "delete", "create", "start", "submit"
              "move", "upload", "run", "execute", "notify", "load", "insert", "transform", "purge", "archive", "do",
              "import", "export", "scrape", "backfill", "migrate", "work", "worker", "increment", "set", "add", "remove",
              "restart", "retry", "generate", "extract", "trigger", "sync", "stop", "kickoff", "call"}  # fmt: skip
+
+
+_QUEUES = {("sqs", "receiveMessage"), ("sfn", "getActivityTask")}
 
 
 def _kind(names, states):
@@ -201,7 +207,9 @@ def _kind(names, states):
         return "polls", "it tries again until what it wants is free", [
             *asks, *(state["Resource"] for name, state in tasks if _is_conditional(state) and
                      state["Resource"] not in asks)]  # fmt: skip
-    if is_pacing:
+    if any(services.called(resource) in _QUEUES for resource in reads):
+        return "polls", "it asks for work that may be there", asks
+    if is_pacing and (not reads or any(test.is_page for test in is_pacing)):
         return "paces", f"its exit depends on {is_pacing[0].subject}", reads
     if tests and reads:
         return "polls", f"it asks, and its exit depends on {tests[0].subject}", asks
@@ -302,7 +310,11 @@ class _Test:
 
     @property
     def is_pacing(self):
-        return bool(_PACING.search(self.subject))
+        return self.is_page or bool(_PACING.search(self.subject))
+
+    @property
+    def is_page(self):
+        return bool(_PAGES.search(self.subject))
 
 
 def _exit_tests(name, state, inside):
@@ -378,6 +390,6 @@ def _counts(names, states, follows, kind):
             numeric = test.operator.startswith("Numeric")
             if numeric and (counting or _BOUND.search(test.subject)):
                 return True
-            if re.search(r"iterat|\.continue|attempt|retry|retries|timed?_?out|expired", test.subject, re.IGNORECASE):
+            if re.search(r"iterat|attempt|retry|retries|timed?_?out|expired", test.subject, re.IGNORECASE):
                 return True
     return False

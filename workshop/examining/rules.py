@@ -108,13 +108,11 @@ def heartbeat_not_shorter(machine, loops) -> Found:
     for name, task, _ in _tasks(machine):
         timeout, heartbeat = _limit(task, "TimeoutSeconds"), _limit(task, "HeartbeatSeconds")
         if isinstance(timeout, int | float) and isinstance(heartbeat, int | float) and heartbeat >= timeout:
-            yield (
-                name,
-                (
-                    f"Its heartbeat ({heartbeat} s) is not shorter than its timeout ({timeout} s), so it finds nothing. "
-                    "Make HeartbeatSeconds smaller."
-                ),
+            says = (
+                f"Its heartbeat ({heartbeat} s) is not shorter than its timeout ({timeout} s), so it finds nothing. "
+                "Make HeartbeatSeconds smaller."
             )
+            yield name, says
 
 
 @_rule
@@ -124,8 +122,8 @@ def loop_without_bound(machine, loops) -> Found:
     Where the answer never comes, such a loop goes on until the history has 25,000 events, and then the execution fails,
     hours or weeks later: about 2,777 passes of Wait, Task and Choice. Until then every pass costs.
 
-    What to do: set TimeoutSeconds of the state machine to more than the longest job takes, or count the passes and let a
-    Choice end them.
+    What to do: set TimeoutSeconds of the state machine to more than the longest job takes, or count the passes and
+    let a Choice end them.
 
     Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
     """
@@ -136,13 +134,11 @@ def loop_without_bound(machine, loops) -> Found:
         if loop.endless:
             yield wait, "Nothing leads out of its loop, which ends when the history is full. Give it an end."
         else:
-            yield (
-                wait,
-                (
-                    "Its loop ends only with the answer: if that never comes, the execution goes on until its history is "
-                    "full. Set TimeoutSeconds of the state machine, or count the passes."
-                ),
+            says = (
+                "Its loop ends only with the answer: if that never comes, the execution goes on until its history is "
+                "full. Set TimeoutSeconds of the state machine, or count the passes."
             )
+            yield wait, says
 
 
 _CATCH_TIMEOUT = {"States.ALL", "States.Timeout"}
@@ -168,13 +164,11 @@ def catch_misses_timeout(machine, loops) -> Found:
         enough = _CATCH_TIMEOUT | ({"States.HeartbeatTimeout"} if timeout is None else set())
         if not caught & enough and not any(_names(outer.get("Catch")) & enough for outer in around):
             listed = ", ".join(sorted(caught))
-            yield (
-                name,
-                (
-                    f"It can time out, and its Catch ({listed}) does not match that: the execution fails past it. "
-                    "Catch States.Timeout, too."
-                ),
+            says = (
+                f"It can time out, and its Catch ({listed}) does not match that: the execution fails past it. "
+                "Catch States.Timeout, too."
             )
+            yield name, says
 
 
 def _names(handlers, *, only_working=False):
@@ -214,13 +208,11 @@ def lambda_without_retry(machine, loops) -> Found:
             continue
         if any(_names(outer.get("Retry"), only_working=True) & _RETRY_ENOUGH for outer in around):
             continue
-        yield (
-            name,
-            (
-                "It invokes a Lambda function and does not retry Lambda's own faults. Add a Retry for "
-                "Lambda.ServiceException and the others that `--explain` names."
-            ),
+        says = (
+            "It invokes a Lambda function and does not retry Lambda's own faults. Add a Retry for "
+            "Lambda.ServiceException and the others that `--explain` names."
         )
+        yield name, says
 
 
 _NOT_YET = re.compile(
@@ -253,13 +245,11 @@ def retry_as_poll(machine, loops) -> Found:
             steady = retrier.get("BackoffRate") == 1 and isinstance(tries, int | float) and tries >= 30
             if (says_so and many) or (own and steady):
                 seconds = retrier.get("IntervalSeconds", 1)
-                yield (
-                    name,
-                    (
-                        f"Its Retry on {', '.join(says_so or own)} is a polling loop in disguise: up to {tries} times, "
-                        f"first after {seconds} s, and each try is a state transition."
-                    ),
+                says = (
+                    f"Its Retry on {', '.join(says_so or own)} is a polling loop in disguise: up to {tries} times, "
+                    f"first after {seconds} s, and each try is a state transition."
                 )
+                yield name, says
                 break
 
 

@@ -112,9 +112,10 @@ def _of_loop(one, each: LoopReport):
     lines += _filled(f"asks: {_asks(loop)} {every}; {_offers(loop)}.", "    ", "      ")
     left = ""
     if cost.events_left is not None:
-        left = f"; {cost.events_left:,} of {MOST_EVENTS:,} history events are left, and they last for {_time(cost.full_after)}"
+        full = _time(cost.full_after)
+        left = f"; {cost.events_left:,} of {MOST_EVENTS:,} history events are left (they are used up after {full})"
         if cost.outgrows:
-            left = f"; its history of {MOST_EVENTS:,} events is full after {_time(cost.full_after)}, and the run fails then"
+            left = f"; its history of {MOST_EVENTS:,} events is full after {full}, and the run fails then"
     lines += _filled(
         f"costs: {_many(cost.passes, 'pass', 'passes')} and {cost.transitions:,} state transitions a run, "
         f"{_usd(cost.usd)} a month{left}.", "    ", "      ")  # fmt: skip
@@ -162,9 +163,10 @@ def _offers(loop):
 def _measured(numbers):
     if numbers.durable:
         return (
-            f"{numbers.file}: {numbers.status} after {_time(numbers.seconds)}, {numbers.operations:,} durable operations "
-            f"({_many(numbers.polls, 'poll')} among them) in {_many(numbers.invocations, 'invocation')}, "
-            f"{numbers.bill.usd:.6f} USD without compute and data; {numbers.left:,} of {MOST_OPERATIONS:,} operations were left."
+            f"{numbers.file}: {numbers.status} after {_time(numbers.seconds)}, {numbers.operations:,} durable "
+            f"operations ({_many(numbers.polls, 'poll')} among them) in {_many(numbers.invocations, 'invocation')}, "
+            f"{numbers.bill.usd:.6f} USD without compute and data; {numbers.left:,} of {MOST_OPERATIONS:,} operations "
+            "were left."
         )
     return (
         f"{numbers.file}: {numbers.status} after {_time(numbers.seconds)}, {numbers.transitions:,} state transitions, "
@@ -177,7 +179,8 @@ def _assumptions(report):
     text = (
         f"Reckoned for {usage.runs_per_month:,.0f} runs a month and jobs of {_time(usage.job_seconds)} "
         f"(--runs-per-month, --job-seconds), an interval of {_time(usage.interval)} where a loop computes its own "
-        f"(--poll-seconds), and prices of {usage.region} beyond what is free. What the calls themselves cost is not in it."
+        f"(--poll-seconds), and prices of {usage.region} beyond what is free. What the calls themselves cost is not in "
+        "it."
     )
     missing = {name for one in report.examined for each in one.loops for name in each.cost.bill.left_out}
     if missing:
@@ -266,7 +269,8 @@ EXPORT = """\
 #!/bin/sh
 # Fetches your state machines, and the histories of the last executions of each, into the folder workflows/.
 # It only reads: it needs states:ListStateMachines, DescribeStateMachine, ListExecutions and GetExecutionHistory, and
-# lambda:ListFunctions, ListDurableExecutionsByFunction and GetDurableExecutionHistory. It fetches no inputs and outputs.
+# lambda:ListFunctions, ListDurableExecutionsByFunction and GetDurableExecutionHistory. It leaves out inputs and
+# outputs.
 set -eu
 mkdir -p workflows
 latest=${LATEST:-3}
