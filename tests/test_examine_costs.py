@@ -1,16 +1,22 @@
-"""What `workshop examine` reckons: loops by hand, true numbers from exported histories, and the design it recommends."""
+"""What `workshop examine` reckons: loops by hand, true numbers from exported histories, the design it recommends."""
 
 import json
 
 import pytest
-from test_examine import DESCRIBE, START, changed, function, loop_of, polling
+from aws_durable_execution_sdk_python.config import Duration, JitterStrategy
+from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitStrategyConfig, create_wait_strategy
+from test_examine import LOOP, START, changed, function, loop_of, polling
 
 from workshop.costs.designs import MOST_EVENTS
 from workshop.costs.prices import PRICES
 from workshop.examining import Usage, examine
 from workshop.examining.costing import cost_of, cost_of_sync, cost_of_token
+from workshop.examining.histories import measured
 from workshop.examining.loops import loops_of
+from workshop.examining.reading import Trace
+from workshop.exploring import play
 
+MINUTE = Duration.from_minutes(1)
 TRANSITION = PRICES["states.transition", "us-east-1"].usd
 
 
@@ -79,7 +85,7 @@ def test_sync_before_tokens():
     assert found.change["Start"] == {
         "Type": "Task",
         "Resource": "arn:aws:states:::glue:startJobRun.sync",
-        "Parameters": {"Task.$": "$.Task"},
+        "Parameters": {"ReplicationTaskArn.$": "$.Task"},
         "Comment": found.change["Start"]["Comment"],
         "TimeoutSeconds": 7200,
         "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Failed"}],
@@ -141,9 +147,8 @@ def history(passes, seconds=30):
     def event(kind, **details):
         event_id = len(events) + 1
         field = {"StateEntered": "stateEnteredEventDetails", "StateExited": "stateExitedEventDetails"}
-        key = next(
-            (value for end, value in field.items() if kind.endswith(end)), f"{kind[0].lower()}{kind[1:]}EventDetails"
-        )
+        own = f"{kind[0].lower()}{kind[1:]}EventDetails"
+        key = next((value for end, value in field.items() if kind.endswith(end)), own)
         events.append({"id": event_id, "previousEventId": event_id - 1, "type": kind, "timestamp": now,
                        **({key: details} if details else {})})  # fmt: skip
 
@@ -179,6 +184,10 @@ def write(tmp_path):
     return write
 
 
+def told(report):
+    return " ".join(str(report).split())
+
+
 def test_the_true_numbers_of_a_run(write):
     machine, run = write("m.json", polling()), write("m.one.history.json", history(4))
     (found,) = examine(machine, run).examined
@@ -186,12 +195,12 @@ def test_the_true_numbers_of_a_run(write):
     assert (numbers.transitions, numbers.events, numbers.seconds) == (2 + 4 * 3, 9 + 4 * 9, 120)
     assert numbers.bill.usd == pytest.approx(14 * TRANSITION)
     assert (numbers.status, numbers.left) == ("SUCCEEDED", MOST_EVENTS - 45)
-    assert "SUCCEEDED after 2 min, 14 state transitions" in str(examine(machine, run))
+    assert "SUCCEEDED after 2 min, 14 state transitions" in told(examine(machine, run))
 
 
 def test_the_average_of_many_runs(write):
     runs = [write(f"{passes}.json", history(passes)) for passes in (2, 4)]
-    text = str(examine(write("m.json", polling()), *runs, usage=Usage(runs_per_month=100_000)))
+    text = told(examine(write("m.json", polling()), *runs, usage=Usage(runs_per_month=100_000)))
     assert "On average 11 state transitions a run: 27.50 USD a month at 100,000 runs." in text
 
 
@@ -205,9 +214,7 @@ def test_times_as_the_cli_writes_them(write):
 def test_a_history_alone_shows_its_loop(write):
     (found,) = examine(write("h.json", history(3))).as_json()
     assert found["name"] == "h"
-    assert found["loops"] == [
-        {"states": ["Wait", "Poll", "Choose"], "kind": "polls", "wait_seconds": 30, "asks": [DESCRIBE]}
-    ]
+    assert found["loops"] == [LOOP]
     assert found["findings"] == []
 
 
@@ -239,4 +246,24 @@ def test_the_history_of_a_durable_execution(write):
     assert (numbers.operations, numbers.invocations, numbers.polls, numbers.status) == (8, 5, 5, "SUCCEEDED")
     assert numbers.bill.usd == pytest.approx(8 * 0.000008 + 5 * 0.0000002)
     assert numbers.left == 2992
-    assert "8 durable operations (5 polls among them)" in str(examine(write("d.json", durable(5))))
+    assert "8 durable operations (5 polls among them)" in told(examine(write("d.json", durable(5))))
+
+
+def test_the_history_that_the_local_runner_writes():
+    """A step, a wait and a condition of four polls: the same operations as the design of lab 04 counts."""
+
+    def program(world):
+        pace = WaitStrategyConfig(
+            lambda state: state == "runs", initial_delay=MINUTE, max_delay=MINUTE, jitter_strategy=JitterStrategy.NONE
+        )
+        config = WaitForConditionConfig(create_wait_strategy(pace), initial_state="runs")
+
+        def handler(event, context):
+            context.step(lambda _: 1, name="start")
+            context.wait(MINUTE, name="minute")
+            context.wait_for_condition(lambda state, _: "runs" if world.now() < 200 else "ended", config, name="job")
+
+        return handler
+
+    numbers = measured(Trace("d.json", "d", play(program, {}).history, durable=True))
+    assert (numbers.operations, numbers.polls, numbers.status) == (1 + 1 + 1 + 1 + 4, 4, "SUCCEEDED")

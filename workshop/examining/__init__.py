@@ -46,7 +46,7 @@ class LoopReport:
 class Examined:
     """What was found in one state machine, or in what stands beside it: a pattern, a history, Python code.
 
-    kind: "state machine", "history", "event pattern" or "code". silenced: findings, each with the reason.
+    kind: "state machine", "history", "event pattern" or "Python code". silenced: findings, each with the reason.
     """
 
     file: str
@@ -155,7 +155,7 @@ def _examined(one, examined, usage):
         else:
             yield Examined(one.file, one.name, "event pattern", findings=findings)
     elif isinstance(one, Code):
-        yield Examined(one.file, one.name, "code", findings=functions.findings_of(one))
+        yield Examined(one.file, one.name, "Python code", findings=functions.findings_of(one))
     else:
         yield from _of_trace(one, examined, usage)
 

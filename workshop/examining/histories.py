@@ -70,6 +70,8 @@ def history_of(trace: Trace) -> History:
 
 
 def _time(value):
+    if isinstance(value, datetime.datetime):
+        return value
     if isinstance(value, int | float):
         return datetime.datetime.fromtimestamp(value, datetime.UTC)
     when = datetime.datetime.fromisoformat(value)

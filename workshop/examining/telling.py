@@ -63,8 +63,10 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
+_PLURALS = {"history": "histories", "Python code": "files of Python code"}
+
+
 def _summary(report):
-    machines = [one for one in report.examined if one.machine]
     kinds = Counter(each.loop.kind for one in report.examined for each in one.loops)
     loops = [
         text.format(_many(kinds[kind], "loop"))
@@ -73,7 +75,10 @@ def _summary(report):
         if kinds[kind]
     ]
     silenced = sum(len(one.silenced) for one in report.examined)
-    parts = [_many(len(machines), "state machine"), ", ".join(loops) or "no loop waits"]
+    held = Counter(one.kind for one in report.examined)
+    parts = [", ".join(_many(held[kind], kind, _PLURALS.get(kind)) for kind in held)]
+    if held["state machine"] or loops:
+        parts.append(", ".join(loops) or "no loop waits")
     parts.append(_many(len(report.findings), "finding") + (f", {silenced} silenced" if silenced else ""))
     return "; ".join(parts) + "."
 
