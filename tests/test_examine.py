@@ -182,6 +182,18 @@ def test_yaml(write):
     assert found["loops"] == [{**LOOP, "asks": ["arn:aws:states:::aws-sdk:glue:getCrawler"]}]
 
 
+def test_yaml_names_that_are_no_texts_there(write):
+    text = (
+        YAML.replace("Wait:", "Yes:").replace("StartAt: Wait", "StartAt: Yes").replace("Default: Wait", "Default: Yes")
+    )
+    text = (
+        text.replace("Poll:", "1:")
+        .replace("Next: Poll", 'Next: "1"')
+        .replace("StringEquals: READY", "StringEquals: on")
+    )
+    assert loops(write("a.yaml", text))[0][0]["states"] == ["Yes", "1", "Choose"]
+
+
 def test_what_describe_state_machine_prints(write):
     file = write("described.json", {"name": "migrate", "type": "EXPRESS", "definition": json.dumps(polling())})
     (found,) = examine(file).examined

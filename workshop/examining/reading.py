@@ -134,6 +134,9 @@ def parse(text: str, file: str) -> Any:
 _BARE = re.compile(r'(?<=[:\[,])\s*(\$\{[^}"]*\})(?=\s*[,}\]\n])')
 
 
+_TEXTS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as CloudFormation has it: `!GetAtt A.B` and its like become {"Fn::GetAtt": ["A", "B"]}."""
 
@@ -150,12 +153,23 @@ def _short_form(loader, suffix, node):
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
+def _mapping(loader, node):
+    """A mapping whose names are texts, as in JSON: a state may be called Yes, or 1."""
+    loader.flatten_mapping(node)
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            key.tag = "tag:yaml.org,2002:str"
+    return loader.construct_mapping(node, deep=True)
+
+
 _Loader.add_multi_constructor("!", _short_form)
-# Dates stay as they are written: an ASL has texts there.
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+# What YAML takes for dates, and for yes and no, stays as it is written: in an ASL these are texts and names of states.
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _TEXTS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
 
 
 # -- what a document is ------------------------------------------------------------------------------------------------
