@@ -405,10 +405,17 @@ STATUS = {"Variable": "$.status", "StringEquals": "SUCCEEDED"}
         # what the text does not tell
         (loop_of(function("${Fn}"), {"Variable": "$.flag", "BooleanEquals": True}), "unknown"),
     ],
-    ids=range(11),
+    ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_kinds(machine, kind):
     assert only_loop(machine).kind == kind
+
+
+def test_the_name_of_a_wait_between_batches_says_that_it_paces():
+    machine = json.dumps(loop_of(function("${Fn}"), {"Variable": "$.progress.complete", "BooleanEquals": True}))
+    assert only_loop(json.loads(machine)).kind == "polls"
+    assert only_loop(json.loads(machine.replace('"Wait"', '"WaitBetweenBatches"').replace(
+        '"Type": "WaitBetweenBatches"', '"Type": "Wait"'))).kind == "paces"  # fmt: skip
 
 
 def test_a_lock_that_is_tried_again_is_polling():

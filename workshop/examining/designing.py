@@ -151,7 +151,9 @@ def _with_ends(state, loop, usage):
     return state
 
 
-_GOOD = re.compile(r"^(succe|complet|done|ready|avail|finish|activ|ok|true|stopped|created|in_?service)", re.IGNORECASE)
+_GOOD = re.compile(
+    r"^(succe|complete|done|ready|avail|finish|active|ok|true|stopped|created|in_?service)", re.IGNORECASE
+)
 _BAD = re.compile(r"^(fail|error|cancel|abort|timed|reject|expired|false)", re.IGNORECASE)
 
 

@@ -151,14 +151,14 @@ def seconds_of(wait: State) -> float | None:
 # -- what a loop is for ------------------------------------------------------------------------------------------------
 
 _STATUS = re.compile(
-    r"status|state\b|phase|progress|complet|done|ready|finish|running|success|succeed|active|availab|pending|exist"
+    r"status|state\b|phase|progress|complete|completion|done|ready|finish|running|success|succeed|active|availab|pending|exist"
     r"|stable|in_?service|synced|healthy|approved|alive|outcome|job",
     re.IGNORECASE,
 )
 _STATUS_VALUES = re.compile(
-    r"^(succe|fail|running|complet|done|in[ _-]?progress|pending|activ|availab|ready|stop|finish|error|submitted|queued"
-    r"|creat|delet|cancel|timed?[ _-]?out|abort|start|provision|enabled|processing|inservice|in_service|ok$|updat"
-    r"|executing|initiali|terminat|approved|rejected|current|outdated)",
+    r"^(succe|fail|running|complete|completing|done|in[ _-]?progress|pending|active|availab|ready|stop|finish|error"
+    r"|submitted|queued|create|creating|delete|deleting|cancel|timed?[ _-]?out|abort|start|provision|enabled|processing"
+    r"|in_?service|ok$|update|updating|executing|initiali|terminat|approved|rejected|current|outdated)",
     re.IGNORECASE,
 )
 # What a loop goes through: pages, items, a counter.
@@ -184,6 +184,8 @@ _DO_WORDS = {"process", "send", "publish", "delete", "create", "start", "submit"
              "restart", "retry", "generate", "extract", "trigger", "sync", "stop", "kickoff", "call"}  # fmt: skip
 
 
+# Words in the name of a Wait that slows down work.
+_PACES = re.compile(r"\b(batch|batches|throttle|throttling|rate limit|pages?|cool ?down|pace|pacing)\b")
 _QUEUES = {("sqs", "receiveMessage"), ("sfn", "getActivityTask")}
 
 
@@ -199,6 +201,10 @@ def _kind(names, states):
     known = [resource for resource in reads if services.asked(resource)]
     is_status = [test for test in tests if test.is_status]
     is_pacing = [test for test in tests if not test.is_status and test.is_pacing]
+    if any(_PACES.search(" ".join(words_of(name))) for name in names if states[name].get("Type") == "Wait") and any(
+        role != "asks" for role, _ in roles
+    ):
+        return "paces", "its Wait says so, and each pass does some work", reads
     if is_status and (reads or others):
         return "polls", f"its exit depends on {is_status[0].subject}", asks
     if known:
