@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -396,6 +397,7 @@ STATUS = {"Variable": "$.status", "StringEquals": "SUCCEEDED"}
                  {"Condition": "{% $states.result.Volumes[0].State = 'available' %}"}), "polls"),
         (loop_of({"Resource": "arn:aws:states:::aws-sdk:sqs:receiveMessage"},
                  {"Variable": "$.Messages", "IsPresent": True}), "polls"),
+        (loop_of(function("CheckBackups"), {"Variable": "$.remaining", "NumericEquals": 0}), "polls"),
         # work that is slowed down
         (loop_of({"Resource": "arn:aws:states:::sqs:sendMessage"}, {"Variable": "$.n", "NumericEquals": 10}), "paces"),
         (loop_of({"Resource": "arn:aws:states:::aws-sdk:s3:listObjectsV2"},
@@ -643,3 +645,53 @@ def test_each_row_has_a_source_and_offers_what_it_says(job):
 def test_no_action_stands_in_two_rows():
     asked = [(job.service, action.lower()) for job in services.JOBS for action in job.asks]
     assert len(asked) == len(set(asked))
+
+
+# -- files that nobody would write -------------------------------------------------------------------------------------
+
+ODD = (None, True, 0, -1, 1.5, "", "x", "${X}", "{% x %}", [], ["x"], [None], {}, {"x": 1}, {"Next": 3})
+
+
+def spoiled(value, draw):
+    """The same data with one place in it that is something else."""
+    if isinstance(value, dict) and value and draw.random() < 0.9:
+        key = draw.choice(list(value))
+        return {**value, key: spoiled(value[key], draw)}
+    if isinstance(value, list) and value and draw.random() < 0.9:
+        place = draw.randrange(len(value))
+        return [*value[:place], spoiled(value[place], draw), *value[place + 1 :]]
+    return draw.choice(ODD)
+
+
+def everything():
+    """A template that has about all of it."""
+    token = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "HeartbeatSeconds": 9,
+             "TimeoutSeconds": 9, "Retry": [{"ErrorEquals": ["NotReady"], "MaxAttempts": 9}],
+             "Catch": [{"ErrorEquals": ["X"], "Next": "Done"}], "Next": "Wait"}  # fmt: skip
+    machine = polling()
+    machine["States"]["Token"] = token
+    machine["States"]["Each"] = {"Type": "Map", "ItemProcessor": polling(), "Next": "Wait", "Retry": [], "Catch": []}
+    machine["States"]["Choose"]["Choices"].append({"And": [{"Not": {"Variable": "$.n", "NumericLessThan": 3}}],
+                                                   "Next": "Each"})  # fmt: skip
+    machine["States"]["Choose"]["Choices"].append({"Condition": "{% $x = 'done' and $n > 3 %}", "Next": "Token"})
+    whole = template(Definition=machine, DefinitionSubstitutions={"A": {"Ref": "B"}, "C": {"Fn::Sub": "x${B}"}})
+    whole["Parameters"] = {"B": {"Default": "b"}}
+    whole["Resources"]["Rule"] = {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {
+        "source": ["aws.dms"], "detail-type": ["DMS Replication Task State Change"],
+        "detail": {"category": ["State Change"], "eventId": ["DMS-EVENT-0079"], "x": ["y"]}}}}  # fmt: skip
+    return whole
+
+
+def test_no_file_makes_it_fail(write):
+    """Whatever stands in a file: it is examined, or a sentence says what is wrong with it."""
+    draw = random.Random(7)
+    for number in range(300):
+        data = everything()
+        for _ in range(draw.choice([1, 1, 2, 4])):
+            data = spoiled(data, draw)
+        file = write("odd.json", data)
+        try:
+            report = examine(file)
+            assert isinstance(report.as_json(), list) and str(report)
+        except Exception as error:
+            raise AssertionError(f"number {number}: {json.dumps(data)}") from error

@@ -51,6 +51,11 @@ def polling(*, wait=None, count=None, tests=None, **machine):
     return {"StartAt": "Wait", "States": states, **machine}
 
 
+def answer(variable):
+    """A number that is the answer, and no count of passes."""
+    return {"Variable": variable, "NumericEquals": 0, "Next": "End"}
+
+
 COUNT = {"Parameters": {"n.$": "States.MathAdd($.n, 1)"}}
 OVER = [{"Variable": "$.n", "NumericGreaterThan": 100, "Next": "End"}]
 LATE = [{"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": "End"}]
@@ -75,8 +80,8 @@ MACHINES = {
          token(TimeoutSecondsPath="$.limit", HeartbeatSeconds=20)],
     ),
     "loop-without-bound": (
-        [polling(), within("Map", polling()), polling(tests=[{"Variable": "$.percent", "NumericEquals": 100,
-                                                              "Next": "End"}])],
+        [polling(), within("Map", polling()), polling(tests=[answer("$.runningCount")]),
+         polling(tests=[answer("$.percent")])],
         [polling(TimeoutSeconds=3600), polling(count=COUNT, tests=OVER), polling(tests=LATE),
          {**within("Map", polling()), "TimeoutSeconds": 60},
          polling(tests=[{"Condition": "{% $attempts >= 10 %}", "Next": "End"}])],

@@ -161,17 +161,19 @@ _STATUS_VALUES = re.compile(
     r"|in_?service|ok$|update|updating|executing|initiali|terminat|approved|rejected|current|outdated)",
     re.IGNORECASE,
 )
-# What a loop goes through: pages, items, a counter.
-_PAGES = re.compile(
-    r"(next|page|continuation|start|sync)_?token|marker|cursor|page|has_?more|offset|index|iterat|remaining|batch|items?\b"
-    r"|list|length|size|chunk|records|exclusivestart|lastevaluated",
+# Where a loop goes on in a list: that is no answer to whether something has ended.
+_TOKENS = re.compile(
+    r"(next|page|continuation|start|sync)_?token|marker|cursor|page|has_?more|offset|exclusivestart|lastevaluated",
     re.IGNORECASE,
+)
+# What a loop goes through: items, a counter.
+_PAGES = re.compile(
+    _TOKENS.pattern + r"|index|iterat|remaining|batch|items?\b|list|length|size|chunk|records", re.IGNORECASE
 )
 # The same, or the answer of whoever is asked.
 _PACING = re.compile(r"count|continue|loop|more\b|next|left|empty|number|total|cycle|queue", re.IGNORECASE)
 _BOUND = re.compile(
-    r"attempt|retr(y|ies)|tries|try|count|iterat|loop|index|polls|elapsed|waited|remaining|left|age\b|deadline|max"
-    r"|times|number|\bi\b|cycle|timeout|expire",
+    r"attempt|retr(y|ies)|tries|iterat|loop|index|polls|elapsed|waited|deadline|\bi\b|\bn\b|cycle|timeout|expire|count",
     re.IGNORECASE,
 )
 _READS = re.compile(r"^(describe|get|list|batchGet|head|check|query|scan|search|lookup|test|poll|receive|filter)", re.I)
@@ -215,7 +217,10 @@ def _kind(names, states):
                      state["Resource"] not in asks)]  # fmt: skip
     if any(services.called(resource) in _QUEUES for resource in reads):
         return "polls", "it asks for work that may be there", asks
-    if is_pacing and (not reads or any(test.is_page for test in is_pacing)):
+    only_asks = roles and all(role == "asks" for role, _ in roles)
+    if any(_TOKENS.search(test.subject) for test in is_pacing):
+        only_asks = False
+    if is_pacing and not only_asks and (not reads or any(test.is_page for test in is_pacing)):
         return "paces", f"its exit depends on {is_pacing[0].subject}", reads
     if tests and reads:
         return "polls", f"it asks, and its exit depends on {tests[0].subject}", asks
@@ -394,7 +399,7 @@ def _counts(names, states, follows, kind):
             if "Timestamp" in test.operator or re.search(r"\$now\(|\$millis\(|toMillis", test.subject):
                 return True
             numeric = test.operator.startswith("Numeric")
-            if numeric and (counting or _BOUND.search(test.subject)):
+            if numeric and (counting or (_BOUND.search(test.subject) and not _STATUS.search(test.subject))):
                 return True
             if re.search(r"iterat|attempt|retry|retries|timed?_?out|expired", test.subject, re.IGNORECASE):
                 return True

@@ -91,6 +91,8 @@ def read(file: str) -> list[Found]:
         return [Code(file, path.stem, text)]
     try:
         found = list(_found(file, parse(text, file), path))
+        for machine in (one for one in found if isinstance(one, Machine)):
+            _check(machine.definition, machine)
     except RecursionError:
         raise UnreadableError(f"{file} is nested too deeply to be read.") from None
     if not found:
@@ -213,6 +215,60 @@ def is_definition(document: Any) -> bool:
     return isinstance(document, dict) and "StartAt" in document and isinstance(document.get("States"), dict)
 
 
+# What the rest of the package takes for granted of a state, as AWS does: (fields, what they are, whether this is one).
+_SHAPES = (
+    (("Type", "Next", "Default", "Resource", "QueryLanguage"), "text", lambda value: isinstance(value, str)),
+    (
+        ("Choices", "Catch", "Retry", "Branches"),
+        "list of objects",
+        lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
+    ),
+    (("ItemProcessor", "Iterator"), "object with States", lambda value: _has_states(value)),
+)
+
+
+def _check(machine, found):
+    """Raise UnreadableError where a state is none that AWS would take, so that nobody has to expect it."""
+    for name, state in machine["States"].items():
+        where = f"{found.file}: the state {name!r} of {found.name}"
+        if not isinstance(state, dict):
+            continue  # something that was meant for the machine itself and stands among its states: it is no state
+        for fields, kind, fits in _SHAPES:
+            for field in fields:
+                if state.get(field) is not None and not fits(state[field]):
+                    raise UnreadableError(f"{where} has something else than a {kind} in {field}.")
+        if not all(_is_rule(one) for one in state.get("Choices") or []):
+            raise UnreadableError(f"{where} has a rule in Choices that compares nothing.")
+        for one in [*(state.get("Catch") or []), *(state.get("Retry") or [])]:
+            errors = one.get("ErrorEquals", [])
+            if not (isinstance(errors, list) and all(isinstance(error, str) for error in errors)):
+                raise UnreadableError(f"{where} has something else than a list of texts in ErrorEquals.")
+        branches = state.get("Branches") or []
+        if not all(_has_states(branch) for branch in branches):
+            raise UnreadableError(f"{where} has a branch without States.")
+        for inner in (state.get("ItemProcessor"), state.get("Iterator"), *branches):
+            if inner is not None:
+                _check(inner, found)
+
+
+def _has_states(value):
+    return isinstance(value, dict) and isinstance(value.get("States"), dict)
+
+
+def _is_rule(rule):
+    """Whether a rule of a Choice has the shape of one: texts, and rules within And, Or and Not."""
+    if not isinstance(rule, dict) or not all(
+        isinstance(rule.get(field, ""), str) for field in ("Next", "Variable", "Condition")
+    ):
+        return False
+    inner = [one for field in ("And", "Or") for one in _listed(rule.get(field))]
+    return all(_is_rule(one) for one in [*inner, *([rule["Not"]] if "Not" in rule else [])])
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 def _described(file, document, name):
     definition = document["definition"]
     if isinstance(definition, str):
@@ -238,23 +294,33 @@ _FUNCTIONS = ("AWS::Lambda::Function", "AWS::Serverless::Function", "AWS::Lambda
 def _template(file, template, path) -> Iterator[Found]:
     resolver = _Resolver(template)
     for name, resource in template["Resources"].items():
-        if not isinstance(resource, dict):
-            continue
-        kind, properties = resource.get("Type"), resource.get("Properties") or {}
-        if kind in _MACHINES:
-            yield _machine_of(file, name, properties, resolver, path)
-        elif kind == "AWS::Events::Rule" and "EventPattern" in properties:
-            yield Pattern(file, name, resolver.plain(properties["EventPattern"]))
-        if kind in ("AWS::Serverless::StateMachine", "AWS::Serverless::Function"):
-            for event, source in (properties.get("Events") or {}).items():
-                if isinstance(source, dict) and source.get("Type") in ("EventBridgeRule", "CloudWatchEvent"):
-                    pattern = (source.get("Properties") or {}).get("Pattern")
-                    if isinstance(pattern, dict):
-                        yield Pattern(file, f"{name}{event}", resolver.plain(pattern))
-        if kind in ("AWS::Lambda::Function", "AWS::Serverless::Function"):
-            inline = properties.get("InlineCode") or (properties.get("Code") or {}).get("ZipFile")
-            if isinstance(inline, str) and str(properties.get("Runtime", "python")).startswith("python"):
-                yield Code(file, name, inline)
+        if isinstance(resource, dict):
+            try:
+                yield from _resource(file, name, resource, resolver, path)
+            except UnreadableError:
+                raise
+            except (TypeError, AttributeError, KeyError, IndexError, ValueError):
+                raise UnreadableError(
+                    f"{file}: the resource {name} has a property or a function that CloudFormation does not know."
+                ) from None
+
+
+def _resource(file, name, resource, resolver, path):
+    kind, properties = resource.get("Type"), resource.get("Properties") or {}
+    if kind in _MACHINES:
+        yield _machine_of(file, name, properties, resolver, path)
+    elif kind == "AWS::Events::Rule" and "EventPattern" in properties:
+        yield Pattern(file, name, resolver.plain(properties["EventPattern"]))
+    if kind in ("AWS::Serverless::StateMachine", "AWS::Serverless::Function"):
+        for event, source in (properties.get("Events") or {}).items():
+            if isinstance(source, dict) and source.get("Type") in ("EventBridgeRule", "CloudWatchEvent"):
+                pattern = (source.get("Properties") or {}).get("Pattern")
+                if isinstance(pattern, dict):
+                    yield Pattern(file, f"{name}{event}", resolver.plain(pattern))
+    if kind in ("AWS::Lambda::Function", "AWS::Serverless::Function"):
+        inline = properties.get("InlineCode") or (properties.get("Code") or {}).get("ZipFile")
+        if isinstance(inline, str) and str(properties.get("Runtime", "python")).startswith("python"):
+            yield Code(file, name, inline)
 
 
 def _machine_of(file, name, properties, resolver, path):
@@ -328,7 +394,7 @@ class _Resolver:
 
     def __init__(self, template):
         self._resources = template["Resources"]
-        parameters = template.get("Parameters") or {}
+        parameters = template["Parameters"] if isinstance(template.get("Parameters"), dict) else {}
         self._defaults = {
             name: one["Default"] for name, one in parameters.items() if isinstance(one, dict) and "Default" in one
         }

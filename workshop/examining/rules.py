@@ -275,7 +275,9 @@ def pattern_matches_nothing(pattern: Pattern) -> Iterator[Finding]:
 
 
 def _impossible(pattern):
-    sources = [source for source in pattern.get("source") or [] if isinstance(source, str)]
+    if not isinstance(pattern, dict) or not isinstance(pattern.get("source"), list):
+        return
+    sources = [source for source in pattern["source"] if isinstance(source, str)]
     rows = [services.SENDS.get(source) for source in sources]
     if not sources or None in rows or len(sources) != len(pattern["source"]):
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workshop.costs.designs import MOST_EVENTS, MOST_OPERATIONS
-from workshop.examining import RULES, Examined, LoopReport, Report
+from workshop.examining import RULES, Examined, LoopReport, Report, services
 from workshop.examining.designing import job_of
 from workshop.examining.loops import function_of
 from workshop.examining.rules import explanation
@@ -151,9 +151,8 @@ def _asks(loop):
     for name in loop.states:
         state = loop.scope[name]
         if state.get("Resource") in loop.asks:
-            function = function_of(state)
-            resource = state["Resource"].split(":::")[-1]
-            told.append(f"the function {function}" if function else resource)
+            function, called = function_of(state), services.called(state["Resource"])
+            told.append(f"the function {function}" if function else ":".join(called) if called else state["Resource"])
     return " and ".join(dict.fromkeys(told)) or "what is inside of a Map or Parallel, or nothing by a Task,"
 
 
