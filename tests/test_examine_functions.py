@@ -50,11 +50,15 @@ def one_of_one(run):
 
 @dataclasses.dataclass
 class Trap:
-    """wrong, right: bodies of the handler. intended: function of a Run; None where its faults say it all."""
+    """wrong, right: bodies of the handler. intended: function of a Run; None where its faults say it all.
+
+    inside: whether it shows only where a process ends within a step.
+    """
 
     wrong: str
     right: str
     intended: Callable | None = None
+    inside: bool = False
 
 
 FUNCTIONS = {
@@ -107,6 +111,17 @@ FUNCTIONS = {
         context.step(lambda _: sns.publish(Message="1"), name="tell")
         context.wait(HOUR, name="hour")
         """,
+    ),
+    "key-drawn-with-its-use": Trap(
+        """
+        context.step(lambda _: sns.publish(Key=str(uuid.uuid4())), name="tell")
+        """,
+        """
+        key = context.step(lambda _: str(uuid.uuid4()), name="key")
+        context.step(lambda _: sns.publish(Key=key), name="tell")
+        """,
+        same_key,
+        inside=True,
     ),
     "swallowed-suspension": Trap(
         """
@@ -202,16 +217,17 @@ def test_the_wrong_file_is_found_and_its_right_twin_is_not(rule):
     assert found(trap.right) == set()
 
 
-def explored(body, intended):
-    return explore(source(body), {"Names": ["a", "b"]}, world=Shop, intended=intended, crashes=1, seconds=3600)
+def explored(body, trap):
+    event, within = {"Names": ["a", "b"]}, trap.inside
+    return explore(source(body), event, world=Shop, intended=trap.intended, inside=within, crashes=1, seconds=3600)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in FUNCTIONS if rule != "order-of-a-set"])
 def test_the_explorer_shows_the_wrong_file_failing_and_its_right_twin_not(rule):
     trap = FUNCTIONS[rule]
-    wrong = explored(trap.wrong, trap.intended)
+    wrong = explored(trap.wrong, trap)
     assert not wrong.ok, wrong
-    right = explored(trap.right, trap.intended)
+    right = explored(trap.right, trap)
     assert right.ok, right
 
 
@@ -307,6 +323,21 @@ def test_code_in_a_child_context_is_outside_of_steps_too():
         context.run_in_child_context(child, name="child")
     """
     assert found(body) == {"effect-outside-step"}
+
+
+def test_what_a_function_beside_it_does_counts_too(tmp_path):
+    (tmp_path / "shop.py").write_text("import boto3, random\nsns = boto3.client('sns')\ndef tell():\n    sns.publish()\n"
+                                      "def price():\n    return random.random()\ndef name():\n    return 'shop'\n")  # fmt: skip
+    text = source("""
+        tell_it()
+        price = shop.price()
+        context.wait(HOUR, name=shop.name())
+    """).replace("import random\n", "import shop\nfrom shop import tell as tell_it\n")
+    path = tmp_path / "handler.py"
+    assert {one.rule for one in functions.findings_of(Code(str(path), "handler", text))} == {
+        "effect-outside-step",
+        "chance-outside-step",
+    }
 
 
 def test_what_is_no_python():

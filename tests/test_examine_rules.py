@@ -209,18 +209,45 @@ def test_a_pattern_stands_with_the_state_machine_of_its_template(tmp_path):
 # -- what is ours ------------------------------------------------------------------------------------------------------
 
 
-def functions_of(notebook):
-    """The files that a notebook's cells write: (name, source)."""
+def functions_of(notebook, folder):
+    """Write the files that a notebook's cells write, in order: (tags of the cell, path) after each."""
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
-        if named := re.match(r"%%writefile (\S+\.py)\n", source):
-            yield named[1], source[named.end() :]
+        if named := re.match(r"%%writefile (-a )?(\S+\.py)\n", source):
+            path = folder / named[2]
+            before = path.read_text() if named[1] else ""
+            path.write_text(before + source[named.end() :] + "\n")
+            yield cell["metadata"].get("tags", []), path
 
 
-@pytest.mark.parametrize("notebook", sorted((CHECKOUT / "solutions").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_no_function_of_our_solutions_is_found_fault_with(notebook):
-    for name, source in functions_of(notebook):
-        assert functions.findings_of(Code(name, name, source)) == [], name
+SOLUTIONS = sorted((CHECKOUT / "solutions").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("notebook", SOLUTIONS, ids=lambda path: path.stem)
+def test_no_function_of_our_solutions_is_found_fault_with(notebook, tmp_path):
+    for tags, path in functions_of(notebook, tmp_path):
+        if "answer" in tags:
+            assert functions.findings_of(Code(str(path), path.stem, path.read_text())) == [], path.name
+
+
+TRAPS = {
+    "order.py": "effect-outside-step",
+    "price.py": "chance-outside-step",
+    "count.py": "closure-changed-in-step",
+    "order_all.py": "name-by-chance",
+    "read.py": "effect-outside-step",  # in a child context whose result is too large to be kept
+    "publish.py": "cleanup-at-suspension",
+    "order_by_key.py": "key-drawn-with-its-use",
+}
+
+
+def test_each_trap_of_lab_05_is_seen(tmp_path):
+    seen = {}
+    for tags, path in functions_of(CHECKOUT / "solutions" / "05-replay-gotchas.ipynb", tmp_path):
+        if "answer" not in tags and path.name != "outside.py":
+            seen[path.name] = {one.rule for one in functions.findings_of(Code(str(path), path.stem, path.read_text()))}
+    assert seen.keys() == TRAPS.keys()
+    assert all(rule in seen[name] for name, rule in TRAPS.items()), seen
 
 
 # Findings that are meant: what a later task of the lab puts right, or what it replaces.
@@ -267,10 +294,11 @@ def _stand_ins(names):
     return {"deploy": Named(), "lab": Named(), "deepcopy": copy.deepcopy, **names}
 
 
-@pytest.mark.parametrize("notebook", sorted((CHECKOUT / "solutions").glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", SOLUTIONS, ids=lambda path: path.stem)
 def test_no_state_machine_of_our_solutions_is_found_fault_with_but_those_explained(notebook):
     machines = list(machines_of(notebook))
-    assert machines, "None was found: does the notebook deploy them in another way now?"
+    text = notebook.read_text(encoding="utf-8")
+    assert machines or "state_machine(" not in text, "None was found: does it deploy them in another way now?"
     said = {
         (notebook.stem, finding.rule, finding.state)
         for machine in machines

@@ -8,6 +8,7 @@ for right.
 import ast
 import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from workshop.examining.reading import Code, UnreadableError
 from workshop.examining.rules import Finding
@@ -37,7 +38,7 @@ def findings_of(code: Code) -> list[Finding]:
     except (SyntaxError, ValueError) as error:
         where = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise UnreadableError(f"{code.file} is no Python: there is a fault{where}.") from None
-    module = _Module.of(tree)
+    module = _Module.of(tree, Path(code.file).parent)
     found = [
         Finding(name, handler.name, says, node.lineno)
         for handler in module.durable_functions()
@@ -51,15 +52,21 @@ def findings_of(code: Code) -> list[Finding]:
 
 @dataclasses.dataclass
 class _Module:
-    """A file: its tree, what its imported names stand for, its functions, and its names for clients of AWS."""
+    """A file: its tree, what its imported names stand for, its functions, and its names for clients of AWS.
+
+    acting, drawing: full names of functions, its own and those of files beside it that it imports, that call a service,
+    or that return something else each time.
+    """
 
     tree: ast.Module
     imports: dict[str, str]
     functions: dict[str, ast.FunctionDef]
     clients: set[str]
+    acting: set[str] = dataclasses.field(default_factory=set)
+    drawing: set[str] = dataclasses.field(default_factory=set)
 
     @classmethod
-    def of(cls, tree):
+    def of(cls, tree, folder=None):
         imports = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -74,7 +81,54 @@ class _Module:
         for node in ast.walk(tree):  # a table may be made of a resource that is assigned further up
             if isinstance(node, ast.Assign) and module.makes_client(node.value):
                 module.clients |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        for name in {path.split(".")[0] for path in imports.values()} if folder else ():
+            module._learn(name, folder / f"{name}.py")
+        module._find_out()
         return module
+
+    def _learn(self, name, path):
+        """Take over what a file beside this one is known to do; what cannot be read is taken for right."""
+        try:
+            other = _Module.of(ast.parse(path.read_text(encoding="utf-8")))
+        except (OSError, SyntaxError, ValueError):
+            return
+        self.acting |= {f"{name}.{each}" for each in other.acting}
+        self.drawing |= {f"{name}.{each}" for each in other.drawing}
+
+    def _find_out(self):
+        """Find out which of its functions act or draw, themselves or by those that they call."""
+        # A call of a decorated step does nothing yet: it makes what context.step is given.
+        own = {name: one for name, one in self.functions.items()
+               if one in self.tree.body and not (_STEP_DECORATORS | _CHILD_DECORATORS) & _decorators(one)}  # fmt: skip
+        grown = True
+        while grown:
+            before = len(self.acting) + len(self.drawing)
+            for name, function in own.items():
+                if len(function.args.args) >= 2 and _calls_operations(function, function.args.args[1].arg):
+                    continue  # a handler: what it does in its steps is no act of its own
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Call):
+                        self.acting |= {name} if self.acts(node) else set()
+                    if isinstance(node, ast.Return) and node.value is not None:
+                        drawn = any(self.draws(one) for one in ast.walk(node.value))
+                        self.drawing |= {name} if drawn else set()
+            grown = len(self.acting) + len(self.drawing) > before
+
+    def acts(self, node) -> str | None:
+        """The name of a call of AWS or another service; None where it is none."""
+        if not isinstance(node, ast.Call) or self.makes_client(node):
+            return None
+        path = self.path(node.func)
+        if isinstance(node.func, ast.Attribute) and self.is_client(node.func.value):
+            return node.func.attr
+        return path if path in _HTTP or path in self.acting else None
+
+    def draws(self, node) -> str | None:
+        """The name of a call that returns something else each time; None where it is none."""
+        if not isinstance(node, ast.Call):
+            return None
+        path = self.path(node.func)
+        return path if path in _CHANCE or path in self.drawing or path.startswith(("random.", "secrets.")) else None
 
     def path(self, node) -> str:
         """The full name that an expression stands for: "datetime.datetime.now"; "" where it is none."""
@@ -160,6 +214,11 @@ class _Durable:
         for node in self._local.values():
             if _STEP_DECORATORS & _decorators(node):
                 self.steps.append(node)
+        # What a step calls is part of it, unless it is called outside of steps as well.
+        called = [node.func.id for step in self.steps for node in ast.walk(step)
+                  if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]  # fmt: skip
+        self.steps += [self._local[name] for name in dict.fromkeys(called)
+                       if name in self._local and self._local[name] not in self.steps]  # fmt: skip
         # A step may stand in a child that was found later.
         for node in ast.walk(self.function):
             if _operation(node, self.contexts) in _STEPS:
@@ -194,11 +253,8 @@ class _Durable:
                     yield one, name
 
     def is_chance(self, node) -> str | None:
-        """The full name of a call that returns something else each time; None where it is none."""
-        if not isinstance(node, ast.Call):
-            return None
-        path = self.module.path(node.func)
-        return path if path in _CHANCE or path.startswith(("random.", "secrets.")) else None
+        """The name of a call that returns something else each time; None where it is none."""
+        return self.module.draws(node)
 
 
 _CHANCE = {"time.time", "time.time_ns", "time.monotonic", "time.perf_counter", "datetime.datetime.now",
@@ -244,16 +300,9 @@ def effect_outside_step(durable) -> Found:
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
     """
-    module = durable.module
     for node in durable.outside:
-        if not isinstance(node, ast.Call) or module.makes_client(node):
-            continue
-        func = node.func
-        if isinstance(func, ast.Attribute) and module.is_client(func.value):
-            yield node, f"{func.attr}() stands outside of a step, so each replay calls it again. Call it in a step."
-        elif module.path(func) in _HTTP:
-            says = f"{module.path(func)}() stands outside of a step, so each replay sends it again. Send it in a step."
-            yield node, says
+        if name := durable.module.acts(node):
+            yield node, f"{name}() stands outside of a step, so each replay calls it again. Call it in a step."
 
 
 _CHANGES = {"append", "extend", "add", "update", "insert", "pop", "setdefault", "clear", "remove", "discard",
@@ -327,6 +376,30 @@ def name_by_chance(durable) -> Found:
                 for one in ast.walk(keyword.value)
             ):
                 yield node, "The name of this operation changes on each replay, which fails. Give it a fixed name."
+
+
+@_rule
+def key_drawn_with_its_use(durable) -> Found:
+    """A step draws a key and uses it at once.
+
+    A key is to tell a second try from a second order. A step that is interrupted after the call and before its result
+    is kept runs again, draws another key, and the other side takes the second try for something new.
+
+    What to do: draw the key in a step of its own, before: `context.step(lambda _: str(uuid.uuid4()), name="key")`.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
+    """
+    for step in durable.steps:
+        for node in ast.walk(step):
+            given = [*node.args, *(one.value for one in node.keywords)] if isinstance(node, ast.Call) else []
+            if durable.module.path(getattr(node, "func", None)) in _PLAIN:
+                continue
+            drawn = (inner for one in given for inner in ast.walk(one) if isinstance(inner, ast.Call))
+            if any(durable.module.path(inner.func).startswith(("uuid.uuid", "secrets.")) for inner in drawn):
+                yield node, "This step draws a key and uses it: a second try has another one. Draw it in a step before."
+
+
+_PLAIN = {"str", "repr", "int", "format", "print"}
 
 
 @_rule
