@@ -298,6 +298,18 @@ def test_placeholders_that_stand_bare(write):
     assert loops(write("for_terraform.json", text)) == [[{**LOOP, "wait_seconds": None}]]
 
 
+def test_the_rest_of_a_template_is_read_where_a_part_cannot_be(write, run):
+    whole = template(Definition=polling(**BOUNDED))
+    whole["Resources"]["Gone"] = {"Type": "AWS::Serverless::StateMachine", "Properties": {"DefinitionUri": "gone.json"}}
+    whole["Resources"]["Odd"] = {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": {
+        "Fn::Sub": ["a", "b", "c"]}}}  # fmt: skip
+    whole["Resources"]["Inline"] = {"Type": "AWS::Serverless::Function", "Properties": {"InlineCode": "def f(): pass"}}
+    status, out, err = run("--json", write("t.json", whole))
+    assert status == 2
+    assert [(one["name"], one["loops"]) for one in json.loads(out)] == [("Machine", [LOOP])]
+    assert "Gone names the definition gone.json" in err and "the resource Odd has" in err
+
+
 # -- loops -------------------------------------------------------------------------------------------------------------
 
 

@@ -325,9 +325,20 @@ def test_code_in_a_child_context_is_outside_of_steps_too():
     assert found(body) == {"effect-outside-step"}
 
 
+SHOP = """
+import boto3, random
+sns = boto3.client("sns")
+def tell():
+    sns.publish()
+def price():
+    return random.random()
+def name():
+    return "shop"
+"""
+
+
 def test_what_a_function_beside_it_does_counts_too(tmp_path):
-    (tmp_path / "shop.py").write_text("import boto3, random\nsns = boto3.client('sns')\ndef tell():\n    sns.publish()\n"
-                                      "def price():\n    return random.random()\ndef name():\n    return 'shop'\n")  # fmt: skip
+    (tmp_path / "shop.py").write_text(SHOP)
     text = source("""
         tell_it()
         price = shop.price()

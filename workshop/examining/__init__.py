@@ -111,9 +111,12 @@ def examine(*what: str | Path | Mapping[str, Any], usage: Usage | None = None, s
                     unreadable.append(str(error))
         if in_folder and not held:
             unreadable.append(f"{one} is a folder without anything to examine.")
+        unreadable += [str(each) for each in held if isinstance(each, UnreadableError)]
+        held = [each for each in held if not isinstance(each, UnreadableError)]
         if in_folder:  # a definition that a template names is examined with the template's substitutions
             named = {each.beside.resolve() for each in held if isinstance(each, Machine) and each.beside}
             held = [each for each in held if Path(each.file).resolve() not in named]
+            held = [each for each in held if not isinstance(each, Code) or functions.is_found_fault_with(each)]
         found += held
     return _report(found, unreadable, usage, silence)
 

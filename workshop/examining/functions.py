@@ -50,6 +50,14 @@ def findings_of(code: Code) -> list[Finding]:
     return found
 
 
+def is_found_fault_with(code: Code) -> bool:
+    """Whether there is something to say of this code; code that is none counts as well."""
+    try:
+        return bool(findings_of(code))
+    except UnreadableError:
+        return True
+
+
 @dataclasses.dataclass
 class _Module:
     """A file: its tree, what its imported names stand for, its functions, and its names for clients of AWS.

@@ -61,7 +61,7 @@ class Code:
     text: str
 
 
-Found = Machine | Trace | Pattern | Code
+Found = Machine | Trace | Pattern | Code | UnreadableError  # the last for a part of a file, where the rest is read
 _DATA = {".json", ".yaml", ".yml", ".asl", ".template", ".tpl", ".tmpl"}
 _MOST_BYTES = 50_000_000  # a history of 25,000 events with its data is smaller
 
@@ -90,9 +90,7 @@ def read(file: str) -> list[Found]:
     if path.suffix == ".py":
         return [Code(file, path.stem, text)]
     try:
-        found = list(_found(file, parse(text, file), path))
-        for machine in (one for one in found if isinstance(one, Machine)):
-            _check(machine.definition, machine)
+        found = [_checked(one) for one in _found(file, parse(text, file), path)]
     except RecursionError:
         raise UnreadableError(f"{file} is nested too deeply to be read.") from None
     if not found:
@@ -227,6 +225,16 @@ _SHAPES = (
 )
 
 
+def _checked(found: Found) -> Found:
+    """The same, or an UnreadableError where it is a state machine that AWS would not take."""
+    try:
+        if isinstance(found, Machine):
+            _check(found.definition, found)
+    except UnreadableError as error:
+        return error
+    return found
+
+
 def _check(machine, found):
     """Raise UnreadableError where a state is none that AWS would take, so that nobody has to expect it."""
     for name, state in machine["States"].items():
@@ -297,12 +305,12 @@ def _template(file, template, path) -> Iterator[Found]:
         if isinstance(resource, dict):
             try:
                 yield from _resource(file, name, resource, resolver, path)
-            except UnreadableError:
-                raise
+            except UnreadableError as error:
+                yield error
             except (TypeError, AttributeError, KeyError, IndexError, ValueError):
-                raise UnreadableError(
+                yield UnreadableError(
                     f"{file}: the resource {name} has a property or a function that CloudFormation does not know."
-                ) from None
+                )
 
 
 def _resource(file, name, resource, resolver, path):

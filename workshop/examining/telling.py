@@ -3,6 +3,7 @@
 import json
 import re
 import textwrap
+import urllib.parse
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ WIDTH = 110
 
 
 def as_json(report: Report) -> list[dict[str, Any]]:
-    """A list with an object for each state machine: file, name, loops, findings."""
+    """A list with an object for each state machine: file, name, loops, findings.
+
+    What is none (a history alone, an event pattern, Python code) has one where there is something to say of it.
+    """
     return [
         {
             "file": one.file,
@@ -36,6 +40,7 @@ def as_json(report: Report) -> list[dict[str, Any]]:
             ],
         }
         for one in report.examined
+        if one.kind == "state machine" or one.loops or one.findings
     ]
 
 
@@ -234,7 +239,7 @@ def as_sarif(report: Report) -> dict[str, Any]:
                 "level": "warning",
                 "message": {"text": where + finding.says},
                 "locations": [{"physicalLocation": {
-                    "artifactLocation": {"uri": Path(one.file).as_posix()},
+                    "artifactLocation": {"uri": _uri(one.file)},
                     "region": {"startLine": finding.line or _line_of(one.file, finding.state)},
                 }}],
             }  # fmt: skip
@@ -255,6 +260,11 @@ def as_sarif(report: Report) -> dict[str, Any]:
             }],
         }],
     }  # fmt: skip
+
+
+def _uri(file):
+    path = Path(file)
+    return path.as_uri() if path.is_absolute() else urllib.parse.quote(path.as_posix())
 
 
 def _line_of(file, state):
