@@ -24,8 +24,9 @@ from answers import (
 )
 
 from workshop import deploy, labs
-from workshop.checking import exercises
+from workshop.checking import exercises, explorations
 from workshop.checking.exercises import Exercise
+from workshop.checks import replay_gotchas as checks_of_replay_gotchas
 from workshop.migrations import migration
 
 pytestmark = pytest.mark.takes(60)
@@ -84,6 +85,9 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
     # A wrong answer is refused before the cases of later sentences are played: it is the same refusal, and quicker.
     monkeypatch.setattr(Exercise, "at_once", 4)
     monkeypatch.setattr(exercises, "CHECK_SECONDS", 600)  # it takes longer so, and others are checked meanwhile
+    # All single crashes are explored, which find these answers. Pairs of them take seconds, and are for learners.
+    monkeypatch.setattr(explorations, "PAIRS_SECONDS", 0)
+    monkeypatch.setattr(checks_of_replay_gotchas, "SECONDS", 0)
     getattr(MODULES[notebook], "prepare", lambda: None)()
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

@@ -58,14 +58,14 @@ class Crashes:
         return self.story
 
 
-def explored(lab, thing: str, seed: int, seconds: float = PAIRS_SECONDS) -> Crashes:
+def explored(lab, thing: str, seed: int) -> Crashes:
     """Explore the function lab.name(thing), one of EXPLORED in durable_worlds.py.
 
-    seed: decides the order of pairs. Raises SandboxProblem where the time of the check is over, and RuntimeError where
-    the exploration itself failed.
+    seed: decides the order of pairs, which are played until PAIRS_SECONDS are over. Raises SandboxProblem where the
+    time of the check is over, and RuntimeError where the exploration itself failed.
     """
     with code_of(lab, thing) as (folder, environment):
-        return in_a_process(thing, folder, environment, seed, seconds)
+        return in_a_process(thing, folder, environment, seed, PAIRS_SECONDS)
 
 
 def in_a_process(thing: str, folder, environment: Mapping, seed: int, seconds: float) -> Crashes:
