@@ -7,7 +7,7 @@ import sys
 from workshop import account, clients, environments, names, sandbox
 
 NEEDED = ("jupyterlab", "boto3", "ipywidgets", "matplotlib", "nbclient", "pytest", "nbval")
-NEEDED += ("aws_durable_execution_sdk_python", "aws_durable_execution_sdk_python_testing")
+NEEDED += ("aws_durable_execution_sdk_python", "aws_durable_execution_sdk_python_testing", "yaml")
 
 
 def _python():
