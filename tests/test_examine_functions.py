@@ -235,6 +235,21 @@ def test_every_rule_is_tried():
     assert {*MACHINES, "pattern-matches-nothing", *FUNCTIONS, "wait-in-function"} == set(RULES)
 
 
+@pytest.mark.parametrize(
+    ("handler", "wrong"),
+    [("except:", True), ("except (ValueError, BaseException):", True), ("except ValueError:", False)],
+)
+def test_which_handlers_swallow_a_suspension(handler, wrong):
+    body = f"""
+        try:
+            context.wait(HOUR, name="hour")
+        {handler}
+            pass
+    """
+    assert found(body) == ({"swallowed-suspension"} if wrong else set())
+    assert found(body.replace("pass", "raise")) == set()
+
+
 # -- polling in disguise -----------------------------------------------------------------------------------------------
 
 WAITER = """
