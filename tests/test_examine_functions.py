@@ -235,6 +235,21 @@ def test_every_rule_is_tried():
     assert {*MACHINES, "pattern-matches-nothing", *FUNCTIONS, "wait-in-function"} == set(RULES)
 
 
+def test_a_clock_after_the_last_operation_is_asked_once():
+    body = """
+        context.wait(HOUR, name="hour")
+        return str(uuid.uuid4())
+    """
+    assert found(body) == set()
+    assert found(body.replace("context.wait", "key = uuid.uuid4()\n        context.wait")) == {"chance-outside-step"}
+    in_a_loop = """
+        for _ in range(2):
+            context.wait(HOUR, name="hour")
+            key = uuid.uuid4()
+    """
+    assert found(in_a_loop) == {"chance-outside-step"}
+
+
 @pytest.mark.parametrize(
     ("handler", "wrong"),
     [("except:", True), ("except (ValueError, BaseException):", True), ("except ValueError:", False)],
@@ -284,6 +299,8 @@ def test_a_function_that_polls(text, line):
 
 
 def test_a_function_that_does_not():
+    library = "def get_waiter(client, name):\n    return client.get_waiter(name)\n"
+    assert functions.findings_of(Code("f.py", "f", library)) == []
     assert functions.findings_of(Code("f.py", "f", STARTS)) == []
 
 

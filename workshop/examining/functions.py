@@ -260,6 +260,16 @@ class _Durable:
                 if name := self.operation(one):
                     yield one, name
 
+    def last_operation(self) -> int:
+        """The last line that can be followed by a replay: of an operation, or of a loop with one; 0 without any."""
+        lines = [0]
+        for node in self.outside:
+            gets = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "result"
+            repeats = isinstance(node, ast.For | ast.While) and any(self.operations_in(node.body))
+            if self.operation(node) or gets or repeats:
+                lines.append(node.end_lineno)
+        return max(lines)
+
     def is_chance(self, node) -> str | None:
         """The name of a call that returns something else each time; None where it is none."""
         return self.module.draws(node)
@@ -284,8 +294,9 @@ def chance_outside_step(durable) -> Found:
     Source: https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-sdk.html
     """
     logged = {id(inner) for node in durable.outside if _is_log(node) for inner in ast.walk(node)}
+    last = durable.last_operation()
     for node in durable.outside:
-        if (path := durable.is_chance(node)) and id(node) not in logged:
+        if (path := durable.is_chance(node)) and id(node) not in logged and node.lineno <= last:
             yield node, f"{path}() stands outside of a step, so each replay gets another value. Read it in a step."
 
 
@@ -566,7 +577,13 @@ def wait_in_function(durable) -> Found:
 
 
 def _waits(module) -> Iterator[tuple[ast.AST, str | None, str]]:
-    """Polling in the code of functions: (node, name of the function around it, what to say)."""
+    """Polling in the code of functions: (node, name of the function around it, what to say).
+
+    Only in files that make a client or have a handler: a library that is packed beside the function is none.
+    """
+    handles = any([one.arg for one in function.args.args][:1] == ["event"] for function in module.functions.values())
+    if not handles and not any(module.makes_client(node) for node in ast.walk(module.tree)):
+        return
     for function, node in _with_function(module.tree, None):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_waiter":
             name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else "of boto3"
