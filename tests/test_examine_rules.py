@@ -61,8 +61,9 @@ OVER = [{"Variable": "$.n", "NumericGreaterThan": 100, "Next": "End"}]
 LATE = [{"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": "End"}]
 
 
-def again(errors, attempts, **more):
-    return one(Retry=[*RETRY, {"ErrorEquals": errors, "MaxAttempts": attempts, "IntervalSeconds": 30, **more}])
+def again(errors, attempts, name="f", **more):
+    retrier = {"ErrorEquals": errors, "MaxAttempts": attempts, "IntervalSeconds": 30, **more}
+    return one(Parameters={"FunctionName": name}, Retry=[*RETRY, retrier])
 
 
 # rule -> (wrong machines, right ones)
@@ -104,8 +105,11 @@ MACHINES = {
          within("Parallel", one(Retry=[]), Retry=[{"ErrorEquals": ["States.ALL"]}])],
     ),
     "retry-as-poll": (
-        [again(["JobNotReady"], 60), again(["StillRunning"], 20, BackoffRate=1), again(["E"], 99, BackoffRate=1)],
-        [again(["Throttled"], 5), again(["States.ALL"], 10), again(["JobNotReady"], 2), one()],
+        [again(["JobNotReady"], 60), again(["StillRunning"], 20, BackoffRate=1), again(["E"], 99, BackoffRate=1),
+         again(["States.ALL"], 60, BackoffRate=1, name="GetJobStatus"),
+         again(["States.TaskFailed"], 60, MaxDelaySeconds=60, name="GetJobStatus")],
+        [again(["Throttled"], 5), again(["States.ALL"], 10), again(["JobNotReady"], 2), one(),
+         again(["States.ALL"], 60, BackoffRate=1, name="Charge"), again(["States.ALL"], 6, name="GetJobStatus")],
     ),
 }  # fmt: skip
 

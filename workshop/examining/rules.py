@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from workshop.examining import services
-from workshop.examining.loops import Loop, function_of, is_activity, loops_of, scopes
+from workshop.examining.loops import Loop, function_of, is_activity, loops_of, role_of, scopes
 from workshop.examining.reading import Machine, Pattern
 
 
@@ -242,12 +242,13 @@ def retry_as_poll(machine, loops) -> Found:
             own = [error for error in errors if not error.startswith(("States.", "Lambda."))]
             says_so = [error for error in own if _NOT_YET.search(error)]
             many = not isinstance(tries, int | float) or tries >= 5
-            steady = retrier.get("BackoffRate") == 1 and isinstance(tries, int | float) and tries >= 30
-            if (says_so and many) or (own and steady):
+            even = retrier.get("BackoffRate") == 1 or "MaxDelaySeconds" in retrier
+            steady = even and isinstance(tries, int | float) and tries >= 30
+            if (says_so and many) or (steady and (own or role_of(name, task) == "asks")):
                 seconds = retrier.get("IntervalSeconds", 1)
                 says = (
-                    f"Its Retry on {', '.join(says_so or own)} is a polling loop in disguise: up to {tries} times, "
-                    f"first after {seconds} s, and each try is a state transition."
+                    f"Its Retry on {', '.join(says_so or own or errors)} is a polling loop in disguise: up to {tries} "
+                    f"times, first after {seconds} s, and each try is a state transition."
                 )
                 yield name, says
                 break
