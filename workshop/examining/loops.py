@@ -35,11 +35,6 @@ class Loop:
     endless: bool
     scope: Mapping[str, State]
 
-    @property
-    def asking(self) -> list[str]:
-        """The names of its Tasks that may be the ones that ask."""
-        return [name for name in self.states if self.scope[name].get("Resource") in self.asks]
-
 
 def scopes(definition: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, State], tuple[State, ...]]]:
     """Each machine within a definition: (its states, the Maps and Parallels around it, the outermost first)."""
@@ -107,7 +102,7 @@ def _loop(names, states, follows, has_timeout):
     leads_out = any(set(follows[name]) - inside for name in names)
     # A Choice that nothing matches fails, and so does a Task without a Catch: that is no way out that was meant.
     endless = not leads_out and not any(states[name].get("End") for name in names)
-    bounded = has_timeout or _counts(names, states, follows, kind)
+    bounded = has_timeout or _counts(names, states)
     waits = [seconds_of(states[name]) for name in cycle if states[name].get("Type") == "Wait"]
     seconds = None if None in waits else sum(waits)
     return Loop(names, kind, why, seconds, asks, cycle, bounded, endless, states)
@@ -199,7 +194,7 @@ def _kind(names, states):
     others = [resource for role, resource in roles if role == "unknown"]
     # What is known to ask; where nothing is, what may.
     asks = [resource for resource in dict.fromkeys(reads or others) if isinstance(resource, str)]
-    tests = [test for name in names for test in _exit_tests(name, states[name], set(names))]
+    tests = [test for name in names for test in _exit_tests(states[name], set(names))]
     known = [resource for resource in reads if services.asked(resource)]
     is_status = [test for test in tests if test.is_status]
     is_pacing = [test for test in tests if not test.is_status and test.is_pacing]
@@ -328,7 +323,7 @@ class _Test:
         return bool(_PAGES.search(self.subject))
 
 
-def _exit_tests(name, state, inside):
+def _exit_tests(state, inside):
     """The comparisons of a Choice of which some way leads out of the loop, or back in by another way."""
     if state.get("Type") != "Choice":
         return
@@ -390,12 +385,12 @@ def _counting(state):
     return "States.MathAdd" in text or bool(re.search(r"[\w.)]\s*[+-]\s*1\b", text))
 
 
-def _counts(names, states, follows, kind):
+def _counts(names, states):
     """Whether a count or a point in time ends the loop: a Choice that compares one and leads out."""
     inside = set(names)
     counting = any(_counting(states[name]) for name in names)
     for name in names:
-        for test in _exit_tests(name, states[name], inside):
+        for test in _exit_tests(states[name], inside):
             if "Timestamp" in test.operator or re.search(r"\$now\(|\$millis\(|toMillis", test.subject):
                 return True
             numeric = test.operator.startswith("Numeric")
