@@ -108,7 +108,7 @@ async def _serve(listener, state, state_file, temporary, order):
     functions.start_with(order.get("functions", {}))
     application = Gateway(engine.load(), control, state, begin=functions.warm_up)
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)  # a request makes many objects, and no cycles: every 700 took 7 % of the time
+    gc.set_threshold(5_000, 10, 10)  # a request makes many objects and few cycles: each 700 took 7 % of the time
     gc.enable()
 
     async def announce():
