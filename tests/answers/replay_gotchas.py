@@ -34,6 +34,12 @@ WAITS = 'context.wait(Duration.from_seconds(event["Seconds"]), name="delivery")'
 
 TASK_1 = [
     dict(name="the solution"),
+    dict(
+        name="it waits, and then orders",
+        changes={f"    number = {ORDERS}\n": "", WAITS: f"{WAITS}\n    number = {ORDERS}"},
+        says="not yet",
+        words="It ordered after 60 s",
+    ),
     dict(name="as it is given", text=CELLS["task-1-given"], says="not yet", words="outside of a step: it happened in"),
     dict(
         name="only the order in a step",
@@ -248,6 +254,21 @@ PAUSE = 'context.wait(Duration.from_seconds(event["Seconds"]), name=f"pause afte
 
 TASK_3 = [
     dict(name="the solution"),
+    dict(
+        name="no pauses",
+        changes={f"        {PAUSE}\n": ""},
+        says="not yet",
+        words="Its pauses were 0 s, 0 s; Seconds is 60",
+    ),
+    dict(
+        name="it makes the pause before it counts",
+        changes={
+            f"        total += {COUNTS}\n": "",
+            PAUSE: f"{PAUSE}\n        total += {COUNTS}",
+        },
+        says="not yet",
+        words="Its pauses were 60 s, 0 s; Seconds is 60",
+    ),
     dict(name="as it is given", text=CELLS["task-3-given"], says="not yet", words="its mail said: 0 rows"),
     dict(
         name="a list that steps add to",
@@ -320,13 +341,16 @@ TASK_3 = [
             '    for table in event["Tables"]:\n        total += ' + COUNTS + f"\n        {PAUSE}\n": "    total = "
             'context.step(lambda _: sum(map(outside.rows, event["Tables"])), name="count")\n'
         },
+        says="not yet",
+        words="Its pauses were",
     ),
     dict(
         name="a map",
         changes={
             '    for table in event["Tables"]:\n        total += ' + COUNTS + f"\n        {PAUSE}\n": "\n"
             "    def count(branch, table, number, tables):\n"
-            "        return branch.step(lambda _: outside.rows(table), name=f'count {table}')\n\n"
+            "        rows = branch.step(lambda _: outside.rows(table), name=f'count {table}')\n"
+            "        branch.wait(Duration.from_seconds(event['Seconds']))\n        return rows\n\n"
             "    one = MapConfig(max_concurrency=1)\n"
             "    total = sum(context.map(event['Tables'], count, name='counts', config=one).get_results())\n",
             "import Duration": "import Duration, MapConfig",
@@ -414,7 +438,7 @@ TASK_4 = [
             "    numbers = context.step(all_of_them, name='orders')\n"
         },
         says="not yet",
-        words="Each table has a step with the table in its name",
+        words="Its pauses were 0 s, 0 s, 0 s",
     ),
     dict(
         name="it returns a list",
@@ -455,6 +479,12 @@ SMALL = {  # the child returns the number of rows
 
 TASK_5 = [
     dict(name="the solution"),
+    dict(
+        name="it tells before it has read",
+        changes={f"            {TELLS}\n": "", "            rows += ": f"            {TELLS}\n            rows += "},
+        says="not yet",
+        words="It did, in this order: tell page 1, read page 1",
+    ),
     dict(
         name="as it is given", text=CELLS["task-5-given"], says="not yet", words="tell page 1 happens outside of a step"
     ),
@@ -528,7 +558,8 @@ TASK_5 = [
             f"            {TELLS}\n": "",
             'outside.page(number, event["KB"])': "both(number)",
             "    def read(child)": "    def both(number):\n"
-            '        outside.tell(f"page {number}")\n        return outside.page(number, event["KB"])\n\n'
+            '        rows = outside.page(number, event["KB"])\n        outside.tell(f"page {number}")\n'
+            "        return rows\n\n"
             "    def read(child)",
         },
     ),
@@ -687,6 +718,12 @@ PLACES = 'context.step(lambda _: outside.order(event["Table"], key=key), name="o
 
 TASK_7 = [
     dict(name="the solution"),
+    dict(
+        name="it does not wait",
+        changes={'    context.wait(Duration.from_seconds(event["Seconds"]), name="delivery")\n': ""},
+        says="not yet",
+        words="It was over 0 s after the order",
+    ),
     dict(name="as it is given", text=CELLS["task-7-given"], says="not yet", words="It ordered twice, with the keys"),
     dict(
         name="a key outside of a step",

@@ -84,7 +84,7 @@ class Order(Mended):
         ),
     }
     promises = {
-        "once": "It orders a check of the table once.",
+        "once": "It orders a check of the table, at once and once.",
         "mails": "When Seconds are over it sends one mail, in which the number of the order stands.",
         "returns": "It returns the number of the order.",
     }
@@ -116,7 +116,8 @@ class Price(Mended):
         ),
     }
     promises = {
-        "decides": "It asks for the price, and orders a check of the table, once, if that is not above Limit.",
+        "decides": "It asks for the price, and orders a check of the table, at once and once, if that is not above "
+        "Limit.",
         "mails": "When Seconds are over it sends one mail, such as `airports: 80`: the table, and the price by which "
         "it has decided.",
         "returns": 'It returns `{"Price": 80, "Ordered": True}`: the same price, and whether it has ordered.',
@@ -143,7 +144,8 @@ class Count(Mended):
         "none": In("no table", {"Tables": [], "Seconds": 5}, world="Rows"),
     }
     promises = {
-        "counts": "It counts the rows of each table in Tables once, in this order.",
+        "counts": "It counts the rows of each table in Tables once, in this order, and makes a pause of Seconds "
+        "after each.",
         "mails": "At the end it sends one mail with the sum, such as `3625 rows`.",
         "returns": 'It returns the sum, as in `{"Rows": 3625}`.',
     }
@@ -164,7 +166,8 @@ class OrderAll(Mended):
         "grows": In("a table that is added meanwhile", {"Seconds": one_of(600, 86_400)}, world="Growing"),
     }
     promises = {
-        "once": "It orders one check of each table that is listed when it begins.",
+        "once": "It orders one check of each table that is listed when it begins, and makes a pause of Seconds after "
+        "each.",
         "returns": 'It returns the number of each order, by table, as in `{"airports": "order-4711"}`.',
         "names": "Each table has a step with the table in its name, so that one finds it in the history.",
     }
@@ -192,7 +195,7 @@ class Read(Mended):
     }
     promises = {
         "reads": "It reads each page once, in order.",
-        "tells": "It tells of each page once, in order: `page 1`, `page 2`, and so on.",
+        "tells": "It tells of each page once, when it has read it: `page 1`, `page 2`, and so on.",
         "mails": "When Seconds are over it sends one mail with the number of rows, such as `3000 rows`.",
         "returns": 'It returns the number of rows, as in `{"Rows": 3000}`.',
     }

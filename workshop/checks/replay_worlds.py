@@ -40,6 +40,14 @@ class Outside(World):
         """When the effects of that kind happened, in seconds since the execution began."""
         return [time for effect, time in zip(self.effects, self.times, strict=True) if effect[0] == kind]
 
+    def hurries(self, kind, run):
+        """What is wrong with the pauses of Seconds after effects of a kind, in a sentence; None where nothing is."""
+        began, seconds = self.when(kind), self.input["Seconds"]
+        pauses = [later - earlier for earlier, later in zip(began, [*began[1:], run.seconds], strict=False)]
+        if any(pause < seconds for pause in pauses):
+            return f"Its pauses were {listed(f'{pause} s' for pause in pauses)}; Seconds is {seconds}."
+        return None
+
     def wrong(self, run):
         raise NotImplementedError
 
@@ -71,6 +79,8 @@ class Vendor(Outside):
             return "once", f"It ordered {times(len(orders))}."
         if orders and orders != [(table,)]:
             return "once", f"It was to order a check of {table}, and ordered one of {orders[0][0]}."
+        if orders and self.when("order")[0] >= days:
+            return "once", f"It ordered after {self.when('order')[0]} s."
         if len(mails) != 1 and run.status == "SUCCEEDED":
             return "mails", f"It sent {len(mails)} mails."
         if mails and (not self.numbers or self.numbers[0] not in mails[0]):
@@ -104,6 +114,8 @@ class Prices(Outside):
         failed = run.status != "SUCCEEDED"
         if orders not in ([], [(table,)]):
             return "decides", f"It ordered {times(len(orders))}: {', '.join(each[0] for each in orders)}."
+        if orders and self.when("order")[0] >= self.input["Seconds"]:
+            return "decides", f"It ordered after {self.when('order')[0]} s."
         told = "The prices that it was told were " + ", ".join(map(str, self.told)) if self.told else "It never asked"
         if failed or not first:
             return "decides", f"{told}; {run.in_words()}."
@@ -155,6 +167,8 @@ class Rows(Outside):
         total, ended = sum(self.rows_of[table] for table in tables), run.status == "SUCCEEDED"
         if (ended and counted != tables) or len(counted) > len(tables):
             return "counts", f"Tables is {listed(tables)}; it counted {listed(counted)}."
+        if ended and (hurried := self.hurries("count", run)):
+            return "counts", hurried
         if mails and mails[0] != f"{total} rows":
             return "mails", f"There are {total} rows, and its mail said: {mails[0]}."
         if len(mails) > 1 or (ended and not mails):
@@ -194,6 +208,8 @@ class Listed(Outside):
                 "once",
                 f"At first {listed(self.has)} were listed; it ordered {listed(ordered)}, and {run.in_words()}.",
             )
+        if hurried := self.hurries("order", run):
+            return "once", hurried
         if run.result != self.numbers:
             return "returns", f"The orders were {self.numbers}, and {run.in_words()}."
         steps = [event.get("Name") or "" for event in run.history if event["EventType"] == "StepStarted"]
@@ -230,6 +246,9 @@ class Pages(Outside):
                 return sentence, f"It {word} {again} {times(got.count(again))}."
             if ended and got != wanted:
                 return sentence, f"There are {pages} pages; it {word} {listed(got)}."
+        kinds = [effect[0] for effect in self.effects if effect[0] != "mail"]
+        if kinds != (["read", "tell"] * pages)[: len(kinds)]:
+            return "tells", f"It did, in this order: {listed(map(' '.join, self.effects))}."
         if mails and (mails[0] != f"{rows} rows" or self.when("mail")[0] < self.input["Seconds"]):
             after = f"after {self.when('mail')[0]} s; Seconds is {self.input['Seconds']}"
             return "mails", f"There are {rows} rows, and its mail said: {mails[0]}, {after}."
@@ -326,6 +345,8 @@ class Keyed(Outside):
             return "orders", f"The table is {table}, and it ordered {listed(each for (each,) in orders)}."
         if run.status != "SUCCEEDED" or not orders or run.result not in self.keys.values():
             return "orders", f"It ordered {times(len(orders))}, and {run.in_words()}."
+        if run.seconds - self.when("order")[0] < self.input["Seconds"]:
+            return "orders", f"It was over {run.seconds - self.when('order')[0]} s after the order."
         if len(orders) > 1:
             return "once", f"It ordered {times(len(orders))}, with the keys {listed(map(repr, self.keys))}."
         for key in filter(lambda key: made_of(key, self.input), self.keys):
