@@ -7,7 +7,7 @@ import pytest
 
 from tests.answers import cells
 from workshop.checking.exercises import Draw
-from workshop.checking.explorations import Explored
+from workshop.checking.explorations import Explored, _exchanged, each_in_a_process
 from workshop.checks import replay_worlds
 from workshop.checks.replay_gotchas import EXERCISES, GOES_ON, REPLAYS
 from workshop.environments import CHECKOUT
@@ -107,3 +107,42 @@ def test_the_blank_is_what_was_given_and_a_line_to_delete(number):
         return [line for line in text.splitlines() if line.strip() and "..." not in line]
 
     assert lines(blank) == lines(CELLS[f"task-{number}-given"])
+
+
+# -- in processes of their own -----------------------------------------------------------------------------------------
+
+
+def in_processes(folder, number, source):
+    """(what exploring this source found in the first case, what is done in another order in another process)."""
+    name, case = next(iter(EXERCISES[number].cases.items()))
+    cases = {name: {"about": case.about, "world": case.world, "input": Draw(1).values(name, case.input)}}
+    (folder / "lambda_function.py").write_text(source)
+    here, there = each_in_a_process("workshop.checks.replay_worlds", cases, folder, {}, seed=1, seconds=0)
+    return here, _exchanged(here["orders"][name], there["orders"][name])
+
+
+def solution(number, **changes):
+    text = CELLS[f"task-{number}-answer"].partition("\n")[2] + "\n"
+    for what, instead in changes.values():
+        assert what in text
+        text = text.replace(what, instead)
+    return text
+
+
+def test_the_order_of_a_set_is_seen_in_another_process(tmp_path):
+    lists = 'context.step(lambda _: outside.tables(), name="tables")'
+    here, exchanged = in_processes(tmp_path, 4, solution(4, set=(lists, f"set({lists})")))
+    assert here["found"]["three"]["broken"] == ""
+    assert exchanged.startswith("In one process it comes to tables, order ")
+    here, exchanged = in_processes(tmp_path, 4, solution(4))
+    assert (here["found"]["three"]["broken"], exchanged) == ("", None)
+    here, exchanged = in_processes(tmp_path, 7, solution(7))  # the key is another one in each process
+    assert (here["found"]["a minute"]["broken"], exchanged) == ("", None)
+
+
+def test_what_the_world_does_not_have_is_named(tmp_path):
+    calls = "import boto3\n" + solution(
+        1, boto3=("outside.order(", 'boto3.client("s3").list_buckets() and outside.order(')
+    )
+    here, _ = in_processes(tmp_path, 1, calls)
+    assert here["unknown"] == "s3:ListBuckets"

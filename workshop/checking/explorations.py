@@ -277,7 +277,8 @@ def _explore_each(worlds, cases, folder, inside, seed, seconds):
 
 def _orders(run):
     """In which order it comes to operations and does what it does: {place: name} of each, whatever is side by side."""
-    operations = {event["Id"]: event.get("Name") or "" for event in run.history if "Id" in event}
+    events = [event for event in run.history if not event["EventType"].startswith(("Execution", "Invocation"))]
+    operations = {event["Id"]: event.get("Name") or "" for event in events}
     effects = sorted(
         enumerate(zip(run.branches, run.effects, strict=True)), key=lambda each: (each[1][0] or "", each[0])
     )
