@@ -163,25 +163,26 @@ def _reported(explore, folder, environment, hash_seed="random", **options):
     keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "explored")
     region = dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), "us-east-1")
     task = json.dumps({"explore": explore, "folder": str(folder), **options})
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, task],
-        env={**ours, **environment, **keys, **region, "PYTHONHASHSEED": hash_seed},
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # who interrupts a cell interrupts this process by us
-    )
-    try:
-        if not until(lambda: process.poll() is not None, PATIENCE, "an exploration with crashes"):
-            return None
-        report, errors = process.communicate()
+    with tempfile.TemporaryFile() as report, tempfile.TemporaryFile() as errors:  # pipes would be full at some time
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, task],
+            env={**ours, **environment, **keys, **region, "PYTHONHASHSEED": hash_seed},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=report,
+            stderr=errors,
+            start_new_session=True,  # who interrupts a cell interrupts this process by us
+        )
+        try:
+            if not until(lambda: process.poll() is not None, PATIENCE, "an exploration with crashes"):
+                return None
+        finally:
+            process.kill()
+            process.wait()
+        report.seek(0), errors.seek(0)
         if process.returncode:
-            raise RuntimeError(f"The exploration ended with {process.returncode}: {errors.decode()[-2000:]}")
-        return json.loads(report)
-    finally:
-        process.kill()
-        process.communicate()
+            raise RuntimeError(f"The exploration ended with {process.returncode}: {errors.read().decode()[-2000:]}")
+        return json.loads(report.read())
 
 
 # -- in that process --------------------------------------------------------------------------------------------------
@@ -197,9 +198,8 @@ def _explore(thing, folder, seed, seconds) -> Crashes:
     with in_place() as unknown:
         # What goes wrong without a crash is not about crashes: the cases of the check see it, in a truer world.
         for world in how.worlds:
-            made = world()
-            run = play(source, how.event, world=lambda made=made: made, inside=how.inside)
-            otherwise = made.wrong(run)
+            run = play(source, how.event, world=world, inside=how.inside)
+            otherwise = run.acted_on.wrong(run)
             if run.status == "HANGS":  # that may be the machine's fault
                 unknown.append(_HANGS)
             if unknown:
@@ -214,19 +214,10 @@ def _explore(thing, folder, seed, seconds) -> Crashes:
 
 
 def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
-    made = {}  # the world of the run that is played now, by its name
-
-    def maker(about):
-        def make():
-            made[about] = worlds[about]()
-            return made[about]
-
-        return make
-
     def wrong(run):
         if run.status == "HANGS":
             unknown.append(_HANGS)
-        return None if unknown else made[run.world].wrong(run)
+        return None if unknown else run.acted_on.wrong(run)
 
     begun = time.monotonic()
 
@@ -238,7 +229,7 @@ def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
     found = explore(
         source,
         how.event,
-        world={about: maker(about) for about in worlds},
+        world=worlds,
         intended=wrong,
         inside=how.inside,
         strict=False,
