@@ -65,7 +65,8 @@ def has_migrated(run):
     return any(event["type"] == "TaskSucceeded" for event in run.events())
 
 
-def test_a_second_execution_leaves_the_first_ones_token(lab, job):
+def test_a_second_execution_leaves_the_first_ones_token(lab):
+    job = migration(lab.name("job-long"), rows=60, rows_per_second=3)  # it runs until the second one has come
     first = begin(lab, job)
     assert until(lambda: item(lab, job), 30)
     token = item(lab, job)["TaskToken"]

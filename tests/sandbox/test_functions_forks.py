@@ -295,7 +295,7 @@ def test_when_the_server_ends_its_forks_are_reported_as_killed_and_there_is_a_ne
     thread.start()
     fork = begun(lone, name)
     os.kill(first, signal.SIGKILL)
-    thread.join(20)
+    thread.join()
     assert said[0]["errorType"] == "Runtime.ExitError"
     assert said[0]["errorMessage"].endswith("signal: killed")
     assert not alive(fork)
