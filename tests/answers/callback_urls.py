@@ -231,13 +231,13 @@ TASK_1 = [
         name="short",
         changes={NEW_ID: "secrets.token_hex(6)"},
         says="not yet",
-        words="48 random bits at most",
+        words="random bits at most",
     ),
     dict(
         name="almost long enough",
         changes={NEW_ID: "secrets.token_urlsafe(12)"},
         says="not yet",
-        words="96 random bits at most",
+        words="random bits at most",
     ),
     dict(
         name="with signs that mean something in a URL",

@@ -1103,7 +1103,7 @@ TASK_4 = [
         name="short",
         changes={"token_urlsafe(32)": "token_hex(6)"},
         says="not yet",
-        words="48 random bits at most",
+        words="random bits at most",
     ),
     dict(
         name="orders first, saves second",
