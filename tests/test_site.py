@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 from pathlib import Path
 
@@ -51,11 +52,20 @@ def without_network(command):
 
 
 @pytest.fixture(scope="module")
-def site():
-    set_up([SITE])
-    command = without_network([str(SITE.python), str(CHECKOUT / "site" / "build.py")])
-    run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+def site(testrun_uid):
+    """The folder of its pages, made once in a run, whichever of pytest's workers comes first."""
+    import fcntl
+
+    made = Path(tempfile.gettempdir(), f"workshop-site-{testrun_uid}")
+    with made.open("a+") as told:
+        fcntl.flock(told, fcntl.LOCK_EX)
+        told.seek(0)
+        if not told.read():
+            set_up([SITE])
+            command = without_network([str(SITE.python), str(CHECKOUT / "site" / "build.py")])
+            run = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+            assert run.returncode == 0, run.stdout + run.stderr
+            told.write("made")
     return HTML
 
 
