@@ -24,6 +24,16 @@ def test_a_shorter_interval_is_dearer_and_prompter():
     assert "5 s at 10 s" in dear
 
 
+def test_rounds_that_are_rarer_cost_less():
+    """Also the part that does not depend on the number of jobs."""
+
+    def price(**assumed):
+        words = str(trade_off(600, intervals=(60, 600), designs=["token"], jobs=10, assume=Assumptions(**assumed)))
+        return float(words.splitlines()[1].partition(": ")[2].split()[0])
+
+    assert price(reconcile_every=300) > 5 * price(reconcile_every=3600)
+
+
 def test_delays_that_are_alike_are_one_line():
     picture = lateness(year(durations(mean=1800, count=5000), Assumptions(lost=0.01)))
     [axes] = picture.figure.axes

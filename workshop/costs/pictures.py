@@ -44,8 +44,9 @@ def trade_off(
     for name in designs:
         points = []
         for interval in intervals:
-            told = year(seconds, _with(assume, interval=interval), designs=[name])[name]
-            points.append((_usd_of(name, told, jobs) / jobs * 1000, told.delays.mean()))
+            here = _with(assume, interval=interval)
+            told = year(seconds, here, designs=[name])[name]
+            points.append((_usd_of(name, told, jobs, here) / jobs * 1000, told.delays.mean()))
         prices, delays = zip(*points, strict=True)
         for axes, values in ((above, prices), (below, delays)):
             colour, line, sign = _STYLES[name]
@@ -255,7 +256,7 @@ def _fixed_usd(name, assume):
     return year(np.empty(0), assume, designs=[name])[name].usd
 
 
-def _usd_of(name, told, jobs, assume=None):
+def _usd_of(name, told, jobs, assume):
     """What so many jobs cost in a year, by a sample of them."""
     fixed = _fixed_usd(name, assume)
     return fixed + (told.usd - fixed) / len(told.delays) * jobs
