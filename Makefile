@@ -34,8 +34,8 @@ bundle: setup     ## one archive that installs without a network, for this syste
 lint: setup       ## ruff and codespell, as in make test
 	@$(BIN)/workshop lint
 
-locks: setup      ## make the lock files anew from the pyproject files
-	@$(BIN)/workshop locks
+locks: setup      ## bring the lock files to what the pyproject files say (UPGRADE=1: to the newest versions)
+	@$(BIN)/workshop locks $(if $(UPGRADE),--upgrade)
 
 benchmark: setup  ## print how fast things are here (ONLY=startup: one of benchmarks/)
 	@$(BIN)/python -m benchmarks $(ONLY)

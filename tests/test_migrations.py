@@ -5,7 +5,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from workshop import deploy, migrations
+from workshop import clients, deploy, migrations
 from workshop.names import name
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -150,3 +150,24 @@ def test_its_size_its_rate_and_what_its_roles_may(aws):
     on_table = {each["Action"].partition(":")[2] for each in target if table in each["Resource"]}
     assert on_table == {"PutItem", "UpdateItem", "DeleteItem", "DescribeTable"}
     assert [each["Action"] for each in target if each["Resource"] == "*"] == ["dynamodb:ListTables"]
+
+
+def test_it_is_deleted_even_where_somebody_starts_it_again_meanwhile():
+    """As the function of an answer may that is still at work when its check is over."""
+    migration = migrations.migration(name("01", "restless"), rows=12, rows_per_second=0.04)
+    migration.start()
+    dms, starts = clients.of("dms"), []
+
+    def start_again(**_):
+        if not starts and migration.describe()["Status"] == "stopped":
+            starts.append("again")
+            migration.start("reload-target")
+
+    dms.meta.events.register("before-call.database-migration-service.DeleteReplicationTask", start_again)
+    try:
+        migrations.delete_task(migration.arn)
+    finally:
+        dms.meta.events.unregister("before-call.database-migration-service.DeleteReplicationTask", start_again)
+    assert starts
+    with pytest.raises(dms.exceptions.ResourceNotFoundFault):
+        migrations.begin_to_delete(migration.arn)

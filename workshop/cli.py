@@ -226,7 +226,7 @@ def diagrams(arguments):
 
 
 def locks(arguments):
-    """Resolve each environment anew into its lock file."""
+    """Resolve each environment into its lock file: what is asked for now, in the versions that it has where they do."""
     for folder, wanted, lock in (
         (CHECKOUT, ["pyproject.toml", "--group", "test"], "requirements.lock"),
         (CHECKOUT / "sandbox", ["pyproject.toml"], "requirements.lock"),
@@ -238,7 +238,7 @@ def locks(arguments):
         # No registry's address and no command line in the lock: names, versions and hashes only.
         command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes",
                    "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet", *wanted,
-                   "-o", lock, "--upgrade"]  # fmt: skip
+                   "-o", lock, *(["--upgrade"] if arguments.upgrade else [])]  # fmt: skip
         status = subprocess.call([sys.executable, "-m", *command], cwd=folder)
         if status:
             return status
@@ -304,7 +304,7 @@ def _parser():
     command(commands, bundle).add_argument(
         "--dry", action="store_true", help="make nothing, and say which packages have no wheel for other systems"
     )
-    command(commands, locks)
+    command(commands, locks).add_argument("--upgrade", action="store_true", help="the newest versions that fit")
     return parser
 
 

@@ -168,6 +168,16 @@ def _resource_identifier(name):
 
 def delete_task(arn):
     """Stop a replication task if it runs, delete it, and wait until it is gone."""
+    with suppress(clients.of("dms").exceptions.ResourceNotFoundFault):
+        begin_to_delete(arn)
+        _wait_until_task(clients.of("dms"), "deleted", arn)
+
+
+def begin_to_delete(arn):
+    """Stop a replication task if it runs, and delete it; once more where somebody starts it between the two.
+
+    Raises ResourceNotFoundFault where there is none.
+    """
     dms = clients.of("dms")
 
     def stop_and_delete():
@@ -175,9 +185,7 @@ def delete_task(arn):
             dms.stop_replication_task(ReplicationTaskArn=arn)
         dms.delete_replication_task(ReplicationTaskArn=arn)
 
-    with suppress(dms.exceptions.ResourceNotFoundFault):
-        deploy.patiently(stop_and_delete)
-        _wait_until_task(dms, "deleted", arn)
+    deploy.patiently(stop_and_delete)
 
 
 def _wait_until_task(dms, state, *arns):

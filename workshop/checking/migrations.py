@@ -10,7 +10,7 @@ from workshop import clients
 from workshop.checking.exercises import on_sandbox
 from workshop.checking.waiting import side_by_side, until
 from workshop.events import fault
-from workshop.migrations import Migration, describe, migration
+from workshop.migrations import Migration, begin_to_delete, describe, migration
 
 LONG = 30  # seconds of patience, for what comes whatever the answer is
 
@@ -123,8 +123,7 @@ def stop(*made: Migration):
 
 
 def forget(*made: Migration):
-    """Stop what still runs, and delete the replication tasks, without waiting for it."""
+    """Stop what still runs, and delete the replication tasks, without waiting until they are gone."""
     stop(*made)
-    dms = clients.of("dms")
     for one in made:
-        dms.delete_replication_task(ReplicationTaskArn=one.arn)
+        begin_to_delete(one.arn)
