@@ -8,6 +8,8 @@ import json
 import logging
 import re
 
+from sandbox import models
+
 logger = logging.getLogger("sandbox")
 
 # Services whose requests are JSON without naming their operation in a header.
@@ -77,14 +79,12 @@ def _no_json(body, any_value):
 
 def _wrong_types(service, operation, body):
     """What the model of the operation says against the types in a body, None if nothing."""
-    import botocore.session
     from botocore.exceptions import UnknownServiceError
     from botocore.model import OperationNotFoundError
     from botocore.validate import ParamValidator
 
     try:
-        model = botocore.session.get_session().get_service_model(_MODELS.get(service, service))
-        shape = model.operation_model(operation).input_shape
+        shape = models.of(_MODELS.get(service, service)).operation_model(operation).input_shape
     except (UnknownServiceError, OperationNotFoundError):
         return None
     return ParamValidator().validate(json.loads(body or b"{}"), shape).generate_report() or None

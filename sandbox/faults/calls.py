@@ -55,15 +55,6 @@ class Record:
         self.error, self.done, self.outcome = error, done, outcome
         self.answered = next(_numbers)
 
-    def fits(self, wanted):
-        """Whether it is asked for, apart from its owner; see `get`. What takes longest is looked at last."""
-        return (
-            all(self.about.get(each) == wanted[each] for each in _ABOUT & wanted.keys())
-            and self.came > int(wanted.get("since", 0))
-            and ("resource" not in wanted or self.request.mentions(wanted["resource"]))
-            and wanted.get("operation") in (None, self.request.operation)
-        )
-
     def shown(self):
         kind, name = self.owner
         held = self._passage is not None and self._passage.held
@@ -90,8 +81,8 @@ class Record:
 
 def note(owner, about, request, passage):
     """Begin the record of a call, which comes in now."""
-    record = Record(owner, about, request, passage)
     with _lock:
+        record = Record(owner, about, request, passage)
         if owner not in _rings:
             _rings[owner] = collections.deque(maxlen=MOST)
             if len(_rings) > OWNERS:
@@ -117,11 +108,22 @@ def get(wanted):
         raise Invalid(f"Calls cannot be asked for by {', '.join(sorted(unknown))}: there are {known}.")
     if not wanted.get("since", "0").isdigit():
         raise Invalid("since must be the number of a call: those that came after it are wanted.")
+    since = int(wanted.get("since", 0))
+    owner, about = ({key: wanted[key] for key in some & wanted.keys()} for some in (_OWNERS, _ABOUT))
+    resource, operation = wanted.get("resource"), wanted.get("operation")
     with _lock:
-        asked = _OWNERS & wanted.keys()
-        rings = [ring for (kind, name), ring in _rings.items() if all({kind: name}.get(k) == wanted[k] for k in asked)]
-        records = [record for ring in rings for record in ring]
-    found = sorted((record for record in records if record.fits(wanted)), key=lambda record: record.came)
+        rings = [ring for (kind, name), ring in _rings.items() if owner.items() <= {(kind, name)}]
+        records = [
+            each for ring in rings for each in itertools.takewhile(lambda each: each.came > since, reversed(ring))
+        ]
+    found = [
+        record
+        for record in records
+        if (not about or about.items() <= record.about.items())
+        and (resource is None or record.request.mentions(resource))
+        and (operation is None or record.request.operation == operation)  # the last, since it may take a while to know
+    ]
+    found.sort(key=lambda record: record.came)
     return {"calls": [record.shown() for record in found]}
 
 

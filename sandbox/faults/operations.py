@@ -10,6 +10,8 @@ import json
 import re
 from urllib.parse import parse_qs, unquote
 
+from sandbox import models
+
 # Services as requests are signed for them -> their prefix in IAM, where the two differ.
 _PREFIX = {"monitoring": "cloudwatch", "tagging": "tag"}
 # IAM's prefix -> botocore's services.
@@ -119,7 +121,7 @@ class Request:
 
     def mentions(self, resource):
         """Whether a text occurs in it."""
-        return resource in self._address or resource.encode() in self.body
+        return resource.encode() in self.body or resource in self._address
 
     def parameters(self):
         """What it was called with, a dict; what is long or secret is shortened."""
@@ -249,10 +251,7 @@ def shortened(value, name=""):
 @functools.cache
 def _models(service):
     """botocore's models of a service."""
-    import botocore.session
-
-    session = botocore.session.get_session()
-    return [session.get_service_model(name) for name in _MODELS.get(service, ())]
+    return [models.of(name) for name in _MODELS.get(service, ())]
 
 
 @functools.cache

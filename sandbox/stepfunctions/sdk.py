@@ -17,7 +17,7 @@ import string
 from ministack.core.responses import get_region
 from ministack.services import stepfunctions as engine
 
-from sandbox import keys
+from sandbox import keys, models
 from sandbox.faults import door
 
 from .errors import RUNTIME, StateError
@@ -48,9 +48,7 @@ _RENAMED = {("AttributeValue", "NULL"): "Nul"}
 @functools.cache
 def model(service):
     """botocore's ServiceModel of one of SERVICES."""
-    import botocore.session
-
-    return botocore.session.get_session().get_service_model(SERVICES[service][0])
+    return models.of(SERVICES[service][0])
 
 
 def operations(service):
@@ -78,7 +76,6 @@ def call(service, operation, arguments, role_arn):
 @functools.cache
 def _client(service, role_arn, region):
     """A client that acts with a session of the role. Its permissions are looked at with each request."""
-    import botocore.session
     from botocore.config import Config
 
     session = keys.session(role_arn, "".join(secrets.choice(string.ascii_letters) for _ in range(32)))
@@ -89,7 +86,7 @@ def _client(service, role_arn, region):
         max_pool_connections=50,
         inject_host_prefix=False,
     )
-    return botocore.session.get_session().create_client(
+    return models.client(
         service,
         region_name=region,
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
