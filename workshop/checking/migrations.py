@@ -1,8 +1,9 @@
 """The migrations that checks bring: small ones, which end as a case needs it, and are watched by whoever waits."""
 
+import contextlib
 import datetime
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from botocore.exceptions import ClientError
 
@@ -44,8 +45,9 @@ _stages: dict[tuple[str, str, str], Migration] = {}
 _being_made: dict[tuple[str, str, str], threading.Lock] = {}
 
 
-def small_migrations(lab, cases: Mapping[str, str]) -> dict[str, Migration]:
-    """New migrations for these cases, which share what they run between; `forget` deletes them.
+@contextlib.contextmanager
+def small_migrations(lab, cases: Mapping[str, str]) -> Iterator[dict[str, Migration]]:
+    """In a block, new migrations for these cases, which share what they run between; they are deleted after it.
 
     cases: {case: one of KINDS}.
     """
@@ -53,7 +55,13 @@ def small_migrations(lab, cases: Mapping[str, str]) -> dict[str, Migration]:
     for case, kind in cases.items():
         files.setdefault(KINDS[kind].get("fails"), {})[case] = KINDS[kind]
     made = side_by_side(*(lambda fails=fails, some=some: _made(lab, fails, some) for fails, some in files.items()))
-    return {case: one for some in made for case, one in some.items()}
+    made = {case: one for some in made for case, one in some.items()}
+    try:
+        yield made
+    finally:
+        stop(*made.values())
+        for one in made.values():
+            begin_to_delete(one.arn)  # it will be gone soon, for which nobody waits
 
 
 def _made(lab, fails, cases):
@@ -120,10 +128,3 @@ def stop(*made: Migration):
                 raise
     if running:
         until(lambda: are_not("running", "stopping"), LONG, "migrations to stop")
-
-
-def forget(*made: Migration):
-    """Stop what still runs, and delete the replication tasks, without waiting until they are gone."""
-    stop(*made)
-    for one in made:
-        begin_to_delete(one.arn)

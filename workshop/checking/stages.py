@@ -47,15 +47,13 @@ def play(
     started: whether a migration is started before the execution.
     whose: whose calls go wrong, where a case says that calls do: {"function": name} or {"state_machine": name}.
     """
-    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
-    seen = side_by_side(
-        *(
-            lambda name=name, case=case: _play(
-                case, made[name], begin, {**common, **draw.values(name, case.input)}, by_default, started, whose or {}
-            )
-            for name, case in cases.items()
-        )
-    )
+
+    def play_one(name, case, migration):
+        input = {**common, **draw.values(name, case.input)}
+        return _play(case, migration, begin, input, by_default, started, whose or {})
+
+    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
+        seen = side_by_side(*(lambda n=name: play_one(n, cases[n], made[n]) for name in cases))
     return dict(zip(cases, seen, strict=True))
 
 
@@ -79,7 +77,6 @@ def _play(case, migration, begin, input, by_default, started, whose):
             if calls:
                 calls.end()
             run.stop()
-            migrations.forget(migration)
 
 
 def _stale(migration):

@@ -108,28 +108,26 @@ class Scene:
     def forget(self):
         if self.waiter:
             self.waiter.stop()
-        migrations.forget(self.migration)
         self.table.delete(self.arn)
 
 
 def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Answers]:
     """Play these cases side by side; returns what was seen of each."""
     table.find("nobody")
-    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
-    migrations.lose_events(*made.values(), runs=2)
     waiters = Waiters(lab)
 
-    def play_one(name, case):
-        scene = Scene(case, function, table, waiters, made[name], draw.values(name, case.input))
+    def play_one(name, case, migration):
+        scene = Scene(case, function, table, waiters, migration, draw.values(name, case.input))
         try:
             case.play(scene)
             return scene.seen()
         finally:
             scene.forget()
 
-    return dict(
-        zip(cases, side_by_side(*(lambda name=name: play_one(name, cases[name]) for name in cases)), strict=True)
-    )
+    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
+        migrations.lose_events(*made.values(), runs=2)
+        seen = side_by_side(*(lambda n=name: play_one(n, cases[n], made[n]) for name in cases))
+    return dict(zip(cases, seen, strict=True))
 
 
 # -- events that `resume` gets -----------------------------------------------------------------------------------------
@@ -264,10 +262,8 @@ WRONG = {  # what goes wrong with the event that ends the run: (kind of fault, i
 
 def play_pipeline(lab, machine: str, table: Table, cases: Mapping[str, Case]) -> dict[str, Execution]:
     """Executions of the learner's state machine, which wait for real events; returns each as it ended."""
-    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
 
-    def play_one(name, case):
-        one = made[name]
+    def play_one(name, case, one):
         if on_sandbox() and name in WRONG:
             kind, options = WRONG[name]
             fault(kind, one, **options)
@@ -278,10 +274,11 @@ def play_pipeline(lab, machine: str, table: Table, cases: Mapping[str, Case]) ->
             return run.seen(case.about, migration=one.describe())
         finally:
             run.stop()
-            migrations.forget(one)
             table.delete(one.arn)
 
-    return dict(zip(cases, side_by_side(*(lambda n=n: play_one(n, cases[n]) for n in cases)), strict=True))
+    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
+        seen = side_by_side(*(lambda n=name: play_one(n, cases[n], made[n]) for name in cases))
+    return dict(zip(cases, seen, strict=True))
 
 
 # -- rounds of `reconcile` ---------------------------------------------------------------------------------------------
@@ -318,8 +315,12 @@ def play_rounds(lab, reconcile: str, table: Table, cases: Mapping[str, Case], dr
     that have waited for long are. last: all are; now there are also items of tasks that were deleted, of an execution
     that was stopped, and one about which DMS refuses to speak.
     """
+    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
+        return _play_rounds(lab, reconcile, table, cases, draw, made)
+
+
+def _play_rounds(lab, reconcile, table, cases, draw, made):
     table.find("nobody")
-    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
     migrations.lose_events(*made.values())
     seconds = draw.random("ages").choice((300, 900, 1800))
     ages = {"alone": 0, "too young": seconds * 4, "due": seconds, "last": 0}
@@ -368,7 +369,6 @@ def play_rounds(lab, reconcile: str, table: Table, cases: Mapping[str, Case], dr
     finally:
         for waiter in begun.values():
             waiter.stop()
-        migrations.forget(*made.values())
         table.delete(*deleted, *(one.arn for one in made.values()))
 
 

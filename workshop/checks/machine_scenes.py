@@ -86,26 +86,26 @@ class Scene:
     def forget(self):
         if self.run:
             self.run.stop()
-        migrations.forget(self.migration)
         self._table.delete(self.migration.arn)
 
 
 def play(lab, machine: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Execution]:
     """Play these cases side by side; returns the execution of each, with the facts of its scene."""
-    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
-    table.delete(*(one.arn for one in made.values()))
 
-    def play_one(name):
+    def play_one(name, migration):
         case = cases[name]
-        scene = Scene(name, machine, table, made[name], draw, draw.values(name, case.input))
+        scene = Scene(name, machine, table, migration, draw, draw.values(name, case.input))
         try:
             case.play(scene)
-            seen = scene.run.seen(case.about, migration=made[name].describe())
+            seen = scene.run.seen(case.about, migration=migration.describe())
             return dataclasses.replace(seen, facts=scene.facts)
         finally:
             scene.forget()
 
-    return dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in cases)), strict=True))
+    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
+        table.delete(*(one.arn for one in made.values()))
+        seen = side_by_side(*(lambda n=name: play_one(n, made[n]) for name in cases))
+    return dict(zip(cases, seen, strict=True))
 
 
 # -- plays ------------------------------------------------------------------------------------------------------------

@@ -158,18 +158,15 @@ class Scene:
         for number, waiter in enumerate(self._begun):
             waiter.stop()
             self.table.delete(f"check-{self._case}-{number}")
-        migrations.forget(self.migration)
         self.table.delete(self.arn)
 
 
 def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> "dict[str, Starts | Story]":
     """Play these cases side by side; returns what was seen of each: a Story of those with two troubles."""
     table.find("nobody")
-    made = migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()})
-    migrations.lose_events(*made.values(), runs=2)
     waiters = Waiters(lab)
 
-    def play_one(name):
+    def play_one(name, migration):
         case = cases[name]
         input = draw.values(name, case.input)
         scene = Scene(
@@ -178,7 +175,7 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> "
             function,
             table,
             waiters,
-            made[name],
+            migration,
             input,
             draw.random(f"refusal of {name}"),
         )
@@ -194,7 +191,10 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> "
             lab, function, table, {each: dataclasses.replace(cases[name], play=plays[each]) for each in plays}, draw
         )
 
-    seen = dict(zip(cases, side_by_side(*(lambda name=name: play_one(name) for name in cases)), strict=True))
+    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
+        migrations.lose_events(*made.values(), runs=2)
+        seen = side_by_side(*(lambda n=name: play_one(n, made[n]) for name in cases))
+    seen = dict(zip(cases, seen, strict=True))
     stories = {name for name, each in seen.items() if "story" in each.facts}
     return {
         name: _with_fewest_troubles(name, each, play_alone(name)) if name in stories else each

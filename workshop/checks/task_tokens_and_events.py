@@ -606,13 +606,13 @@ def _delivered(lab, rule):
     seen = {"state": rule["State"], "targets": targets, "function": name, "invoked": False}
     seen["is a target"] = any(target.startswith(resume) for target in targets)
     if rule["State"] != "DISABLED" and seen["is a target"]:
-        announced = migrations.small_migrations(lab, {"announced": "finishes"})["announced"]
-        invoke(resume, stopped(announced.arn))  # nobody waits for it: from here on its process is there, and quick
-        before = logs.invocations(name)
-        announced.start()
-        until(lambda: migrations.ended(announced), LONG, "a migration to end")
-        seen["invoked"] = until(lambda: logs.invocations(name) > before, 8, "a function to be invoked")
-        migrations.forget(announced)
+        with migrations.small_migrations(lab, {"announced": "finishes"}) as made:
+            announced = made["announced"]
+            invoke(resume, stopped(announced.arn))  # nobody waits for it: from here on its process is there, and quick
+            before = logs.invocations(name)
+            announced.start()
+            until(lambda: migrations.ended(announced), LONG, "a migration to end")
+            seen["invoked"] = until(lambda: logs.invocations(name) > before, 8, "a function to be invoked")
     return seen
 
 
