@@ -15,11 +15,7 @@ import dataclasses
 import functools
 import importlib
 import io
-import json
 import math
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -28,8 +24,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from workshop import clients
+from workshop.checking import apart
 from workshop.checking.outcomes import NotYet, SandboxProblem
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import side_by_side
 
 PATIENCE = 60  # seconds
 _HANGS = "how to come back from what it waits for"
@@ -154,41 +151,29 @@ def code_of(lab, thing: str) -> Iterator[tuple[str, dict]]:
         yield folder, environment
 
 
-def _reported(explore, folder, environment, hash_seed="random", **options):
-    """What a function of this module returns that is called in a process of its own, as data; None if it has no end.
-
-    hash_seed: what the order of its sets depends on.
-    """
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+def _reported(explore, folder, environment, hash_seed="1", **options):
+    """What a function of this module returns that is called in a process of its own; None if it has no end."""
     keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "explored")
     region = dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), "us-east-1")
-    task = json.dumps({"explore": explore, "folder": str(folder), **options})
-    with tempfile.TemporaryFile() as report, tempfile.TemporaryFile() as errors:  # pipes would be full at some time
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, task],
-            env={**ours, **environment, **keys, **region, "PYTHONHASHSEED": hash_seed},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=report,
-            stderr=errors,
-            start_new_session=True,  # who interrupts a cell interrupts this process by us
-        )
-        try:
-            if not until(lambda: process.poll() is not None, PATIENCE, "an exploration with crashes"):
-                return None
-        finally:
-            process.kill()
-            process.wait()
-        report.seek(0), errors.seek(0)
-        if process.returncode:
-            raise RuntimeError(f"The exploration ended with {process.returncode}: {errors.read().decode()[-2000:]}")
-        return json.loads(report.read())
+    return apart.called(
+        f"{__name__}:{explore}",
+        {"folder": str(folder), **options},
+        folder=folder,
+        environment={**environment, **keys, **region},
+        patience=PATIENCE,
+        what="an exploration with crashes",
+        hash_seed=hash_seed,
+    )
 
 
 # -- in that process --------------------------------------------------------------------------------------------------
 
 
-def _explore(thing, folder, seed, seconds) -> Crashes:
+def _explore(thing, folder, seed, seconds):
+    return dataclasses.asdict(_explored(thing, folder, seed, seconds))
+
+
+def _explored(thing, folder, seed, seconds) -> Crashes:
     from workshop.checking.stand_ins import in_place
     from workshop.checks.durable_worlds import EXPLORED
     from workshop.exploring import explore, play
@@ -323,16 +308,3 @@ def _in_few_lines(story):
         elif not lines or lines[-1] != _LEFT_OUT:
             lines.append(_LEFT_OUT)
     return lines
-
-
-def _main():
-    report = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the function prints, wherever it does, is no part of the report
-    task = json.loads(sys.argv[1])
-    found = globals()[task.pop("explore")](**task)
-    with contextlib.closing(report):
-        json.dump(dataclasses.asdict(found) if dataclasses.is_dataclass(found) else found, report)
-
-
-if __name__ == "__main__":
-    _main()
