@@ -35,7 +35,7 @@ def test_it_works_in_its_folder_with_its_variables_and_none_of_aws(call, tmp_pat
 
 
 def test_what_it_raises_is_told(call, tmp_path):
-    with pytest.raises(RuntimeError, match="there is no such module|No module named 'nowhere'"):
+    with pytest.raises(RuntimeError, match="No module named 'nowhere'"):
         apart.called("nowhere:f", {}, folder=tmp_path, environment={}, patience=60, what="nothing")
     with pytest.raises(RuntimeError, match="unexpected keyword argument 'nothing'"):
         apart.called("json:loads", {"s": "1", "nothing": 2}, folder=tmp_path, environment={}, patience=60, what="it")
