@@ -8,6 +8,8 @@ from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table
 from workshop.checking.waiting import until
 
+RETRIED_AFTER = 1  # seconds, the least that there is
+
 
 class Waiters:
     """Executions that wait for an answer, each with its token in the table: Waiters(lab).begin(arn)."""
@@ -25,7 +27,7 @@ class Waiters:
             "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
             "Arguments": {"TableName": self._table.name, "Item": f"{{% {item} %}}"},
             "TimeoutSeconds": 600,  # more than any check takes
-            "Retry": [{"ErrorEquals": ["Again"], "IntervalSeconds": 1, "MaxAttempts": 1}],
+            "Retry": [{"ErrorEquals": ["Again"], "IntervalSeconds": RETRIED_AFTER, "MaxAttempts": 1}],
             "End": True,
         }
         definition = {"QueryLanguage": "JSONata", "StartAt": "Wait", "States": {"Wait": state}}
@@ -50,8 +52,10 @@ class Waiter(StateMachineRun):
         self.token = self.next_token(but=None)
 
     def next_token(self, but: str | None) -> str:
-        """The token that it waits with now, which is not `but`."""
+        """The token that it waits with now, which is not `but`: that of the state before it was retried, if it was."""
         found = []
+        if but:
+            time.sleep(RETRIED_AFTER)  # before that there is nothing to look for
 
         def is_saved():
             found.append(self._saved())
