@@ -25,7 +25,6 @@ from workshop import sandbox as process  # noqa: E402
 def pytest_addoption(parser):
     parser.addoption("--table", help="a file with ANSWERS = {exercise: [answer, ...]}, in the place of tests/answers")
     parser.addoption("--seed", type=int, default=1, help="what checks draw when answers are given to them")
-    parser.addoption("--once", action="store_true", help="answers that are judged wrongly are not given again, alone")
     parser.addoption("--lab", help='the lab that they are for, "02"')
 
 

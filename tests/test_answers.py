@@ -4,9 +4,7 @@ The answers are data: `answers/<topic>.py`. Each is given by a learner of its ow
 an answer takes more than a cell, its module says how: `give(lab, task, answer, scratch)`, with an empty folder as
 scratch; `prepare()`, what all of them share; and `take_back(lab)`, what would disturb others.
 
-`make test ONLY=answers TABLE=file.py LAB=02` gives a lab's checks the answers of another table. An answer that is
-judged wrongly while the machine is busy with others is given once more, alone, and a warning says so; with `--once`
-(`workshop test --only answers -- --once`) it is not, to find what a busy machine hides.
+`make test ONLY=answers TABLE=file.py LAB=02` gives a lab's checks the answers of another table.
 """
 
 import concurrent.futures
@@ -94,11 +92,6 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         said = [*pool.map(lambda who, answer: judged(notebook, number, who, answer, tmp_path, seed), learners, table)]
-    for nth, (who, answer) in enumerate(zip(learners, table, strict=True)):
-        if (wrong := [*faults(answer, *said[nth])]) and not request.config.getoption("once"):
-            # Beside so many others a few seconds can hide a fault, or look like one. Alone it must be judged right.
-            warnings.warn(f"{notebook}, {number}: {wrong[0]}", stacklevel=1)
-            said[nth] = judged(notebook, number, f"{who}-alone", answer, tmp_path, seed)
     wrong = [fault for answer, outcome in zip(table, said, strict=True) for fault in faults(answer, *outcome)]
     assert not wrong, "\n".join(wrong)
 
