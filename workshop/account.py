@@ -9,15 +9,8 @@ import dataclasses
 import os
 import sys
 
-from workshop import sandbox
-
-
-class AccountError(Exception):
-    """The account cannot be used; the message says what to do."""
-
-    def _render_traceback_(self):
-        return [str(self)]
-
+from workshop import real_account, sandbox
+from workshop.real_account import AccountError
 
 # Whether this process was connected to an AWS account that was named.
 _on_aws = False
@@ -34,16 +27,24 @@ def require():
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """target: "sandbox" or "aws"; id: twelve digits; region; endpoint: the sandbox's address, None on AWS."""
+    """target: "sandbox" or "aws"; id: twelve digits; region; endpoint: where calls go, None where to AWS itself.
+
+    notes: sentences on what a real account lacks.
+    """
 
     target: str
     id: str
     region: str
     endpoint: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self):
-        where = f" · {self.endpoint}" if self.endpoint else " · calls to it may cost money"
-        return f"{self.target} · account {self.id} · {self.region}{where}"
+        # Enough of a real account's number to know it by; notebooks are sent around.
+        number = f"…{self.id[-4:]}" if self.target == "aws" else self.id
+        parts = [self.target, f"account {number}", self.region]
+        parts += [self.endpoint] if self.endpoint else []
+        parts += ["calls to it may cost money"] if self.target == "aws" else []
+        return "\n".join([" · ".join(parts), *self.notes])
 
 
 def environment(state):
@@ -71,7 +72,7 @@ def foreign_variables():
 
 
 def use_sandbox(state):
-    """Point this process at the sandbox of that status; gives the Account."""
+    """Point this process at the sandbox of that status; returns the Account."""
     for variable in foreign_variables():
         os.environ.pop(variable, None)
     os.environ.update(environment(state))
@@ -82,35 +83,20 @@ def use_sandbox(state):
 
 
 def use_aws():
-    """Check that the AWS credentials of this process belong to the account that was named; gives the Account.
+    """Look at the account of this process's AWS credentials, and from now on let it be used; returns the Account.
 
-    Raises AccountError, also where the AWS credentials do not work.
+    Raises AccountError, as real_account.examined does.
     """
-    import boto3  # only where it is used: it takes long to load
-    import botocore.exceptions
-
     global _on_aws
-    named = os.environ.get("WORKSHOP_ACCOUNT", "")
-    if not (named.isdigit() and len(named) == 12):
-        raise AccountError(
-            "WORKSHOP_TARGET is aws, so say which account: set WORKSHOP_ACCOUNT to its twelve digits. "
-            "Use an account made for experiments; the labs create and delete resources in it."
-        )
-    try:
-        session = boto3.Session()
-        found = session.client("sts").get_caller_identity()["Account"]
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        raise AccountError(f"The AWS credentials of this notebook do not work: {error}") from None
-    if found != named:
-        raise AccountError(f"WORKSHOP_ACCOUNT names {named}, but the credentials belong to {found}. Nothing was done.")
+    found = real_account.examined()
     _on_aws = True
-    return Account("aws", found, session.region_name)
+    return Account("aws", found.id, found.region, found.endpoint, found.notes)
 
 
 def connect():
     """Point this process at the target account, starting the sandbox if that is the target.
 
-    Gives (Account, Lease): the lease keeps the sandbox alive as long as this process lives; None on AWS.
+    Returns (Account, Lease): the lease keeps the sandbox alive as long as this process lives; None on AWS.
     Raises AccountError or sandbox.SandboxError.
     """
     target = os.environ.get("WORKSHOP_TARGET", "sandbox")

@@ -54,6 +54,7 @@ def _sandbox_environment():
 
 def _account():
     target = os.environ.get("WORKSHOP_TARGET", "sandbox")
+    again = " Run `workshop sandbox stop`, then again." if target == "sandbox" else ""
     if target == "sandbox" and not (environments.SANDBOX.ready() or sandbox.status()):
         return "The sandbox cannot start without its environment. Run `make setup`."
     try:
@@ -63,11 +64,9 @@ def _account():
     try:
         seen = clients.of("sts").get_caller_identity()["Account"]
         if seen != connected.id:
-            return (
-                f"The {target} says its account is {seen}, not {connected.id}. Run `workshop sandbox stop`, then again."
-            )
+            return f"The {target} says its account is {seen}, not {connected.id}.{again}"
     except Exception as error:
-        return f"The {target} does not answer as it should: {error}. Run `workshop sandbox stop`, then again."
+        return f"The {target} does not answer as it should: {error}.{again}"
     finally:
         if lease:
             lease.release()

@@ -1,8 +1,9 @@
 """`%load_ext workshop`: the first cell of every notebook.
 
-It connects the notebook to its account and prints one line that says which. From then on it watches the sandbox:
-its state is in memory, so when it has died, or was emptied, everything that the notebook made is gone, and a cell that
-went on as if nothing had happened would fail in ways that teach nothing.
+It connects the notebook to its account and prints one line that says which. What a notebook shows of a real account is
+masked from then on (masking.py). A sandbox is watched: its state is in memory, so when it has died, or was emptied,
+everything that the notebook made is gone, and a cell that went on as if nothing had happened would fail in ways that
+teach nothing.
 """
 
 import ast
@@ -11,7 +12,7 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from IPython import get_ipython
 from IPython.core.error import InputRejected
 
-from workshop import account, sandbox
+from workshop import account, masking, sandbox
 
 
 class CellNotRun(InputRejected):
@@ -68,6 +69,8 @@ def load_ipython_extension(ipython):
     if lease:
         ipython.ast_transformers.append(Watch(lease))
         ipython.set_custom_exc((EndpointConnectionError, ConnectionClosedError), _explain)
+    elif hasattr(ipython, "kernel"):
+        masking.mask_outputs(ipython.kernel, connected.id)
     ipython.events.register("post_run_cell", _may_be_loaded_again)
     print(connected)
 
