@@ -6,15 +6,17 @@ answered by botocore's Stubber, in the shapes of AWS's models.
 
 import datetime
 import os
-import pathlib
 
 import boto3
 import botocore.exceptions
+import nbformat
 import pytest
 from botocore.stub import Stubber
 from jupyter_client.manager import start_new_kernel
+from nbclient import NotebookClient
 
 from workshop import real_account
+from workshop.environments import CHECKOUT
 from workshop.masking import masked
 
 NUMBER = "444455556666"
@@ -145,22 +147,29 @@ def test_without_a_region_nothing_is_asked(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def kernel(sandbox, tmp_path):
-    """run(code) -> all that the cell showed, in a kernel whose profile leads to an account that is not its sandbox."""
+def remote(sandbox, tmp_path):
+    """The environment of a process whose profile leads to an account that is not its sandbox."""
     profile = (
         f"[profile experiments]\nregion = us-east-1\nendpoint_url = {sandbox['endpoint']}\n"
         f"aws_access_key_id = {sandbox['access_key_id']}\naws_secret_access_key = {sandbox['secret_access_key']}\n"
     )
     (tmp_path / "config").write_text(profile)
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    settings = {
+    yield ours | {
         "WORKSHOP_STATE": str(tmp_path / "state"),
         "WORKSHOP_TARGET": "aws",
         "WORKSHOP_ACCOUNT": sandbox["account"],
         "AWS_PROFILE": "experiments",
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
     }
-    manager, client = start_new_kernel(kernel_name="python3", env={**ours, **settings})
+    state = tmp_path / "state"
+    assert not state.exists() or not list(state.rglob("*.log"))  # no sandbox was started
+
+
+@pytest.fixture
+def kernel(remote):
+    """run(code) -> all that the cell showed, in a kernel of that environment."""
+    manager, client = start_new_kernel(kernel_name="python3", env=remote)
 
     def run(code):
         shown = []
@@ -180,7 +189,6 @@ def kernel(sandbox, tmp_path):
     yield run
     client.stop_channels()
     manager.shutdown_kernel(now=True)
-    assert not (tmp_path / "state").exists() or not list(pathlib.Path(tmp_path / "state").rglob("*.log"))  # no sandbox
 
 
 def test_the_first_line_names_target_account_region_and_where_calls_go(kernel, sandbox):
@@ -196,6 +204,24 @@ def test_outputs_have_neither_handles_nor_the_account_s_number(kernel, sandbox, 
     assert kernel("{'TaskToken': token}") == "{'TaskToken': 'AQCMAAAA…'}"
     assert "x" * 100 not in kernel("raise ValueError(token)")
     assert kernel("len(token), account == '111122223333'") == "(620, True)"
+
+
+@pytest.mark.long
+@pytest.mark.takes(60)
+@pytest.mark.parametrize(
+    "name", ["01-polling-loop", "02-task-tokens-and-events", "03-callback-urls", "04-durable-functions"]
+)
+def test_solutions_pass_there(remote, monkeypatch, name):
+    """As far as a sandbox can play an account. Checks leave out what goes wrong there on no request."""
+    for variable in list(os.environ):
+        if variable.startswith("AWS_"):
+            monkeypatch.delenv(variable)
+    for variable, value in remote.items():
+        monkeypatch.setenv(variable, value)
+    notebook = nbformat.read(CHECKOUT / "solutions" / f"{name}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(CHECKOUT / "solutions")}}).execute()
+    first = notebook.cells[next(nth for nth, cell in enumerate(notebook.cells) if cell.cell_type == "code")]
+    assert first.outputs[0].text.startswith("aws · account …3333")
 
 
 def test_a_number_is_replaced_and_a_picture_stays():
