@@ -13,8 +13,8 @@ from sandbox import ACCOUNT, REGION
 
 # MiniStack's names for the services that the workshop uses; all others are refused.
 SERVICES = (
-    "apigateway", "dynamodb", "events", "iam", "lambda", "logs", "monitoring", "s3", "scheduler", "sns", "sqs",
-    "states", "sts", "tagging",
+    "apigateway", "cloudformation", "dynamodb", "events", "iam", "lambda", "logs", "monitoring", "s3", "scheduler",
+    "sns", "sqs", "states", "sts", "tagging",
 )  # fmt: skip
 
 # What is ours, installed in this order.
@@ -22,6 +22,7 @@ MENDED = (
     "sandbox.faults", "sandbox.keys", "sandbox.bodies", "sandbox.permissions", "sandbox.logs", "sandbox.functions",
     "sandbox.function_urls", "sandbox.events", "sandbox.schedules", "sandbox.topics", "sandbox.alarms", "sandbox.dms",
     "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
+    "sandbox.cloudformation",
 )  # fmt: skip
 
 

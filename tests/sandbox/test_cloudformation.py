@@ -1,0 +1,347 @@
+"""CloudFormation: stacks, change sets and the resources in them.
+
+What AWS does is in its documentation (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/), and where a
+sentence of an error is tested, in the source that the test names. What the sandbox refuses by name is tested for the
+sandbox's own words. The designs in designs/ are deployed by tests/test_designs.py.
+"""
+
+import json
+
+import pytest
+import stacks
+from botocore.exceptions import ClientError
+from handlers import clients
+from state_machines import unique
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+QUEUE = {"Type": "AWS::SQS::Queue"}
+
+
+@pytest.fixture
+def cloudformation(aws):
+    return aws("cloudformation")
+
+
+@pytest.fixture
+def stack(cloudformation):
+    """A name for a stack, which is deleted in the end."""
+    name = unique("stack")
+    yield name
+    if stacks.exists(cloudformation, name):
+        stacks.delete(cloudformation, name)
+
+
+def template(more=(), **resources):
+    return json.dumps({"Resources": resources, **dict(more)})
+
+
+def physical(cloudformation, stack, logical_id):
+    found = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+    return found["StackResourceDetail"]["PhysicalResourceId"]
+
+
+def refused(cloudformation, text, **options):
+    """What CreateStack says against a template."""
+    with pytest.raises(ClientError) as error:
+        cloudformation.create_stack(StackName=unique("stack"), TemplateBody=text, **options)
+    return error.value.response["Error"]["Message"]
+
+
+def reasons(cloudformation, stack):
+    """Why resources of a stack failed, by logical id."""
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    return {event["LogicalResourceId"]: event.get("ResourceStatusReason", "") for event in reversed(events)
+            if event["ResourceStatus"].endswith("_FAILED")}  # fmt: skip
+
+
+# -- a stack's life ----------------------------------------------------------------------------------------------------
+
+
+def test_a_stack_is_made_changed_and_deleted(aws, cloudformation, stack):
+    sqs = aws("sqs")
+    outputs = {"Url": {"Value": {"Ref": "Queue"}}, "Arn": {"Value": {"Fn::GetAtt": ["Queue", "Arn"]}}}
+    first = {**QUEUE, "Properties": {"VisibilityTimeout": "50"}}
+    cloudformation.create_stack(StackName=stack, TemplateBody=template({"Outputs": outputs}, Queue=first))
+    made = stacks.wait(cloudformation, stack)
+    told = {each["OutputKey"]: each["OutputValue"] for each in made["Outputs"]}
+    assert told["Url"] == physical(cloudformation, stack, "Queue")
+    assert told["Arn"].rpartition(":")[2].startswith(f"{stack}-Queue-")
+
+    second = {**QUEUE, "Properties": {"DelaySeconds": 3}}
+    cloudformation.update_stack(StackName=stack, TemplateBody=template(Queue=second))
+    assert stacks.wait(cloudformation, stack)["StackStatus"] == "UPDATE_COMPLETE"
+    now = sqs.get_queue_attributes(QueueUrl=told["Url"], AttributeNames=["All"])["Attributes"]
+    assert (now["DelaySeconds"], now["VisibilityTimeout"]) == ("3", "30")  # what went from the template is as at first
+
+    assert stacks.delete(cloudformation, stack)["StackStatus"] == "DELETE_COMPLETE"
+    with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+        sqs.get_queue_attributes(QueueUrl=told["Url"])
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName=stack)
+
+
+def test_a_change_set_shows_what_it_would_do_and_does_it(aws, cloudformation, stack):
+    stacks.deploy(aws, stack, template(Queue=QUEUE))
+    queue = physical(cloudformation, stack, "Queue")
+    named = {**QUEUE, "Properties": {"QueueName": unique("named")}}
+    change = cloudformation.create_change_set(
+        StackName=stack, ChangeSetName="rename", TemplateBody=template(Queue=named, Another=QUEUE)
+    )["Id"]
+    shown = cloudformation.describe_change_set(ChangeSetName=change)
+    changes = {each["ResourceChange"]["LogicalResourceId"]: each["ResourceChange"] for each in shown["Changes"]}
+    assert {name: each["Action"] for name, each in changes.items()} == {"Queue": "Modify", "Another": "Add"}
+    assert changes["Queue"]["Replacement"] == "True"
+    assert physical(cloudformation, stack, "Queue") == queue  # nothing is done yet
+    cloudformation.execute_change_set(ChangeSetName=change)
+    stacks.wait(cloudformation, stack)
+    assert physical(cloudformation, stack, "Queue").endswith(named["Properties"]["QueueName"])
+    with pytest.raises(ClientError):
+        aws("sqs").get_queue_attributes(QueueUrl=queue)
+
+
+def test_a_change_set_without_changes_fails(aws, cloudformation, stack):
+    """In these words, by which `aws cloudformation deploy` knows that there is nothing to do."""
+    stacks.deploy(aws, stack, template(Queue=QUEUE))
+    same = {"StackName": stack, "ChangeSetName": "same", "TemplateBody": template(Queue=QUEUE)}
+    shown = cloudformation.describe_change_set(ChangeSetName=cloudformation.create_change_set(**same)["Id"])
+    assert shown["Status"] == "FAILED"
+    assert shown["StatusReason"].startswith("The submitted information didn't contain changes.")
+
+
+def test_what_fails_is_taken_back(aws, cloudformation, stack):
+    sqs, taken = aws("sqs"), unique("taken")
+    broken = {"Type": "AWS::Lambda::Alias", "DependsOn": "Queue",
+              "Properties": {"FunctionName": unique("none"), "FunctionVersion": "1", "Name": "live"}}  # fmt: skip
+    named = {**QUEUE, "Properties": {"QueueName": taken}}
+    cloudformation.create_stack(StackName=stack, TemplateBody=template(Queue=named, Alias=broken))
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "HandlerErrorCode: NotFound" in reasons(cloudformation, stack)["Alias"]
+    with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+        sqs.get_queue_url(QueueName=taken)
+
+
+def test_an_update_that_fails_is_taken_back(aws, cloudformation, stack):
+    first = {**QUEUE, "Properties": {"DelaySeconds": 3}}
+    stacks.deploy(aws, stack, template(Queue=first))
+    second = {**QUEUE, "Properties": {"DelaySeconds": 5}}
+    broken = {"Type": "AWS::SQS::QueuePolicy", "DependsOn": "Queue",
+              "Properties": {"Queues": ["http://127.0.0.1/none"], "PolicyDocument": {}}}  # fmt: skip
+    cloudformation.update_stack(StackName=stack, TemplateBody=template(Queue=second, Policy=broken))
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    queue = physical(cloudformation, stack, "Queue")
+    now = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["DelaySeconds"])["Attributes"]
+    assert now["DelaySeconds"] == "3"
+
+
+def test_a_resource_that_is_gone_is_no_hindrance(aws, cloudformation, stack):
+    stacks.deploy(aws, stack, template(Queue=QUEUE))
+    aws("sqs").delete_queue(QueueUrl=physical(cloudformation, stack, "Queue"))
+    assert stacks.delete(cloudformation, stack)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_what_is_retained_stays(aws, cloudformation, stack):
+    stacks.deploy(aws, stack, template(Queue={**QUEUE, "DeletionPolicy": "Retain"}))
+    queue = physical(cloudformation, stack, "Queue")
+    stacks.delete(cloudformation, stack)
+    assert aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+
+
+def test_the_stack_s_tags_reach_its_resources(aws, cloudformation, stack):
+    tags = [{"Key": "team", "Value": "airports"}]
+    cloudformation.create_stack(StackName=stack, TemplateBody=template(Queue=QUEUE), Tags=tags)
+    stacks.wait(cloudformation, stack)
+    found = aws("sqs").list_queue_tags(QueueUrl=physical(cloudformation, stack, "Queue"))["Tags"]
+    assert found == {"team": "airports"}
+
+
+def test_a_template_in_s3_is_read_with_the_caller_s_keys(aws, cloudformation, stack):
+    s3, bucket = aws("s3"), unique("templates")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="a/template", Body=template(Queue=QUEUE))
+    cloudformation.create_stack(StackName=stack, TemplateURL=f"https://{bucket}.s3.us-east-1.amazonaws.com/a/template")
+    stacks.wait(cloudformation, stack)
+    with pytest.raises(ClientError, match="S3 error"):
+        cloudformation.create_stack(StackName=unique("none"), TemplateURL=f"{s3.meta.endpoint_url}/{bucket}/b")
+
+
+# -- the same doors ----------------------------------------------------------------------------------------------------
+
+
+def test_who_may_not_make_a_resource_gets_none(sandbox, aws, stack):
+    """A stack is made with the keys of whoever asks for it (UserGuide/control-access-with-iam.html)."""
+    iam, user = aws("iam"), unique("user")
+    iam.create_user(UserName=user)
+    may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cloudformation:*", "Resource": "*"}]}
+    iam.put_user_policy(UserName=user, PolicyName="stacks", PolicyDocument=json.dumps(may))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    theirs = clients({**sandbox, "access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]})
+    cloudformation = theirs("cloudformation")
+    cloudformation.create_stack(StackName=stack, TemplateBody=template(Queue=QUEUE))
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    said = reasons(cloudformation, stack)["Queue"].lower()
+    assert "sqs:createqueue" in said and "handlererrorcode: accessdenied" in said
+
+
+def test_a_definition_that_step_functions_refuses_is_refused(aws, cloudformation, stack):
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+    properties = {"RoleArn": {"Fn::GetAtt": "Role.Arn"}, "Definition": {"StartAt": "Nowhere", "States": {}}}
+    machine = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+    cloudformation.create_stack(
+        StackName=stack, TemplateBody=template(Role=role, Machine=machine), Capabilities=["CAPABILITY_IAM"]
+    )
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "Invalid State Machine Definition" in reasons(cloudformation, stack)["Machine"]
+
+
+def test_iam_resources_must_be_acknowledged(cloudformation):
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+    assert refused(cloudformation, template(Role=role)) == "Requires capabilities : [CAPABILITY_IAM]"
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------
+
+
+def function(code, **properties):
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+    properties = {"Role": {"Fn::GetAtt": "Role.Arn"}, "Runtime": "python3.13", "Handler": "index.handler",
+                  "Code": {"ZipFile": f"def handler(event, context):\n    return {code}\n"}, **properties}  # fmt: skip
+    return {"Role": role, "Function": {"Type": "AWS::Lambda::Function", "Properties": properties}}
+
+
+def test_a_function_its_version_and_its_alias(aws, cloudformation, stack):
+    functions, name = aws("lambda"), unique("function")
+
+    def with_version(code, version):
+        published = {"Type": "AWS::Lambda::Version", "DeletionPolicy": "Retain",
+                     "Properties": {"FunctionName": {"Ref": "Function"}}}  # fmt: skip
+        points = {"FunctionName": {"Ref": "Function"}, "FunctionVersion": {"Fn::GetAtt": f"{version}.Version"}}
+        live = {"Type": "AWS::Lambda::Alias", "Properties": {**points, "Name": "live"}}
+        return template(**function(code, FunctionName=name), **{version: published}, Live=live)
+
+    def says():
+        return json.load(functions.invoke(FunctionName=f"{name}:live")["Payload"])
+
+    stacks.deploy(aws, stack, with_version("'old'", "First"))
+    assert says() == "old"
+    stacks.deploy(aws, stack, with_version("'new'", "Second"))
+    assert says() == "new"
+    assert json.load(functions.invoke(FunctionName=f"{name}:1")["Payload"]) == "old"  # retained
+
+
+def test_a_version_of_what_has_not_changed_fails(aws, cloudformation, stack):
+    """These words are in many reports of it, as in https://github.com/aws/aws-cdk/issues/5334."""
+    first = {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Function"}}}
+    second = {**first, "DependsOn": "First"}
+    text = template(**function("1"), First=first, Second=second)
+    cloudformation.create_stack(StackName=stack, TemplateBody=text, Capabilities=["CAPABILITY_IAM"])
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "A version for this Lambda function exists ( 1 )." in reasons(cloudformation, stack)["Second"]
+
+
+def test_a_named_function_does_not_become_durable(aws, cloudformation, stack):
+    name = unique("function")
+    stacks.deploy(aws, stack, template(**function("1", FunctionName=name)))
+    durable = function("1", FunctionName=name, DurableConfig={"ExecutionTimeout": 60})
+    cloudformation.update_stack(StackName=stack, TemplateBody=template(**durable), Capabilities=["CAPABILITY_IAM"])
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    said = reasons(cloudformation, stack)["Function"]
+    assert said.startswith("CloudFormation cannot update a stack when a custom-named resource requires replacing.")
+
+
+# -- SAM ---------------------------------------------------------------------------------------------------------------
+
+
+def test_sam_is_transformed(aws, cloudformation, stack):
+    code = "def handler(event, context):\n    return event\n"
+    properties = {"Runtime": "python3.13", "Handler": "index.handler", "InlineCode": code, "AutoPublishAlias": "live"}
+    sam = {"Transform": "AWS::Serverless-2016-10-31"}
+    text = template(sam, Echo={"Type": "AWS::Serverless::Function", "Properties": properties})
+    stacks.deploy(aws, stack, text)
+    alias = physical(cloudformation, stack, "EchoAliaslive")
+    assert json.load(aws("lambda").invoke(FunctionName=alias, Payload="3")["Payload"]) == 3
+    original = cloudformation.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    processed = cloudformation.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
+    assert "AWS::Serverless::Function" in str(original) and "AWS::Lambda::Alias" in str(processed)
+
+
+def test_sam_that_is_wrong_is_refused_in_its_own_words(cloudformation):
+    sam = {"Transform": "AWS::Serverless-2016-10-31"}
+    text = template(sam, Echo={"Type": "AWS::Serverless::Function", "Properties": {"Runtime": "python3.13"}})
+    said = refused(cloudformation, text, Capabilities=stacks.CAPABILITIES)
+    assert said.startswith("Transform AWS::Serverless-2016-10-31 failed with: Invalid Serverless Application")
+    assert "Resource with id [Echo] is invalid." in said
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (template(Vpc={"Type": "AWS::EC2::VPC"}), "The sandbox does not have the resource types AWS::EC2::VPC."),
+        (template(Own={"Type": "Custom::Thing"}), "The sandbox does not have the resource types Custom::Thing."),
+        (
+            template(Slip={"Type": "AWS::SQS::Line"}),
+            "Template format error: Unrecognized resource types: [AWS::SQS::Line]",
+        ),
+        (
+            template(Queue={**QUEUE, "Properties": {"KmsMasterKeyId": "key"}}),
+            "The sandbox's AWS::SQS::Queue (Queue) does not have KmsMasterKeyId.",
+        ),
+        (
+            template(Queue={**QUEUE, "CreationPolicy": {}}),
+            "The sandbox does not have the attributes CreationPolicy of a resource (here Queue).",
+        ),
+        (
+            template({"Transform": ["AWS::LanguageExtensions", "Mine"]}, Queue=QUEUE),
+            "The sandbox has no transform but AWS::Serverless-2016-10-31, and not AWS::LanguageExtensions, Mine.",
+        ),
+        (
+            template(Queue={**QUEUE, "Properties": {"QueueName": {"Fn::Select": [0, {"Fn::GetAZs": ""}]}}}),
+            "The sandbox has no intrinsic function Fn::GetAZs.",
+        ),
+        (
+            template(Queue={**QUEUE, "Properties": {"QueueName": "{{resolve:ssm:name}}"}}),
+            "The sandbox has no dynamic references: {{resolve:ssm:name}}.",
+        ),
+        (
+            template(Queue={**QUEUE, "Properties": {"QueueName": {"Ref": "Nobody"}}}),
+            "Template format error: Unresolved resource dependencies [Nobody] in the Resources block of the template",
+        ),
+        (template({"Hooks": {}}, Queue=QUEUE), "Invalid template property or properties [Hooks]"),
+    ],
+)
+def test_templates_that_are_refused(cloudformation, text, words):
+    assert refused(cloudformation, text, Capabilities=stacks.CAPABILITIES).startswith(words)
+    with pytest.raises(ClientError) as error:
+        cloudformation.create_change_set(
+            StackName=unique("stack"),
+            ChangeSetName="first",
+            ChangeSetType="CREATE",
+            TemplateBody=text,
+            Capabilities=stacks.CAPABILITIES,
+        )
+    assert error.value.response["Error"]["Message"].startswith(words)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"RoleARN": "arn:aws:iam::111122223333:role/deploys"}, "The sandbox's CreateStack does not take RoleARN."),
+        ({"TimeoutInMinutes": 3}, "The sandbox's CreateStack does not take TimeoutInMinutes."),
+        (
+            {"NotificationARNs": ["arn:aws:sns:us-east-1:111122223333:told"]},
+            "The sandbox's CreateStack does not take NotificationARNs.",
+        ),
+    ],
+)
+def test_requests_that_are_refused(cloudformation, options, words):
+    assert refused(cloudformation, template(Queue=QUEUE), **options) == words
+
+
+def test_actions_that_are_refused(cloudformation):
+    with pytest.raises(ClientError, match="The sandbox does not have DetectStackDrift"):
+        cloudformation.detect_stack_drift(StackName="any")
