@@ -1,23 +1,24 @@
-"""Alarms of CloudWatch on the messages that wait in a queue, as one sets them on a dead-letter queue.
+"""Alarms of CloudWatch on the messages that wait in a queue, and on executions that did not succeed.
 
-MiniStack keeps alarms, has no metrics of queues, and looks at an alarm only when a metric is put. Here an alarm is
+MiniStack keeps alarms, has none of these metrics, and looks at an alarm only when a metric is put. Here an alarm is
 looked at whenever somebody asks about it: the metric's value is the number of messages that could be received at that
-moment (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
-AWS takes a value a minute. An alarm on another metric would never change its state, and an action would never be taken,
-so both are refused by name.
+moment (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html),
+or that of a state machine's executions that ended so within the alarm's last period
+(https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html). AWS takes a value a minute. An alarm
+on another metric would never change its state, and an action would never be taken, so both are refused by name.
 """
 
+import datetime
 import operator
 import time
 
-_METRIC = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
 _COMPARISONS = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
-# What an alarm becomes where its queue has no values: where there is no such queue, that is.
+# What an alarm becomes where its metric has no values: where there is no such queue, or no execution has ended so.
 _WITHOUT_VALUES = {"missing": "INSUFFICIENT_DATA", "notBreaching": "OK", "breaching": "ALARM"}
 _NEEDED = ("Statistic", "Period", "Threshold", "ComparisonOperator")
 _NOT_HERE = ("AlarmActions", "OKActions", "InsufficientDataActions")
@@ -85,12 +86,16 @@ def _document(engine, params):
 
 def _problem(asked):
     """Why the sandbox does not make an alarm, as a sentence; None if it does."""
-    if (asked.get("Namespace"), asked.get("MetricName")) != _METRIC:
-        return f"The sandbox has alarms on {' '.join(_METRIC)} of a queue, and on no other metric."
-    if [dimension.get("Name") for dimension in asked.get("Dimensions") or []] != ["QueueName"]:
-        return "The sandbox wants one dimension for this metric: QueueName."
+    metric = _METRICS.get((asked.get("Namespace"), asked.get("MetricName")))
+    if metric is None:
+        return f"The sandbox has alarms on {', '.join(map(' '.join, _METRICS))}, and on no other metric."
+    dimension, statistics, _ = metric
+    if [each.get("Name") for each in asked.get("Dimensions") or []] != [dimension]:
+        return f"The sandbox wants one dimension for this metric: {dimension}."
     if missing := [name for name in _NEEDED if asked.get(name) is None]:
         return f"The sandbox wants {', '.join(missing)} for an alarm on a metric."
+    if asked["Statistic"] not in statistics:
+        return f"The sandbox has these statistics of this metric: {', '.join(statistics)}."
     if asked["ComparisonOperator"] not in _COMPARISONS:
         return f"The sandbox compares with a threshold: {', '.join(_COMPARISONS)}."
     if actions := [name for name in _NOT_HERE if asked.get(name)]:
@@ -101,11 +106,13 @@ def _problem(asked):
 
 
 def _evaluate(engine, alarm):
-    """In place of MiniStack's: compare with what waits in the queue now."""
-    value, sign, limit = _waiting(alarm["Dimensions"][0]["Value"]), alarm["ComparisonOperator"], alarm["Threshold"]
+    """In place of MiniStack's: compare with how it is now."""
+    sign, limit = alarm["ComparisonOperator"], alarm["Threshold"]
+    _, _, look = _METRICS[alarm["Namespace"], alarm["MetricName"]]
+    value = look(alarm["Dimensions"][0]["Value"], int(alarm["Period"]))
     if value is None:
         state = _WITHOUT_VALUES.get(alarm["TreatMissingData"], alarm["StateValue"])
-        reason = "Insufficient Data: there is no such queue."
+        reason = "Insufficient Data: there is no value of this metric."
     else:
         crossed = _COMPARISONS[sign](value, limit)
         state = "ALARM" if crossed else "OK"
@@ -115,7 +122,7 @@ def _evaluate(engine, alarm):
         alarm |= {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": int(time.time())}
 
 
-def _waiting(queue_name):
+def _waiting(queue_name, period):
     """How many messages could be received from a queue now; None where there is no queue of that name."""
     from ministack.services import sqs
 
@@ -124,3 +131,30 @@ def _waiting(queue_name):
         return None
     sqs._refresh_counts(queue)
     return int(queue["attributes"]["ApproximateNumberOfMessages"])
+
+
+def _ended(status):
+    """How many executions of a state machine have ended with this status within the last seconds; None for none."""
+
+    def count(machine, period):
+        from ministack.services import stepfunctions
+
+        since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=period)
+        ended = [
+            each["stopDate"]
+            for each in stepfunctions._executions.values()
+            if each["stateMachineArn"] == machine and each["status"] == status
+        ]
+        return sum(datetime.datetime.fromisoformat(each) > since for each in ended) or None
+
+    return count
+
+
+_OF_ONE_VALUE = ("Maximum", "Minimum", "Average", "Sum")
+# (Namespace, name) -> its dimension, the statistics that fit, and the call that tells its value.
+_METRICS = {
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): ("QueueName", _OF_ONE_VALUE, _waiting),
+    ("AWS/States", "ExecutionsFailed"): ("StateMachineArn", ("Sum",), _ended("FAILED")),
+    ("AWS/States", "ExecutionsTimedOut"): ("StateMachineArn", ("Sum",), _ended("TIMED_OUT")),
+    ("AWS/States", "ExecutionsAborted"): ("StateMachineArn", ("Sum",), _ended("ABORTED")),
+}

@@ -13,6 +13,8 @@ import string
 import time
 import zipfile
 
+import yaml
+
 from sandbox.cloudformation.calls import Failed, Service
 
 # What a function and a queue are again when a property goes from the template.
@@ -678,7 +680,8 @@ class StateMachine(Type):
         else:
             text = json.dumps(properties.get("Definition"))
         values = properties.get("DefinitionSubstitutions") or {}
-        return re.sub(r"\$\{([^}]+)\}", lambda found: str(values.get(found[1], found[0])), text)
+        text = re.sub(r"\$\{([^}]+)\}", lambda found: str(values.get(found[1], found[0])), text)
+        return text if text.lstrip().startswith("{") else json.dumps(yaml.safe_load(text))  # in S3 it may be YAML
 
     def delete(self, arn, properties):
         machines = Service("stepfunctions")
