@@ -4,15 +4,23 @@ A lab's check finds what it checks by name, `lab.name("start")`, and a design's 
 So a stack that is named as the learner's things begin is the learner's answer to every exercise at once.
 """
 
+import contextlib
+import datetime
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 import stacks
+from dms_migrations import until
 from state_machines import unique
 
-from workshop import labs
+from workshop import deploy, executions, labs
+from workshop.checking import explorations
+from workshop.events import fault
+from workshop.migrations import migration
 
 DESIGNS = Path(__file__).parent.parent / "designs"
 
@@ -87,3 +95,106 @@ def token_and_event(deployed):
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_the_task_token_and_the_event(token_and_event, number):
     token_and_event.check(number, seed=1)
+
+
+def test_a_lost_event_is_found_by_the_schedule(aws, bucket, token_and_event):
+    """For this the stack is changed: its schedule comes once, soon, and for all who wait."""
+    lab = token_and_event
+    small = migration(lab.name("unheard"), rows=50, rows_per_second=1000)
+    fault("drop", small)
+    job = {"ReplicationTaskArn": small.arn, "TimeoutSeconds": 600}
+    machine = deploy.arn("states", f"stateMachine:{lab.name('migrate')}")
+    begun = boto3.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(job))
+    until(lambda: small.describe()["Status"] == "stopped")
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2)
+    text = stacks.package(aws, DESIGNS / "task-token-and-event", bucket)
+    text = text.replace("rate(5 minutes)", f"at({soon:%Y-%m-%dT%H:%M:%S})").replace(": 600", ": 0")
+    assert "at(" in text
+    stacks.deploy(aws, lab.name("").removesuffix("-"), text, TaskPrefix=lab.name(""))
+    assert executions.wait(begun["executionArn"], timeout=60)["status"] == "SUCCEEDED"
+
+
+def test_what_fails_for_good_is_kept_and_rings(aws, token_and_event):
+    """Lambda tries three times, and the event is in the queue then."""
+    lab = token_and_event
+    arn = deploy.arn("dms", f"task:{lab.name('nowhere')}")
+    item = {"ReplicationTaskArn": arn, "TaskToken": "none", "CreatedAt": 0, "ExpiresAt": 2**40, "StartedBefore": ""}
+    boto3.resource("dynamodb").Table(lab.name("waiting")).put_item(Item=item)
+    event = {"resources": [arn], "time": "2026-01-01T00:00:00Z"}
+    boto3.client("lambda").invoke(
+        FunctionName=lab.name("resume"), Qualifier="live", InvocationType="Event", Payload=json.dumps(event)
+    )
+    queue = aws("sqs").get_queue_url(QueueName=lab.name("failed"))["QueueUrl"]
+    kept = until(lambda: aws("sqs").receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"))
+    assert json.loads(kept[0]["Body"]) == event
+    alarms = boto3.client("cloudwatch").describe_alarms(AlarmNames=[lab.name("failed")])["MetricAlarms"]
+    assert alarms[0]["StateValue"] == "ALARM"
+
+
+@pytest.fixture(scope="module")
+def durable(deployed):
+    lab = Learner("04-durable-functions")
+    deployed("durable-function", lab, TaskPrefix=lab.name(""))
+    return lab
+
+
+def test_the_durable_function_waits(durable, monkeypatch):
+    """Its crashes are played with its code as it is deployed, whose handler has another name than the labs'."""
+    code_of = explorations.code_of
+
+    @contextlib.contextmanager
+    def with_the_labs_name(lab, thing):
+        with code_of(lab, thing) as (folder, environment):
+            (Path(folder) / "lambda_function.py").write_text(f"from {thing} import lambda_handler\n")
+            yield folder, environment
+
+    monkeypatch.setattr(explorations, "code_of", with_the_labs_name)
+    durable.check(2, seed=1)
+
+
+def test_the_durable_function_is_told(durable):
+    """The check tells by way of a function of the lab's, which is no part of the design; its `tell` is."""
+    source = "from tell import tell\n\ndef lambda_handler(event, context):\n    tell(**event)\n"
+    waits = [deploy.arn("lambda", f"function:{durable.name(thing)}:*") for thing in ("migrate", "check-waits")]
+    may = {f"lambda:SendDurableExecutionCallback{how}": waits for how in ("Success", "Failure", "Heartbeat")}
+    tell = str(DESIGNS / "durable-function" / "functions" / "tell.py")
+    deploy.function(durable.name("say"), source, modules=[tell], permissions=may)
+    durable.check(3, seed=1)
+
+
+def test_the_published_version_of_the_durable_function(aws, durable):
+    """By its alias, as the README says. The input of an execution that failed is kept, and rings."""
+    failing = migration(durable.name("failing"), fails="no file")
+    ends = {}
+    for what, arn in {
+        "good": migration(durable.name("good"), rows=50, rows_per_second=1000).arn,
+        "failing": failing.arn,
+    }.items():
+        begun = boto3.client("lambda").invoke(
+            FunctionName=f"{durable.name('migrate')}:live",
+            InvocationType="Event",
+            DurableExecutionName=unique(what),
+            Payload=json.dumps({"ReplicationTaskArn": arn, "TimeoutSeconds": 600}),
+        )
+        ends[what] = executions.wait(begun["DurableExecutionArn"], timeout=60)
+    assert ends["good"]["Status"] == "SUCCEEDED"
+    assert (ends["failing"]["Status"], ends["failing"]["Error"]["ErrorType"]) == ("FAILED", "dms_task.MigrationFailed")
+    queue = aws("sqs").get_queue_url(QueueName=durable.name("failed"))["QueueUrl"]
+
+    def kept():
+        messages = aws("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [each for each in messages.get("Messages", []) if failing.arn in each["Body"]]
+
+    assert until(kept)
+    alarms = boto3.client("cloudwatch").describe_alarms(AlarmNames=[durable.name("failed")])["MetricAlarms"]
+    assert alarms[0]["StateValue"] == "ALARM"
+
+
+def test_a_loop_that_fails_rings(aws, loop):
+    machine = deploy.arn("states", f"stateMachine:{loop.name('loop')}")
+    job = {"ReplicationTaskArn": deploy.arn("dms", "task:nowhere"), "PollSeconds": 1, "MaxPolls": 2}
+    begun = boto3.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(job))
+    assert executions.wait(begun["executionArn"], timeout=60)["status"] == "FAILED"
+    alarms = boto3.client("cloudwatch").describe_alarms(AlarmNamePrefix=loop.name("loop"))["MetricAlarms"]
+    states = {alarm["AlarmName"].removeprefix(loop.name("loop-")): alarm["StateValue"] for alarm in alarms}
+    assert states == {"failed": "ALARM", "timed-out": "OK"}

@@ -1,0 +1,20 @@
+"""Answer a callback. Coming late, again, or for an execution that is gone is no fault."""
+
+import json
+from contextlib import suppress
+
+import boto3
+
+functions = boto3.client("lambda")
+
+
+def tell(callback_id, success=None, failure=None):
+    """success: what the callback returns, data that can be JSON. failure: (type, message). Neither: a sign of life."""
+    with suppress(functions.exceptions.CallbackTimeoutException, functions.exceptions.ResourceNotFoundException):
+        if failure:
+            error = {"ErrorType": failure[0], "ErrorMessage": failure[1]}
+            functions.send_durable_execution_callback_failure(CallbackId=callback_id, Error=error)
+        elif success is not None:
+            functions.send_durable_execution_callback_success(CallbackId=callback_id, Result=json.dumps(success))
+        else:
+            functions.send_durable_execution_callback_heartbeat(CallbackId=callback_id)
