@@ -1,16 +1,19 @@
-"""Alarms of CloudWatch on the messages that wait in a queue, and on executions that did not succeed.
+"""Alarms of CloudWatch on messages that wait in a queue, executions that did not succeed, and 5xx of HTTP APIs.
 
 MiniStack keeps alarms, has none of these metrics, and looks at an alarm only when a metric is put. Here an alarm is
 looked at whenever somebody asks about it: the metric's value is the number of messages that could be received at that
 moment (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html),
 or that of a state machine's executions that ended so within the alarm's last period
-(https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html). AWS takes a value a minute. An alarm
-on another metric would never change its state, and an action would never be taken, so both are refused by name.
+(https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html), or that of an API's answers with a 5xx
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html). AWS takes a value a minute. An
+alarm on another metric would never change its state, and an action would never be taken, so both are refused by name.
 """
 
 import datetime
 import operator
 import time
+
+from sandbox import http_apis
 
 _COMPARISONS = {
     "GreaterThanOrEqualToThreshold": operator.ge,
@@ -150,9 +153,15 @@ def _ended(status):
     return count
 
 
+def _answered_5xx(api_id, period):
+    """How often an HTTP API has answered with a 5xx within the last seconds; None for never."""
+    return http_apis.failures(api_id, period) or None
+
+
 _OF_ONE_VALUE = ("Maximum", "Minimum", "Average", "Sum")
 # (Namespace, name) -> its dimension, the statistics that fit, and the call that tells its value.
 _METRICS = {
+    ("AWS/ApiGateway", "5xx"): ("ApiId", ("Sum",), _answered_5xx),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): ("QueueName", _OF_ONE_VALUE, _waiting),
     ("AWS/States", "ExecutionsFailed"): ("StateMachineArn", ("Sum",), _ended("FAILED")),
     ("AWS/States", "ExecutionsTimedOut"): ("StateMachineArn", ("Sum",), _ended("TIMED_OUT")),

@@ -18,6 +18,7 @@ http-api-troubleshooting-lambda.html and http-api-quotas.html beside it.
 import asyncio
 import base64
 import binascii
+import collections
 import json
 import logging
 import os
@@ -31,6 +32,7 @@ MOST_BYTES = 10 * 2**20  # of a request's body
 MOST_MILLISECONDS = 30_000
 
 _PROXIED = "arn:aws:apigateway:[^:]+:lambda:path/2015-03-31/functions/(.+)/invocations"
+_failures = collections.defaultdict(lambda: collections.deque(maxlen=1000))  # of an API: when it answered with a 5xx
 _waiting = set()  # for answers that come too late: asyncio keeps no task that nobody refers to
 
 logger = logging.getLogger("http-apis")
@@ -61,7 +63,12 @@ def install():
 
 
 def reset():
-    """Nothing is kept."""
+    _failures.clear()
+
+
+def failures(api_id, seconds):
+    """How often an API has answered with a 5xx within the last seconds."""
+    return sum(at > time.time() - seconds for at in _failures.get(api_id, ()))
 
 
 def _put_over(engine):
@@ -99,7 +106,10 @@ def _put_over(engine):
     async def handle_execute(api_id, stage, path, method, headers, body, *query, **raw):
         if len(body or b"") > MOST_BYTES:
             return _message(413, "Request Entity Too Large")
-        return await handle(api_id, stage, path, method, headers, body, *query, **raw)
+        answer = await handle(api_id, stage, path, method, headers, body, *query, **raw)
+        if answer[0] >= 500:
+            _failures[api_id].append(time.time())
+        return answer
 
     async def invoke_lambda_proxy(
         integration, api_id, stage, path, method, headers, body, query, route="$default", parameters=None, **more

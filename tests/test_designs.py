@@ -17,14 +17,15 @@ import stacks
 from dms_migrations import until
 from state_machines import unique
 
-from workshop import deploy, executions, labs
+from workshop import account as accounts
+from workshop import deploy, executions, labs, vendor
 from workshop.checking import explorations
 from workshop.events import fault
 from workshop.migrations import migration
 
 DESIGNS = Path(__file__).parent.parent / "designs"
 
-pytestmark = pytest.mark.takes(60)
+pytestmark = pytest.mark.takes(60)  # each worker that has a test of a design deploys that design, in seconds
 
 
 class Learner(labs.Lab):
@@ -38,14 +39,14 @@ class Learner(labs.Lab):
         return f"designs-{self.notebook[:2]}-{self._called.get(thing, thing)}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bucket(aws):
     name = unique("artifacts")
     aws("s3").create_bucket(Bucket=name)
     return name
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def deployed(aws, bucket):
     """deployed(design, lab): makes the stack of a design, named as the lab's things begin."""
     made = []
@@ -73,7 +74,7 @@ def test_cfn_lint_finds_nothing(design):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def loop(deployed):
     lab = Learner("01-polling-loop", backoff="loop")
     deployed("polling-loop", lab, TaskPrefix=lab.name(""))
@@ -85,7 +86,7 @@ def test_the_polling_loop(loop, number):
     loop.check(number, seed=1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def token_and_event(deployed):
     lab = Learner("02-task-tokens-and-events")
     deployed("task-token-and-event", lab, TaskPrefix=lab.name(""))
@@ -131,7 +132,7 @@ def test_what_fails_for_good_is_kept_and_rings(aws, token_and_event):
     assert alarms[0]["StateValue"] == "ALARM"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def durable(deployed):
     lab = Learner("04-durable-functions")
     deployed("durable-function", lab, TaskPrefix=lab.name(""))
@@ -188,6 +189,21 @@ def test_the_published_version_of_the_durable_function(aws, durable):
     assert until(kept)
     alarms = boto3.client("cloudwatch").describe_alarms(AlarmNames=[durable.name("failed")])["MetricAlarms"]
     assert alarms[0]["StateValue"] == "ALARM"
+
+
+@pytest.fixture(scope="session")
+def callback_url(deployed, sandbox):
+    accounts.use_sandbox(sandbox)
+    lab = Learner("03-callback-urls")
+    verirow = vendor.deploy(lab.name("vendor"), patience=30)
+    knows = {"VendorUrl": verirow.url, "VendorKey": verirow.key, "VendorSecret": verirow.secret}
+    deployed("callback-url", lab, **knows)
+    return lab
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_the_callback_url(callback_url, number):
+    callback_url.check(number, seed=1)
 
 
 def test_a_loop_that_fails_rings(aws, loop):

@@ -699,7 +699,106 @@ def _lower(value):
     return [_lower(each) for each in value] if isinstance(value, list) else value
 
 
+# -- HTTP APIs ---------------------------------------------------------------------------------------------------------
+
+# What is imported of an OpenAPI document, which is what SAM makes of events of the type HttpApi.
+_DOCUMENT = {"openapi", "info", "paths", "tags"}
+_METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"}
+_OPERATION = {"x-amazon-apigateway-integration", "responses", "parameters"}
+_INTEGRATION = {"httpMethod", "payloadFormatVersion", "timeoutInMillis", "type", "uri"}
+
+
+class Api(Type):
+    properties = ("Body", "Description", "Name", "ProtocolType", "Tags", "Version")
+    replaced_by = ("ProtocolType",)
+
+    def create(self, properties):
+        apis, body = Service("apigatewayv2"), properties.get("Body") or {}
+        routes = self._routes(body)
+        plain = {**self._plain(properties), "ProtocolType": properties.get("ProtocolType", "HTTP")}
+        api_id = apis.create_api(Tags=self._all_tags(properties), **plain)["ApiId"]
+        self._lead(apis, api_id, routes)
+        return api_id
+
+    def update(self, api_id, old, new):
+        apis, routes = Service("apigatewayv2"), self._routes(new.get("Body") or {})
+        apis.update_api(ApiId=api_id, **self._plain(new))
+        if old.get("Body") != new.get("Body"):  # what is imported takes the place of what was
+            for route in apis.get_routes(ApiId=api_id)["Items"]:
+                apis.delete_route(ApiId=api_id, RouteId=route["RouteId"])
+            for integration in apis.get_integrations(ApiId=api_id)["Items"]:
+                apis.delete_integration(ApiId=api_id, IntegrationId=integration["IntegrationId"])
+            self._lead(apis, api_id, routes)
+
+    @staticmethod
+    def _plain(properties):
+        info = (properties.get("Body") or {}).get("info") or {}
+        said = {"Name": info.get("title"), "Version": info.get("version"), "Description": info.get("description")}
+        return {
+            **{name: value for name, value in said.items() if value},
+            **_some(properties, "Name", "Version", "Description"),
+        }
+
+    @staticmethod
+    def _all_tags(properties):
+        tags = (properties.get("Body") or {}).get("tags") or []
+        return {**{tag["name"]: tag.get("x-amazon-apigateway-tag-value", "") for tag in tags}, **_tags(properties)}
+
+    @staticmethod
+    def _routes(body):
+        """The routes of an OpenAPI document: [(key, integration)]; what is more in it is refused by name."""
+        more, routes = set(body) - _DOCUMENT, []
+        for path, item in (body.get("paths") or {}).items():
+            more |= set(item) - _METHODS
+            for method, operation in item.items():
+                integration = operation.get("x-amazon-apigateway-integration") or {}
+                more |= set(operation) - _OPERATION | set(integration) - _INTEGRATION
+                verb = "ANY" if method.startswith("x-") else method.upper()
+                routes.append(("$default" if path == "/$default" else f"{verb} {path}", integration))
+        if more:
+            raise Failed(f"The sandbox imports no {', '.join(sorted(more))} of an OpenAPI document.", "InvalidRequest")
+        return routes
+
+    @staticmethod
+    def _lead(apis, api_id, routes):
+        for key, integration in routes:
+            made = apis.create_integration(
+                ApiId=api_id,
+                IntegrationType=integration.get("type", "").upper(),
+                IntegrationUri=integration.get("uri", ""),
+                IntegrationMethod=integration.get("httpMethod", "POST"),
+                PayloadFormatVersion=integration.get("payloadFormatVersion", "2.0"),
+                **({"TimeoutInMillis": integration["timeoutInMillis"]} if "timeoutInMillis" in integration else {}),
+            )
+            apis.create_route(ApiId=api_id, RouteKey=key, Target=f"integrations/{made['IntegrationId']}")
+
+    def delete(self, api_id, properties):
+        Service("apigatewayv2").delete_api(ApiId=api_id)
+
+    def attributes(self, api_id, properties):
+        return {"ApiEndpoint": Service("apigatewayv2").get_api(ApiId=api_id)["ApiEndpoint"], "ApiId": api_id}
+
+
+class Stage(Type):
+    properties = ("ApiId", "AutoDeploy", "DefaultRouteSettings", "Description", "StageName", "StageVariables", "Tags")
+    replaced_by = ("ApiId", "StageName")
+
+    def create(self, properties):
+        plain = {name: value for name, value in _some(properties, *self.properties).items() if name != "Tags"}
+        Service("apigatewayv2").create_stage(Tags=_tags(properties), **plain)
+        return properties["StageName"]
+
+    def update(self, name, old, new):
+        plain = {name: value for name, value in _some(new, *self.properties).items() if name != "Tags"}
+        Service("apigatewayv2").update_stage(**plain)
+
+    def delete(self, name, properties):
+        Service("apigatewayv2").delete_stage(ApiId=properties["ApiId"], StageName=name)
+
+
 TYPES = {
+    "AWS::ApiGatewayV2::Api": Api,
+    "AWS::ApiGatewayV2::Stage": Stage,
     "AWS::CloudWatch::Alarm": Alarm,
     "AWS::DynamoDB::Table": Table,
     "AWS::Events::Rule": Rule,

@@ -1,9 +1,11 @@
-"""Alarms of CloudWatch on the messages in a queue.
+"""Alarms of CloudWatch on the messages in a queue, on how executions ended, on 5xx of an HTTP API.
 
 What AWS documents: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html, and on
 values that are not there https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
 """
 
+import urllib.error
+import urllib.request
 from urllib.parse import urlencode
 
 import pytest
@@ -11,7 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
-from state_machines import unique
+from state_machines import StateMachines, unique
 from test_functions_async import Queue
 
 WORDS = {
@@ -26,9 +28,9 @@ WORDS = {
 
 
 class Alarm:
-    def __init__(self, aws, queue_name, **other):
+    def __init__(self, aws, of, dimension="QueueName", **other):
         self.client, self.name = aws("cloudwatch"), unique("alarm")
-        dimensions = [{"Name": "QueueName", "Value": queue_name}]
+        dimensions = [{"Name": dimension, "Value": of}]
         words = {"AlarmName": self.name, "Dimensions": dimensions, **WORDS, **other}
         self.client.put_metric_alarm(**{name: value for name, value in words.items() if value is not None})
 
@@ -73,6 +75,38 @@ def test_without_a_queue_there_are_no_values(aws, treatment, state):
     assert Alarm(aws, unique("nowhere"), TreatMissingData=treatment).state == state
 
 
+STATES = {"Namespace": "AWS/States", "Statistic": "Sum", "Period": 3600, "TreatMissingData": "notBreaching"}
+ENDS = {
+    "ExecutionsFailed": {"Type": "Fail", "Error": "Broken"},
+    "ExecutionsTimedOut": {"Type": "Wait", "Seconds": 60, "End": True},
+}
+
+
+@pytest.mark.parametrize("metric", ENDS)
+def test_it_rings_when_an_execution_has_ended_so(aws, metric):
+    """https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html"""
+    machines = StateMachines(aws)
+    machine = machines.create({"Only": ENDS[metric]}, TimeoutSeconds=1)
+    alarms = {name: Alarm(aws, machine, dimension="StateMachineArn", MetricName=name, **STATES) for name in ENDS}
+    assert {name: alarm.state for name, alarm in alarms.items()} == dict.fromkeys(ENDS, "OK")
+    machines.finish(machines.client.start_execution(stateMachineArn=machine)["executionArn"])
+    assert {name: alarm.state for name, alarm in alarms.items()} == {**dict.fromkeys(ENDS, "OK"), metric: "ALARM"}
+
+
+def test_it_rings_when_an_api_has_answered_with_a_5xx(aws):
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""
+    client = aws("apigatewayv2")
+    # An integration that leads to no function.
+    nowhere = "arn:aws:lambda:us-east-1:111122223333:function:nowhere"
+    api = client.create_api(Name=unique("api"), ProtocolType="HTTP", Target=nowhere)
+    words = {**STATES, "Namespace": "AWS/ApiGateway", "MetricName": "5xx"}
+    alarm = Alarm(aws, api["ApiId"], dimension="ApiId", **words)
+    assert alarm.state == "OK"
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        urllib.request.urlopen(f"{api['ApiEndpoint']}/any")
+    assert alarm.state == "ALARM"
+
+
 @pytest.mark.parametrize("sign, limit, state", [
     ("GreaterThanOrEqualToThreshold", 1, "ALARM"),
     ("GreaterThanThreshold", 1, "OK"),
@@ -90,6 +124,7 @@ REFUSED = [
     ({"Dimensions": []}, "one dimension for this metric: QueueName"),
     ({"Statistic": None, "ExtendedStatistic": "p90"}, "wants Statistic"),
     ({"Period": None}, "wants Period"),
+    ({"Statistic": "SampleCount"}, "these statistics of this metric: Maximum, Minimum, Average, Sum"),
     ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "compares with a threshold"),
     ({"EvaluationPeriods": 3}, "EvaluationPeriods can only be 1"),
     ({"AlarmActions": ["arn:aws:sns:us-east-1:111122223333:topic"]}, "it has no AlarmActions"),

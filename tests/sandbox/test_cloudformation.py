@@ -6,6 +6,8 @@ sandbox's own words. The designs in designs/ are deployed by tests/test_designs.
 """
 
 import json
+import urllib.error
+import urllib.request
 
 import pytest
 import stacks
@@ -249,6 +251,53 @@ def test_a_named_function_does_not_become_durable(aws, cloudformation, stack):
     assert stacks.settled(cloudformation, stack)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     said = reasons(cloudformation, stack)["Function"]
     assert said.startswith("CloudFormation cannot update a stack when a custom-named resource requires replacing.")
+
+
+# -- HTTP APIs ---------------------------------------------------------------------------------------------------------
+
+
+def api(paths, **more):
+    body = {"openapi": "3.0.1", "info": {"title": unique("api"), "version": "1"}, "paths": paths, **more}
+    stage = {"ApiId": {"Ref": "Api"}, "StageName": "$default", "AutoDeploy": "true"}
+    return {"Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": body}},
+            "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "Properties": stage}}  # fmt: skip
+
+
+def leads_to(function):
+    uri = ["arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Arn}/invocations",
+           {"Arn": {"Fn::GetAtt": [function, "Arn"]}}]  # fmt: skip
+    integration = {"type": "aws_proxy", "httpMethod": "POST", "payloadFormatVersion": "2.0", "uri": {"Fn::Sub": uri}}
+    return {"x-amazon-apigateway-integration": integration, "responses": {}}
+
+
+def test_an_http_api_of_an_openapi_document(aws, cloudformation, stack):
+    lets = {"Type": "AWS::Lambda::Permission",
+            "Properties": {"FunctionName": {"Ref": "Function"}, "Action": "lambda:InvokeFunction",
+                           "Principal": "apigateway.amazonaws.com"}}  # fmt: skip
+    outputs = {"Outputs": {"Url": {"Value": {"Fn::GetAtt": "Api.ApiEndpoint"}}}}
+    says = function("{'statusCode': 200, 'body': event['rawPath']}")
+
+    def has(*paths):
+        made = stacks.deploy(aws, stack, template(outputs, **says, Lets=lets, **api({
+            path: {"get": leads_to("Function")} for path in paths})))  # fmt: skip
+        return made["Outputs"][0]["OutputValue"]
+
+    def answers(path):
+        try:
+            return urllib.request.urlopen(url + path).read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    url = has("/first")
+    assert (answers("/first"), answers("/second")) == ("/first", 404)
+    assert has("/second/{id}") == url
+    assert (answers("/first"), answers("/second/3")) == (404, "/second/3")
+
+
+def test_what_is_not_imported_of_an_openapi_document(cloudformation, stack):
+    cloudformation.create_stack(StackName=stack, TemplateBody=template(**api({}, components={})))
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "The sandbox imports no components of an OpenAPI document." in reasons(cloudformation, stack)["Api"]
 
 
 # -- SAM ---------------------------------------------------------------------------------------------------------------
