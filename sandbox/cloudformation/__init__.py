@@ -32,7 +32,9 @@ def install():
 
 
 def reset():
-    """Nothing is kept."""
+    from sandbox.cloudformation import calls
+
+    calls.forget()
 
 
 def _put_over(engine):

@@ -2,11 +2,14 @@
 
 import contextvars
 import functools
+import os
+import threading
 import uuid
 
-_keys = contextvars.ContextVar(
-    "keys", default=None
-)  # of whoever changes the stack: what makes its resources inherits it
+# The keys of whoever changes a stack, and in which account: what makes its resources inherits them.
+_acting = contextvars.ContextVar("acting")
+_account = 0  # how often the account has been emptied
+_making = threading.Lock()  # of clients, which boto3 cannot do in two threads at once
 
 # Parts of the code of an error -> how CloudFormation's handlers call it, as far as it is known
 # (https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html).
@@ -44,7 +47,13 @@ def acts_for(headers, query_params):
 
     own = iam_evaluator.resolve_credential(extract_access_key_id(headers, query_params))
     if isinstance(own, iam_evaluator.ResolvedCredential):  # the request is refused otherwise
-        _keys.set((own.access_key_id, own.secret_access_key, own.session_token))
+        _acting.set((_account, (own.access_key_id, own.secret_access_key, own.session_token)))
+
+
+def forget():
+    """The account is emptied: what makes resources of a stack that was in it makes no more."""
+    global _account
+    _account += 1
 
 
 class Service:
@@ -56,7 +65,9 @@ class Service:
     def __init__(self, name):
         from ministack.core.responses import get_region
 
-        self._client = _client(name, get_region(), *_keys.get())
+        self._account, keys = _acting.get()
+        with _making:
+            self._client = _client(name, get_region(), *keys)
 
     def __getattr__(self, method):
         client, operation = self._client, self._client.meta.method_to_api_mapping[method]
@@ -65,6 +76,8 @@ class Service:
         def call(**arguments):
             from botocore.exceptions import ClientError, ParamValidationError
 
+            if self._account != _account:
+                raise Failed("The account was emptied.", "NotFound")
             try:
                 return getattr(client, method)(**_typed(arguments, shape))
             except ParamValidationError as error:
@@ -93,8 +106,6 @@ def _failed(error, client):
 
 @functools.lru_cache(64)
 def _client(name, region, key, secret, token):
-    import os
-
     import boto3
     from botocore.config import Config
 

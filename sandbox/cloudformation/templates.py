@@ -80,6 +80,19 @@ def put_over(engine, known):
     for module in (language, handlers, changesets):
         module._apply_transforms, module.validate_template_support = apply_ours, validate_ours
     helpers._resolve_document = handlers._resolve_document = resolve_read_before
+    execute = engine._ACTION_HANDLERS["ExecuteChangeSet"]
+
+    def execute_described(params):
+        _, change_set = changesets._find_change_set(
+            helpers._p(params, "ChangeSetName"), helpers._p(params, "StackName")
+        )
+        answer = execute(params)
+        if answer[0] == 200:
+            stack = handlers._resolve_stack(change_set["StackId"])
+            stack["Description"] = change_set["_template"].get("Description", "")  # MiniStack leaves it out
+        return answer
+
+    engine._ACTION_HANDLERS["ExecuteChangeSet"] = execute_described
     for action, handler in engine._ACTION_HANDLERS.items():
         engine._ACTION_HANDLERS[action] = _checked(action, handler, helpers)
 

@@ -113,6 +113,53 @@ def test_a_change_set_without_changes_fails(aws, cloudformation, stack):
     assert shown["StatusReason"].startswith("The submitted information didn't contain changes.")
 
 
+def test_parameters_and_what_describes_a_stack(aws, cloudformation, stack):
+    parameters = {"Seconds": {"Type": "Number", "Default": 3}, "Secret": {"Type": "String", "NoEcho": True}}
+    queue = {**QUEUE, "Properties": {"DelaySeconds": {"Ref": "Seconds"}}}
+    text = template({"Parameters": parameters, "Description": "A queue"}, Queue=queue)
+    made = stacks.deploy(aws, stack, text, Secret="s3cret")
+    shown = {each["ParameterKey"]: each["ParameterValue"] for each in made["Parameters"]}
+    assert (made["Description"], shown) == ("A queue", {"Seconds": "3", "Secret": "****"})
+    url = physical(cloudformation, stack, "Queue")
+    now = aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"]
+    assert now["DelaySeconds"] == "3"
+
+
+def test_conditions_mappings_and_functions(aws, cloudformation, stack):
+    name = unique("joined")
+    more = {
+        "Parameters": {"Stage": {"Type": "String", "Default": "test"}},
+        "Mappings": {"Seconds": {"test": {"delay": "4"}, "live": {"delay": "0"}}},
+        "Conditions": {
+            "Live": {"Fn::Equals": [{"Ref": "Stage"}, "live"]},
+            "Test": {"Fn::Not": [{"Condition": "Live"}]},
+        },
+    }
+    properties = {
+        "QueueName": {"Fn::Join": ["-", [name, {"Fn::Select": [1, {"Fn::Split": [",", "a,b"]}]}]]},
+        "DelaySeconds": {"Fn::FindInMap": ["Seconds", {"Ref": "Stage"}, "delay"]},
+        "VisibilityTimeout": {"Fn::If": ["Live", 50, {"Ref": "AWS::NoValue"}]},
+    }
+    queue = {**QUEUE, "Condition": "Test", "Properties": properties}
+    stacks.deploy(aws, stack, template(more, Queue=queue, Unmade={**QUEUE, "Condition": "Live"}))
+    made = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    assert [each["LogicalResourceId"] for each in made] == ["Queue"]
+    url = physical(cloudformation, stack, "Queue")
+    now = aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (url.rpartition("/")[2], now["DelaySeconds"], now["VisibilityTimeout"]) == (f"{name}-b", "4", "30")
+
+
+def test_exports(aws, cloudformation, stack):
+    export = unique("export")
+    outputs = {"Outputs": {"Name": {"Value": {"Fn::GetAtt": "Queue.QueueName"}, "Export": {"Name": export}}}}
+    stacks.deploy(aws, stack, template(outputs, Queue=QUEUE))
+    other = {**QUEUE, "Properties": {"QueueName": {"Fn::Sub": ["${Of}-more", {"Of": {"Fn::ImportValue": export}}]}}}
+    stacks.deploy(aws, f"{stack}-more", template(Queue=other))
+    with pytest.raises(ClientError, match=f"Export {export} is imported by stack {stack}-more"):
+        cloudformation.delete_stack(StackName=stack)
+    stacks.delete(cloudformation, f"{stack}-more")
+
+
 def test_what_fails_is_taken_back(aws, cloudformation, stack):
     sqs, taken = aws("sqs"), unique("taken")
     broken = {"Type": "AWS::Lambda::Alias", "DependsOn": "Queue",
