@@ -72,6 +72,9 @@ def reset():
     """Empty the account: every resource of every service, running executions included."""
     from ministack import app
 
+    from sandbox import cloudformation
+
+    cloudformation.abandon()  # before: what a stack under way still makes would stay
     app._reset_all_state()
     for name in MENDED:
         importlib.import_module(name).reset()

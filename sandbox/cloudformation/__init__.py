@@ -32,6 +32,11 @@ def install():
 
 
 def reset():
+    """Nothing is kept."""
+
+
+def abandon():
+    """The account is about to be emptied: stacks that are under way make nothing more."""
     from sandbox.cloudformation import calls
 
     calls.forget()

@@ -13,7 +13,9 @@ import pytest
 import stacks
 from botocore.exceptions import ClientError
 from handlers import clients
-from state_machines import unique
+from state_machines import unique, until
+
+from workshop import sandbox as process
 
 TRUST = {
     "Version": "2012-10-17",
@@ -243,6 +245,36 @@ def test_a_definition_that_step_functions_refuses_is_refused(aws, cloudformation
     )
     assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "Invalid State Machine Definition" in reasons(cloudformation, stack)["Machine"]
+
+
+def test_an_account_that_is_emptied_gets_nothing_more(own_sandbox, own_aws):
+    def queue_after(number):
+        return {**QUEUE, **({"DependsOn": f"Queue{number - 1}"} if number else {})}
+
+    cloudformation, sqs = own_aws("cloudformation"), own_aws("sqs")
+    many = {f"Queue{number}": queue_after(number) for number in range(100)}
+    cloudformation.create_stack(StackName="many", TemplateBody=template(**many))
+    until(lambda: sqs.list_queues().get("QueueUrls"))
+    process._ask(own_sandbox, "POST", "reset")
+    stacks.deploy(own_aws, "one", template(One=QUEUE))
+    assert [url.rpartition("/")[2][:4] for url in sqs.list_queues()["QueueUrls"]] == ["one-"]
+
+
+def test_a_state_machine_is_deleted_when_its_executions_have_ended(aws, cloudformation, stack):
+    """https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html"""
+    trust = json.loads(json.dumps(TRUST).replace("lambda", "states"))
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}
+    waits = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+    properties = {"RoleArn": {"Fn::GetAtt": "Role.Arn"}, "Definition": waits}
+    machine = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+    stacks.deploy(aws, stack, template(Role=role, Machine=machine))
+    machines, arn = aws("stepfunctions"), physical(cloudformation, stack, "Machine")
+    execution = machines.start_execution(stateMachineArn=arn)["executionArn"]
+    cloudformation.delete_stack(StackName=stack)
+    until(lambda: machines.describe_state_machine(stateMachineArn=arn)["status"] == "DELETING")
+    assert stacks.describe(cloudformation, stack)["StackStatus"] == "DELETE_IN_PROGRESS"
+    machines.stop_execution(executionArn=execution)
+    until(lambda: not stacks.exists(cloudformation, stack))
 
 
 def test_iam_resources_must_be_acknowledged(cloudformation):
