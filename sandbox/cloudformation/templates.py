@@ -6,6 +6,7 @@ does not have begins with "The sandbox".
 
 import asyncio
 import contextvars
+import importlib
 from urllib.parse import parse_qs, unquote, urlparse
 
 SAM = "AWS::Serverless-2016-10-31"
@@ -189,7 +190,9 @@ def _unresolved(template, language):
 
 
 async def with_its_document(body):
-    """The body of a request, once the template that stands in S3 has been read with the caller's own keys."""
+    """The body of a request, once what its template needs is there: one in S3 is read with the caller's own keys."""
+    if b"Serverless-2016-10-31" in body:  # loading what transforms it takes a second, in which others want to be served
+        await asyncio.to_thread(importlib.import_module, "samtranslator.translator.transform")
     _document.set(("", None))
     asked = parse_qs(body.decode("utf-8", errors="replace")) if b"TemplateURL=" in body else {}
     if url := asked.get("TemplateURL", [""])[0]:

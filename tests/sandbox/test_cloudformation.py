@@ -332,6 +332,154 @@ def test_a_named_function_does_not_become_durable(aws, cloudformation, stack):
     assert said.startswith("CloudFormation cannot update a stack when a custom-named resource requires replacing.")
 
 
+# -- every type, changed -----------------------------------------------------------------------------------------------
+
+
+def allows(action):
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+
+
+def everything(second):
+    """Resources of every type but versions and APIs. second: as the stack's second template has them."""
+
+    def arn(resource):
+        return {"Fn::GetAtt": [resource, "Arn"]}
+
+    services = [f"{service}.amazonaws.com" for service in ("lambda", "states", "scheduler")]
+    trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"Service": services}}]}
+    team = [{"Key": "team", "Value": "b" if second else "a"}]
+    logs = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    policies = [{"PolicyName": "second" if second else "first", "PolicyDocument": allows("sqs:*")}]
+    role = {"AssumeRolePolicyDocument": trust, "Policies": policies, "Tags": team}
+    code = f"def handler(event, context):\n    return {2 if second else 1}\n"
+    its = {"Role": arn("Role"), "Runtime": "python3.13", "Handler": "index.handler", "Code": {"ZipFile": code}}
+    its |= {"Tags": team, **({} if second else {"Timeout": 20, "Environment": {"Variables": {"A": "b"}}})}
+    live = {"FunctionName": {"Ref": "Function"}, "FunctionVersion": "$LATEST", "Name": "live"}
+    table = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
+    table |= {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "Tags": team}
+    table |= {} if second else {"TimeToLiveSpecification": {"AttributeName": "gone", "Enabled": True}}
+    machine = {"RoleArn": arn("Role"), "Tags": team}
+    machine |= {"DefinitionString": json.dumps({"StartAt": "S", "States": {"S": {"Type": "Pass", "End": True}}})}
+    if second:
+        machine["DefinitionString"] = '{"StartAt": "${Start}", "States": {"T": {"Type": "Succeed"}}}'
+        machine["DefinitionSubstitutions"] = {"Start": "T"}
+    targets = [{"Id": "queue", "Arn": arn("Queue")}, {"Id": "other", "Arn": arn("Queue")}]
+    rule = {"EventPattern": {"source": ["b" if second else "a"]}, "Targets": targets[: 1 if second else 2]}
+    schedule = {"ScheduleExpression": f"rate({9 if second else 5} minutes)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    schedule |= {"Target": {"Arn": arn("Queue"), "RoleArn": arn("Role")}}
+    alarm = {"Namespace": "AWS/SQS", "MetricName": "ApproximateNumberOfMessagesVisible", "Statistic": "Maximum"}
+    alarm |= {"Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": "Queue.QueueName"}}], "Period": 60}
+    alarm |= {"EvaluationPeriods": 1, "Threshold": 9 if second else 5, "ComparisonOperator": "GreaterThanThreshold"}
+    lets = {**allows("sqs:SendMessage"), "Id": "second" if second else "first"}
+    lets["Statement"][0] |= {"Principal": {"Service": "events.amazonaws.com"}, "Resource": arn("Queue")}
+    permission = {"FunctionName": {"Ref": "Live"}, "Action": "lambda:InvokeFunction"}
+    permission |= {"Principal": "events.amazonaws.com" if second else "sns.amazonaws.com"}
+    tries = {"FunctionName": {"Ref": "Function"}, "Qualifier": "live", "MaximumRetryAttempts": 1 if second else 2}
+    properties = {
+        "Role": ("IAM::Role", role | ({"ManagedPolicyArns": [logs]} if second else {})),
+        "Function": ("Lambda::Function", its),
+        "Live": ("Lambda::Alias", live | ({"Description": "second"} if second else {})),
+        "Permission": ("Lambda::Permission", permission),
+        "Tries": ("Lambda::EventInvokeConfig", tries),
+        "Log": ("Logs::LogGroup", {"Tags": team, **({} if second else {"RetentionInDays": 7})}),
+        "Table": ("DynamoDB::Table", table),
+        "Queue": ("SQS::Queue", {"Tags": team}),
+        "Lets": ("SQS::QueuePolicy", {"Queues": [{"Ref": "Queue"}], "PolicyDocument": lets}),
+        "Rule": ("Events::Rule", rule),
+        "Schedule": ("Scheduler::Schedule", schedule),
+        "Alarm": ("CloudWatch::Alarm", alarm | {"Tags": team}),
+        "Machine": ("StepFunctions::StateMachine", machine),
+    }
+    made = {key: {"Type": f"AWS::{kind}", "Properties": each} for key, (kind, each) in properties.items()}
+    made["Tries"]["DependsOn"] = "Live"
+    return template(**made)
+
+
+def seen(aws, ids):
+    """What of the resources the second template changes, by what the services tell of them."""
+    iam, functions, role, function = aws("iam"), aws("lambda"), ids["Role"], ids["Function"]
+    told = functions.get_function(FunctionName=function)
+    tags = [told["Tags"], aws("sqs").list_queue_tags(QueueUrl=ids["Queue"])["Tags"]]
+    table = aws("dynamodb").describe_table(TableName=ids["Table"])["Table"]["TableArn"]
+    tags += [
+        {tag["Key"]: tag["Value"] for tag in found}
+        for found in (
+            iam.list_role_tags(RoleName=role)["Tags"],
+            aws("dynamodb").list_tags_of_resource(ResourceArn=table)["Tags"],
+        )
+    ]
+    [machine_tag] = aws("stepfunctions").list_tags_for_resource(resourceArn=ids["Machine"])["tags"]
+    [group] = aws("logs").describe_log_groups(logGroupNamePrefix=ids["Log"])["logGroups"]
+    [alarm] = aws("cloudwatch").describe_alarms(AlarmNames=[ids["Alarm"]])["MetricAlarms"]
+    ttl = aws("dynamodb").describe_time_to_live(TableName=ids["Table"])["TimeToLiveDescription"]
+    machine = json.loads(aws("stepfunctions").describe_state_machine(stateMachineArn=ids["Machine"])["definition"])
+    policy = json.loads(functions.get_policy(FunctionName=function, Qualifier="live")["Policy"])["Statement"]
+    queue = aws("sqs").get_queue_attributes(QueueUrl=ids["Queue"], AttributeNames=["Policy"])["Attributes"]
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return {
+        "policies": iam.list_role_policies(RoleName=role)["PolicyNames"],
+        "managed": [each["PolicyName"] for each in attached],
+        "returns": json.load(functions.invoke(FunctionName=function)["Payload"]),
+        "timeout": told["Configuration"]["Timeout"],
+        "variables": told["Configuration"].get("Environment", {}).get("Variables", {}),
+        "alias": functions.get_alias(FunctionName=function, Name="live")["Description"],
+        "permitted": [statement["Principal"]["Service"] for statement in policy],
+        "tries": functions.get_function_event_invoke_config(FunctionName=function, Qualifier="live")[
+            "MaximumRetryAttempts"
+        ],
+        "days": group.get("retentionInDays"),
+        "ttl": ttl["TimeToLiveStatus"],
+        "queue": json.loads(queue["Policy"])["Id"],
+        "pattern": json.loads(aws("events").describe_rule(Name=ids["Rule"])["EventPattern"])["source"],
+        "targets": len(aws("events").list_targets_by_rule(Rule=ids["Rule"])["Targets"]),
+        "schedule": aws("scheduler").get_schedule(Name=ids["Schedule"])["ScheduleExpression"],
+        "threshold": alarm["Threshold"],
+        "starts": machine["StartAt"],
+        "team": {found["team"] for found in tags} | {machine_tag["value"]},
+    }
+
+
+FIRST = {
+    "policies": ["first"], "managed": [], "returns": 1, "timeout": 20, "variables": {"A": "b"}, "alias": "",
+    "permitted": ["sns.amazonaws.com"], "tries": 2, "days": 7, "ttl": "ENABLED", "queue": "first", "pattern": ["a"],
+    "targets": 2, "schedule": "rate(5 minutes)", "threshold": 5.0, "starts": "S", "team": {"a"},
+}  # fmt: skip
+SECOND = {
+    "policies": ["second"], "managed": ["AWSLambdaBasicExecutionRole"], "returns": 2, "timeout": 3, "variables": {},
+    "alias": "second", "permitted": ["events.amazonaws.com"], "tries": 1, "days": None, "ttl": "DISABLED",
+    "queue": "second", "pattern": ["b"], "targets": 1, "schedule": "rate(9 minutes)", "threshold": 9.0, "starts": "T",
+    "team": {"b"},
+}  # fmt: skip
+
+
+def test_every_type_is_made_changed_changed_back_and_deleted(aws, cloudformation, stack):
+    def ids():
+        found = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
+
+    stacks.deploy(aws, stack, everything(second=False))
+    at_first = ids()
+    assert seen(aws, at_first) == FIRST
+    stacks.deploy(aws, stack, everything(second=True))
+    assert {name for name, each in ids().items() if each != at_first[name]} == {"Permission"}  # only it is another
+    assert seen(aws, ids()) == SECOND
+    stacks.deploy(aws, stack, everything(second=False))
+    assert seen(aws, ids()) == FIRST
+    stacks.delete(cloudformation, stack)
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        aws("iam").get_role(RoleName=at_first["Role"])
+    for service, call, arguments in [
+        ("lambda", "get_function", {"FunctionName": at_first["Function"]}),
+        ("dynamodb", "describe_table", {"TableName": at_first["Table"]}),
+        ("events", "describe_rule", {"Name": at_first["Rule"]}),
+        ("scheduler", "get_schedule", {"Name": at_first["Schedule"]}),
+    ]:
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            getattr(aws(service), call)(**arguments)
+    assert aws("logs").describe_log_groups(logGroupNamePrefix=at_first["Log"])["logGroups"] == []
+    assert aws("cloudwatch").describe_alarms(AlarmNames=[at_first["Alarm"]])["MetricAlarms"] == []
+
+
 # -- HTTP APIs ---------------------------------------------------------------------------------------------------------
 
 
