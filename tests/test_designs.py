@@ -4,6 +4,7 @@ A lab's check finds what it checks by name, `lab.name("start")`, and a design's 
 So a stack that is named as the learner's things begin is the learner's answer to every exercise at once.
 """
 
+import ast
 import contextlib
 import datetime
 import json
@@ -72,6 +73,18 @@ def test_cfn_lint_finds_nothing(design):
     lint = [Path(sys.executable).with_name("cfn-lint"), design / "template.yaml"]
     found = subprocess.run(lint, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("design", sorted(DESIGNS.iterdir()), ids=lambda design: design.name)
+def test_a_design_needs_nothing_of_ours(design):
+    files = sorted(design.glob("functions/*.py"))
+    allowed = {file.stem for file in files} | set(sys.stdlib_module_names)
+    allowed |= {"boto3", "botocore", "aws_durable_execution_sdk_python"}
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} <= allowed
+    assert len((design / "README.md").read_text(encoding="utf-8").splitlines()) <= 10
 
 
 @pytest.fixture(scope="session")
@@ -214,3 +227,12 @@ def test_a_loop_that_fails_rings(aws, loop):
     alarms = boto3.client("cloudwatch").describe_alarms(AlarmNamePrefix=loop.name("loop"))["MetricAlarms"]
     states = {alarm["AlarmName"].removeprefix(loop.name("loop-")): alarm["StateValue"] for alarm in alarms}
     assert states == {"failed": "ALARM", "timed-out": "OK"}
+
+
+def test_an_alarm_that_would_wake_somebody_is_refused_by_name(aws, bucket):
+    """On AWS it would: the sandbox's alarms do nothing but change their state."""
+    text, name = stacks.package(aws, DESIGNS / "polling-loop", bucket), unique("wakes")
+    topic = "arn:aws:sns:us-east-1:111122223333:on-call"
+    with pytest.raises(AssertionError, match="The sandbox's alarms do nothing but change their state"):
+        stacks.deploy(aws, name, text, TaskPrefix="wakes-", AlarmTopic=topic)
+    stacks.delete(aws("cloudformation"), name)
