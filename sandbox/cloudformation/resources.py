@@ -34,11 +34,12 @@ _PATIENCE = 120  # seconds until something that is being deleted must be gone
 class Type:
     """A type of resource. An instance is one resource of a stack, whose properties are given in AWS's own words.
 
-    properties: what a template may say. name: the property that names it, if there is one. replaced_by: properties of
-    which another value makes another resource. longest: of a name that is made up.
+    properties: what a template may say; needed: which of them it must. name: the property that names it, if there is
+    one. replaced_by: properties of which another value makes another resource. longest: of a name that is made up.
     """
 
     properties = ()
+    needed = ()
     name = None
     replaced_by = ()
     longest = 64
@@ -78,6 +79,8 @@ def handlers(resource_type, kind):
 
     def create(logical_id, properties, stack):
         resource, properties = kind(stack, logical_id), _own(properties)
+        if missing := [f"#: required key [{name}] not found" for name in kind.needed if name not in properties]:
+            raise ValueError(f"Properties validation failed for resource {logical_id} with message: {missing[0]}")
         if kind.name and not properties.get(kind.name):
             properties[kind.name] = resource.made_up_name()
         physical_id = resource.create(properties)
@@ -162,6 +165,7 @@ def _until(gone, what):
 class Role(Type):
     properties = ("AssumeRolePolicyDocument", "Description", "ManagedPolicyArns", "MaxSessionDuration", "Path",
                   "PermissionsBoundary", "Policies", "RoleName", "Tags")  # fmt: skip
+    needed = ("AssumeRolePolicyDocument",)
     name = "RoleName"
     replaced_by = ("Path", "RoleName")
 
@@ -234,6 +238,7 @@ class Function(Type):
     _CONFIGURATION = (*_FUNCTION, "DurableConfig", "Handler", "LoggingConfig", "Role", "Runtime")
     properties = ("Architectures", "Code", "FunctionName", "PackageType", "ReservedConcurrentExecutions", "Tags",
                   *_CONFIGURATION)  # fmt: skip
+    needed = ("Code", "Role")
     name = "FunctionName"
     replaced_by = ("FunctionName", "PackageType")
 
@@ -296,6 +301,7 @@ class Function(Type):
 
 class Version(Type):
     properties = ("CodeSha256", "Description", "FunctionName")
+    needed = ("FunctionName",)
     replaced_by = ("CodeSha256", "Description", "FunctionName")
 
     def create(self, properties):
@@ -320,6 +326,7 @@ class Version(Type):
 
 class Alias(Type):
     properties = ("Description", "FunctionName", "FunctionVersion", "Name")
+    needed = ("FunctionName", "FunctionVersion", "Name")
     replaced_by = ("FunctionName", "Name")
 
     def create(self, properties):
@@ -338,6 +345,7 @@ class Alias(Type):
 
 class Permission(Type):
     properties = ("Action", "FunctionName", "Principal", "SourceAccount", "SourceArn")
+    needed = ("Action", "FunctionName", "Principal")
     replaced_by = properties
 
     def create(self, properties):
@@ -351,6 +359,7 @@ class Permission(Type):
 
 class EventInvokeConfig(Type):
     properties = ("DestinationConfig", "FunctionName", "MaximumEventAgeInSeconds", "MaximumRetryAttempts", "Qualifier")
+    needed = ("FunctionName", "Qualifier")
     replaced_by = ("FunctionName", "Qualifier")
 
     def create(self, properties):
@@ -408,6 +417,7 @@ class LogGroup(Type):
 class Table(Type):
     properties = ("AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "KeySchema",
                   "PointInTimeRecoverySpecification", "TableName", "Tags", "TimeToLiveSpecification")  # fmt: skip
+    needed = ("KeySchema",)
     name = "TableName"
     replaced_by = ("AttributeDefinitions", "KeySchema", "TableName")
     longest = 255
@@ -501,6 +511,7 @@ class Queue(Type):
 
 class QueuePolicy(Type):
     properties = ("PolicyDocument", "Queues")
+    needed = ("PolicyDocument", "Queues")
 
     def create(self, properties):
         self._set(properties["Queues"], _document(properties["PolicyDocument"]))
@@ -582,6 +593,7 @@ class Rule(Type):
 class Schedule(Type):
     properties = ("Description", "EndDate", "FlexibleTimeWindow", "GroupName", "Name", "ScheduleExpression",
                   "ScheduleExpressionTimezone", "StartDate", "State", "Target")  # fmt: skip
+    needed = ("FlexibleTimeWindow", "ScheduleExpression", "Target")
     name = "Name"
     replaced_by = ("GroupName", "Name")
 
@@ -604,6 +616,7 @@ class Alarm(Type):
                   "DatapointsToAlarm", "Dimensions", "EvaluationPeriods", "InsufficientDataActions", "MetricName",
                   "Namespace", "OKActions", "Period", "Statistic", "Tags", "Threshold", "TreatMissingData",
                   "Unit")  # fmt: skip
+    needed = ("ComparisonOperator", "EvaluationPeriods")
     name = "AlarmName"
     replaced_by = ("AlarmName",)
     longest = 255
@@ -639,6 +652,7 @@ class StateMachine(Type):
     properties = ("Definition", "DefinitionS3Location", "DefinitionString", "DefinitionSubstitutions",
                   "LoggingConfiguration", "RoleArn", "StateMachineName", "StateMachineType", "Tags",
                   "TracingConfiguration")  # fmt: skip
+    needed = ("RoleArn",)
     name = "StateMachineName"
     replaced_by = ("StateMachineName", "StateMachineType")
     longest = 80
@@ -781,6 +795,7 @@ class Api(Type):
 
 class Stage(Type):
     properties = ("ApiId", "AutoDeploy", "DefaultRouteSettings", "Description", "StageName", "StageVariables", "Tags")
+    needed = ("ApiId", "StageName")
     replaced_by = ("ApiId", "StageName")
 
     def create(self, properties):

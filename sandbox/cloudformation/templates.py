@@ -95,12 +95,13 @@ def put_over(engine, known):
 
     engine._ACTION_HANDLERS["ExecuteChangeSet"] = execute_described
     for action, handler in engine._ACTION_HANDLERS.items():
-        engine._ACTION_HANDLERS[action] = _checked(action, handler, helpers)
+        engine._ACTION_HANDLERS[action] = _checked(action, handler, helpers, language._parse_template)
 
 
-def _checked(action, handler, helpers):
+def _checked(action, handler, helpers, parse):
     def handle(params):
-        if problem := _of_request(action, params, helpers):
+        text = helpers._p(params, "TemplateBody") or _document.get()[1]
+        if problem := _of_request(action, params, helpers) or _of_text(text, parse):
             return helpers._error("ValidationError", problem)
         return handler(params)
 
@@ -117,6 +118,32 @@ def _of_request(action, params, helpers):
         return f"The sandbox's {action} does not take {', '.join(more)}."
     if helpers._p(params, "ChangeSetType") == "IMPORT":
         return "The sandbox does not import resources into stacks."
+    return None
+
+
+def _of_text(text, parse):
+    """What is wrong with the text of something that is no template at all; None where there is none.
+
+    In CloudFormation's words, as far as they are in public reports.
+    """
+    if not text or isinstance(text, _NotThere):
+        return None
+    try:
+        template = parse(text)
+    except Exception as error:  # of JSON, of YAML, or of what they hold
+        return f"Template format error: {error}"
+    sections = [template.get(name, {}) for name in ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")]
+    members = [each for section in sections[3:] if isinstance(section, dict) for each in section.values()]
+    properties = [each.get("Properties") or {} for each in members if isinstance(each, dict)]
+    if not all(isinstance(each, dict) for each in (*sections, *members, *properties)):
+        return "Template format error: unsupported structure."
+    if not template.get("Resources"):
+        return "Template format error: At least one Resources member must be defined."
+    for name, each in template["Resources"].items():
+        if not isinstance(each.get("Type"), str):
+            missing = "Every Resources object must contain a Type member."
+            says = "Every Type member must be a string." if "Type" in each else missing
+            return f"Template format error: [/Resources/{name}] {says}"
     return None
 
 
@@ -181,6 +208,9 @@ def _unresolved(template, language):
     names = set(template.get("Resources") or {}) | set(template.get("Parameters") or {})
     for section in ("Resources", "Outputs"):
         used = {name for name, _ in language._intrinsic_references(template.get(section) or {})}
+        for each in (template["Resources"] if section == "Resources" else {}).values():
+            needs = each.get("DependsOn") or []
+            used |= {needs} if isinstance(needs, str) else set(needs)
         if missing := sorted(name for name in used - names if not name.startswith("AWS::")):
             return (
                 f"Template format error: Unresolved resource dependencies [{', '.join(missing)}] in the {section} "

@@ -174,6 +174,15 @@ def test_what_fails_is_taken_back(aws, cloudformation, stack):
         sqs.get_queue_url(QueueName=taken)
 
 
+def test_a_property_that_is_missing(cloudformation, stack):
+    """https://github.com/aws-cloudformation/iac-model-evaluation/issues/29 has these words."""
+    policy = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"PolicyDocument": {}}}
+    cloudformation.create_stack(StackName=stack, TemplateBody=template(Policy=policy))
+    assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+    said = "Properties validation failed for resource Policy with message: #: required key [Queues] not found"
+    assert reasons(cloudformation, stack)["Policy"] == said
+
+
 def test_an_update_that_fails_is_taken_back(aws, cloudformation, stack):
     first = {**QUEUE, "Properties": {"DelaySeconds": 3}}
     stacks.deploy(aws, stack, template(Queue=first))
@@ -313,7 +322,7 @@ def test_a_function_its_version_and_its_alias(aws, cloudformation, stack):
 
 
 def test_a_version_of_what_has_not_changed_fails(aws, cloudformation, stack):
-    """These words are in many reports of it, as in https://github.com/aws/aws-cdk/issues/5334."""
+    """https://github.com/serverless/serverless/issues/8392 has these words."""
     first = {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Function"}}}
     second = {**first, "DependsOn": "First"}
     text = template(**function("1"), First=first, Second=second)
@@ -587,10 +596,15 @@ def test_sam_that_is_wrong_is_refused_in_its_own_words(cloudformation):
             template(Queue={**QUEUE, "Properties": {"QueueName": {"Ref": "Nobody"}}}),
             "Template format error: Unresolved resource dependencies [Nobody] in the Resources block of the template",
         ),
+        (
+            template(Queue={**QUEUE, "DependsOn": ["Nobody"]}),
+            "Template format error: Unresolved resource dependencies [Nobody] in the Resources block of the template",
+        ),
         (template({"Hooks": {}}, Queue=QUEUE), "Invalid template property or properties [Hooks]"),
     ],
 )
 def test_templates_that_are_refused(cloudformation, text, words):
+    """What is unresolved is worded as in https://github.com/serverless/serverless/issues/4745."""
     assert refused(cloudformation, text, Capabilities=stacks.CAPABILITIES).startswith(words)
     with pytest.raises(ClientError) as error:
         cloudformation.create_change_set(
@@ -601,6 +615,35 @@ def test_templates_that_are_refused(cloudformation, text, words):
             Capabilities=stacks.CAPABILITIES,
         )
     assert error.value.response["Error"]["Message"].startswith(words)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (template(), "Template format error: At least one Resources member must be defined."),
+        (
+            template(Queue={"Properties": {}}),
+            "Template format error: [/Resources/Queue] Every Resources object must contain a Type member.",
+        ),
+        (
+            template(Queue={"Type": {"Ref": "Kind"}}),
+            "Template format error: [/Resources/Queue] Every Type member must be a string.",
+        ),
+        ('{"Resources": [{}]}', "Template format error: unsupported structure."),
+        (template({"Parameters": ["A"]}, Queue=QUEUE), "Template format error: unsupported structure."),
+        (template({"Outputs": {"A": "b"}}, Queue=QUEUE), "Template format error: unsupported structure."),
+        (template(Queue={**QUEUE, "Properties": ["a"]}), "Template format error: unsupported structure."),
+        ("[1]", "Template format error"),
+        ("{", "Template format error"),
+    ],
+)
+def test_what_is_no_template_is_refused(cloudformation, text, words):
+    """https://github.com/getmoto/moto/pull/10235, https://github.com/aws-cloudformation/cfn-lint/issues/1630."""
+    assert refused(cloudformation, text).startswith(words)
+    for look in (cloudformation.validate_template, cloudformation.get_template_summary):
+        with pytest.raises(ClientError) as error:
+            look(TemplateBody=text)
+        assert error.value.response["Error"]["Message"].startswith(words)
 
 
 @pytest.mark.parametrize(
