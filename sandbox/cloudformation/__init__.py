@@ -50,7 +50,7 @@ def _put_over(engine):
     known = set(provisioners._RESOURCE_HANDLERS)
     provisioners._RESOURCE_HANDLERS.clear()
     for name, kind in resources.TYPES.items():
-        provisioners._RESOURCE_HANDLERS[name] = resources.handlers(name, kind)
+        provisioners._RESOURCE_HANDLERS[name] = resources.handlers(kind)
         provisioners._REPLACING_PROPERTIES[name] = kind.replaced_by
         provisioners._CONDITIONALLY_REPLACING_PROPERTIES.pop(name, None)
         provisioners._CUSTOM_NAME_REPLACEMENT[name] = {"name": kind.name}

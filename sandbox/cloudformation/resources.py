@@ -5,6 +5,7 @@ Properties are those of the template reference that the calls here take
 property is named as the call's own parameter is, it is handed on as it stands.
 """
 
+import contextlib
 import io
 import json
 import re
@@ -68,13 +69,22 @@ class Type:
         """Whether the new properties need another resource."""
         return any(old.get(name) != new.get(name) for name in cls.replaced_by)
 
+    @contextlib.contextmanager
+    def whole(self, physical_id, properties):
+        """Where one of the calls in this block fails, what was made before it is deleted."""
+        try:
+            yield
+        except Failed:
+            self.delete(physical_id, properties)
+            raise
+
     def made_up_name(self):
         """A name as CloudFormation makes them up: of the stack, of the resource, and something random."""
         end = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
         return f"{self.stack}-{self.logical_id}"[: self.longest - 13] + f"-{end}"
 
 
-def handlers(resource_type, kind):
+def handlers(kind):
     """A type as MiniStack's CloudFormation calls it."""
 
     def create(logical_id, properties, stack):
@@ -176,11 +186,8 @@ class Role(Type):
         )
         trust = _document(properties["AssumeRolePolicyDocument"])
         iam.create_role(AssumeRolePolicyDocument=trust, **plain)
-        try:
+        with self.whole(name, properties):
             self._give(iam, name, {}, properties)
-        except Failed:
-            self.delete(name, properties)
-            raise
         return name
 
     def update(self, name, old, new):
@@ -252,7 +259,8 @@ class Function(Type):
         plain = _some(properties, *self._CONFIGURATION, "Architectures", "FunctionName", "PackageType")
         functions.create_function(Code=self._code(properties), Tags=_tags(properties), **plain)
         functions.wait("function_active_v2", FunctionName=name)
-        self._reserve(functions, name, {}, properties)
+        with self.whole(name, properties):
+            self._reserve(functions, name, {}, properties)
         return name
 
     def update(self, name, old, new):
@@ -382,7 +390,8 @@ class LogGroup(Type):
     def create(self, properties):
         logs, name = Service("logs"), properties["LogGroupName"]
         logs.create_log_group(logGroupName=name, tags=_tags(properties))
-        self._keep(logs, name, {}, properties)
+        with self.whole(name, properties):
+            self._keep(logs, name, {}, properties)
         return name
 
     def update(self, name, old, new):
@@ -427,7 +436,8 @@ class Table(Type):
         plain = ("AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "KeySchema", "TableName")
         tables.create_table(Tags=_listed(_tags(properties)), **_some(properties, *plain))
         tables.wait("table_exists", TableName=name)
-        self._settle(tables, name, {}, properties)
+        with self.whole(name, properties):
+            self._settle(tables, name, {}, properties)
         return name
 
     def update(self, name, old, new):
@@ -545,11 +555,8 @@ class Rule(Type):
         plain = _some(properties, "Description", "EventBusName", "Name", "RoleArn", "ScheduleExpression", "State")
         pattern = {"EventPattern": _document(properties["EventPattern"])} if "EventPattern" in properties else {}
         rules.put_rule(**plain, **pattern)
-        try:
+        with self.whole(properties["Name"], properties):
             self._aim(rules, where, properties.get("Targets") or [])
-        except Failed:
-            self.delete("", properties)
-            raise
         bus = properties.get("EventBusName", "default")
         return properties["Name"] if bus == "default" else f"{bus}|{properties['Name']}"
 
@@ -731,7 +738,8 @@ class Api(Type):
         routes = self._routes(body)
         plain = {**self._plain(properties), "ProtocolType": properties.get("ProtocolType", "HTTP")}
         api_id = apis.create_api(Tags=self._all_tags(properties), **plain)["ApiId"]
-        self._lead(apis, api_id, routes)
+        with self.whole(api_id, properties):
+            self._lead(apis, api_id, routes)
         return api_id
 
     def update(self, api_id, old, new):

@@ -174,6 +174,26 @@ def test_what_fails_is_taken_back(aws, cloudformation, stack):
         sqs.get_queue_url(QueueName=taken)
 
 
+def test_of_what_fails_half_way_nothing_stays(aws, cloudformation, stack):
+    named = unique("half")
+    keys = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
+    keys |= {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "TableName": named}
+    wrong = {"AttributeName": "", "Enabled": True}
+    table = {"Type": "AWS::DynamoDB::Table", "Properties": {**keys, "TimeToLiveSpecification": wrong}}
+    nowhere = [{"Id": "nowhere", "Arn": "arn:aws:ecs:us-east-1:111122223333:cluster/none"}]
+    rule = {"Type": "AWS::Events::Rule", "Properties": {"Name": named, "ScheduleExpression": "rate(1 day)"}}
+    rule["Properties"]["Targets"] = nowhere
+    for resource, service, call, arguments in [
+        (table, "dynamodb", "describe_table", {"TableName": named}),
+        (rule, "events", "describe_rule", {"Name": named}),
+    ]:
+        cloudformation.create_stack(StackName=stack, TemplateBody=template(Half=resource))
+        assert stacks.settled(cloudformation, stack)["StackStatus"] == "ROLLBACK_COMPLETE"
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            getattr(aws(service), call)(**arguments)
+        stacks.delete(cloudformation, stack)
+
+
 def test_a_property_that_is_missing(cloudformation, stack):
     """https://github.com/aws-cloudformation/iac-model-evaluation/issues/29 has these words."""
     policy = {"Type": "AWS::SQS::QueuePolicy", "Properties": {"PolicyDocument": {}}}
