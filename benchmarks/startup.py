@@ -122,7 +122,7 @@ def _set_up(temporary):
         shutil.rmtree(checkout, ignore_errors=True)
         shutil.copytree(CHECKOUT / "workshop", checkout / "workshop", ignore=shutil.ignore_patterns("__pycache__"))
         (checkout / "sandbox").mkdir()
-        for name in ("pyproject.toml", "requirements.lock", "sandbox/requirements.lock"):
+        for name in ("pyproject.toml", "LICENSE", "requirements.lock", "sandbox/requirements.lock"):
             shutil.copy(CHECKOUT / name, checkout / name)
         seconds = _seconds(command)
     _print("set-up of a new checkout, warm package cache", seconds)

@@ -19,12 +19,13 @@ from dms_migrations import until
 from state_machines import unique
 
 from workshop import account as accounts
-from workshop import deploy, executions, labs, vendor
+from workshop import deploy, environments, executions, labs, vendor
 from workshop.checking import explorations
 from workshop.events import fault
 from workshop.migrations import migration
 
 DESIGNS = Path(__file__).parent.parent / "designs"
+ALL = sorted(template.parent for template in DESIGNS.glob("*/template.yaml"))
 NEEDED = {  # the parameters that have no default
     "polling-loop": ["TaskPrefix"],
     "task-token-and-event": ["TaskPrefix"],
@@ -74,7 +75,7 @@ def progress(account, tmp_path, monkeypatch):
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
 
 
-@pytest.mark.parametrize("design", sorted(DESIGNS.iterdir()), ids=lambda design: design.name)
+@pytest.mark.parametrize("design", ALL, ids=lambda design: design.name)
 def test_cfn_lint_finds_nothing(aws, bucket, design, tmp_path):
     """In the template by its schema of SAM, and in what SAM makes of it by those of CloudFormation."""
     made, client, name = tmp_path / "made.json", aws("cloudformation"), unique("lint")
@@ -89,14 +90,15 @@ def test_cfn_lint_finds_nothing(aws, bucket, design, tmp_path):
     template = client.get_template(ChangeSetName=change["Id"], TemplateStage="Processed")["TemplateBody"]
     made.write_text(template if isinstance(template, str) else json.dumps(template), encoding="utf-8")
     assert "AWS::Serverless::" not in made.read_text(encoding="utf-8")
+    environments.set_up([environments.DESIGNS])
     for text in (design / "template.yaml", made):
-        lint = [Path(sys.executable).with_name("cfn-lint"), text]
+        lint = [environments.DESIGNS.python.with_name("cfn-lint"), text]
         found = subprocess.run(lint, capture_output=True, text=True)
         assert found.returncode == 0, found.stdout + found.stderr
     client.delete_stack(StackName=name)
 
 
-@pytest.mark.parametrize("design", sorted(DESIGNS.iterdir()), ids=lambda design: design.name)
+@pytest.mark.parametrize("design", ALL, ids=lambda design: design.name)
 def test_a_design_needs_nothing_of_ours(design):
     files = sorted(design.glob("functions/*.py"))
     allowed = {file.stem for file in files} | set(sys.stdlib_module_names)

@@ -323,7 +323,12 @@ def test_of_two_at_once_the_second_waits_and_has_nothing_to_do(checkout, tiny, t
 
 # -- the locks ---------------------------------------------------------------------------------------------------------
 
-LOCKS = {"learner": CHECKOUT, "sandbox": CHECKOUT / "sandbox", "site": CHECKOUT / "site"}
+LOCKS = {
+    "learner": CHECKOUT,
+    "sandbox": CHECKOUT / "sandbox",
+    "site": CHECKOUT / "site",
+    "designs": CHECKOUT / "designs",
+}
 ENVIRONMENTS = {CHECKOUT: environments.LEARNER, CHECKOUT / "sandbox": environments.SANDBOX}
 
 
@@ -357,10 +362,10 @@ SYSTEMS = [
 
 
 def asked(folder):
-    """What a lock is made for: the dependencies of the folder's project and its group of tests, or the group `site`."""
-    if folder == LOCKS["site"]:
+    """What a lock is made for: the dependencies of the project and its group of tests, or those of a group."""
+    if folder in (LOCKS["site"], LOCKS["designs"]):
         project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-        return [Requirement(each) for each in project["dependency-groups"]["site"]]
+        return [Requirement(each) for each in project["dependency-groups"][folder.name]]
     project = tomllib.loads((folder / "pyproject.toml").read_text())
     tests = project.get("dependency-groups", {}).get("test", [])
     return [Requirement(each) for each in [*project["project"]["dependencies"], *tests]]

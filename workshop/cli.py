@@ -231,6 +231,7 @@ def locks(arguments):
         (CHECKOUT, ["pyproject.toml", "--group", "test"], "requirements.lock"),
         (CHECKOUT / "sandbox", ["pyproject.toml"], "requirements.lock"),
         (CHECKOUT, ["--group", "site"], "site/requirements.lock"),
+        (CHECKOUT, ["--group", "designs"], "designs/requirements.lock"),
         # Binder's is the first one without the tests, made after it, with the same versions. pip resolves there, and
         # knows nothing of what pyproject.toml tells uv to leave out.
         (CHECKOUT, ["pyproject.toml", "--constraint", "requirements.lock", "--no-config"], ".binder/requirements.txt"),

@@ -167,6 +167,9 @@ class Environment:
 LEARNER = Environment("learner's", CHECKOUT / ".venv", CHECKOUT / "requirements.lock", [CHECKOUT])
 SANDBOX = Environment("sandbox's", CHECKOUT / "sandbox" / ".venv", CHECKOUT / "sandbox" / "requirements.lock")
 SITE = Environment("site's", CHECKOUT / "site" / ".venv", CHECKOUT / "site" / "requirements.lock")  # `make site` only
+DESIGNS = Environment(
+    "designs'", CHECKOUT / "designs" / ".venv", CHECKOUT / "designs" / "requirements.lock"
+)  # tests only
 
 _NO_VENV = (
     "Python could not make a virtual environment. On Debian and Ubuntu install what it needs with "
