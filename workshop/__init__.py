@@ -20,6 +20,7 @@ from workshop.migrations import migration
 from workshop.pictures import draw, timeline
 from workshop.replays import Replay
 from workshop.scratch import work_in_folder_of
+from workshop.watching import watch
 
 __all__ = [
     "History",
@@ -41,5 +42,6 @@ __all__ = [
     "timeline",
     "vendor",
     "wait",
+    "watch",
     "work_in_folder_of",
 ]

@@ -27,39 +27,62 @@ def wait(execution_arn, timeout=900):
 
     (Yes, this polls. It may: you are looking on, it is short, and nobody pays for it by the pass.)
     """
-    watched = _DurableExecution(execution_arn) if _is_durable(execution_arn) else _StateMachineExecution(execution_arn)
     line = Line()
+
+    def tell(watched, seconds, over):
+        if over:
+            line.show(ending_of(watched, timeout, measured=line.live))
+        elif line.is_due():
+            line.show(f"{watched.status} for {seconds:.0f} s, {watched.now()}")
+
+    return follow(execution_arn, timeout, tell)
+
+
+def follow(execution_arn, timeout, tell):
+    """Look at an execution until it ends, or for so many seconds; returns what AWS says of it then, a dict.
+
+    tell(watched, seconds, over): is called after each look; seconds: since the first; over: whether it was the last
+        look. Raises StoppedWatching where the kernel is interrupted, also in `tell`.
+    """
+    watched = _DurableExecution(execution_arn) if is_durable(execution_arn) else _StateMachineExecution(execution_arn)
     started = time.monotonic()
     pause = 0.05
     try:
         while True:
             watched.look()
-            if watched.ended or time.monotonic() - started >= timeout:
+            seconds = time.monotonic() - started
+            over = bool(watched.ended) or seconds >= timeout
+            tell(watched, seconds, over)
+            if over:
                 break
-            if line.is_due():
-                line.show(f"{watched.status} for {time.monotonic() - started:.0f} s, {watched.now()}")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
     except KeyboardInterrupt:
         raise StoppedWatching from None
-    if watched.ended:
-        took = (watched.ended - watched.started).total_seconds()
-        # A line that is stored with a solution must be the same in every run, so it does not say how long it took.
-        after, reason = f" after {took:.1f} s" if line.live else "", watched.reason()
-        line.show(watched.status + after + (f": {reason}" if reason else ""))
-    else:
-        line.show(f"{watched.status}: watched for {timeout} s; the execution goes on.")
     del watched.told["ResponseMetadata"]
     return watched.told
 
 
-def _is_durable(execution_arn):
+def ending_of(watched, timeout, measured):
+    """How an execution ended, or that it goes on, in words. measured: whether they say how long it took.
+
+    A line that is stored with a solution must be the same in every run, so it does not.
+    """
+    if not watched.ended:
+        return f"{watched.status}: watched for {timeout} s; the execution goes on."
+    took = (watched.ended - watched.started).total_seconds()
+    after, reason = f" after {took:.1f} s" if measured else "", watched.reason()
+    return watched.status + after + (f": {reason}" if reason else "")
+
+
+def is_durable(execution_arn):
+    """Whether it is the ARN of a durable function's execution."""
     # arn:aws:lambda:REGION:ACCOUNT:function:FUNCTION:VERSION/durable-execution/NAME/ID
     return "/durable-execution/" in execution_arn
 
 
 class _StateMachineExecution:
-    """What wait() looks at. told: AWS's last answer; status, started, ended: out of it; ended is None until the end."""
+    """What follow() looks at. told: AWS's last answer; status, started, ended: out of it; ended: None until the end."""
 
     def __init__(self, arn):
         self._client = clients.of("stepfunctions")
@@ -232,6 +255,10 @@ class History:
                 sizes[visit.name] = max(visit.output_bytes, sizes.get(visit.name, 0))
         return sizes
 
+    def last(self, count):
+        """The last events, short: a list of (seconds since the start, type, state), all strings."""
+        return [row[1:4] for row in self._rows(self.events[-count:])]
+
     def _since_start(self, event):
         return (event["timestamp"] - self.started).total_seconds()
 
@@ -275,9 +302,9 @@ class History:
                 visit.left = self.seconds
         return visits, state_of
 
-    def _rows(self):
-        """The table: (id, seconds since the start, type, state, detail), all strings."""
-        for event in self.events:
+    def _rows(self, events=None):
+        """The table: (id, seconds since the start, type, state, detail), all strings. events: some of them; all."""
+        for event in self.events if events is None else events:
             seconds = f"{self._since_start(event):.2f}"
             yield str(event["id"]), seconds, event["type"], self._state_of[event["id"]], _short(_detail(event))
 

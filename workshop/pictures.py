@@ -12,7 +12,7 @@ import re
 from workshop.deploy import read_definition
 
 # Type of a state -> (line, filling). Text on a filling is dark, so it is readable in JupyterLab's dark theme too.
-_COLOURS = {
+COLOURS = {
     "Task": ("#0072B2", "#D3E8F5"),
     "Wait": ("#6B6B6B", "#EEEEEE"),
     "Choice": ("#B87700", "#FCECC9"),
@@ -22,7 +22,8 @@ _COLOURS = {
     "Map": ("#A0527F", "#F5E3EC"),
     "Parallel": ("#A0527F", "#F5E3EC"),
 }
-_INK = "#1A1A1A"
+INK = "#1A1A1A"
+DPI = 110
 _HATCHES = {"Wait": "////", "Map": "....", "Parallel": "....", "Fail": "xxxx"}
 
 # Type of a state -> its shape as a mermaid node. A Task is a box, a Wait has round ends, a Choice is a diamond.
@@ -108,7 +109,7 @@ def as_png(figure):
     from PIL import Image
 
     drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=110)
+    figure.savefig(drawn, format="png", dpi=DPI)
     # With 64 colours it is a third as large, and notebooks keep their pictures in themselves.
     Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
     return small.getvalue()
@@ -122,7 +123,7 @@ def show(figure, words):
     display(picture, metadata={"image/png": {"alt": words}}, raw=True)
 
 
-def _states(definition):
+def states_of(definition):
     """The states of a definition, or of a flow inside one: {name: state}. A blank in place of a state has no more."""
     states = definition.get("States")
     states = states if isinstance(states, dict) else {}
@@ -135,7 +136,7 @@ def _each(state, field):
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
-def _exits(state):
+def exits_of(state):
     """Where a state leads: a list of (when, name of the next state); `when` is empty where it simply goes on."""
     exits = [(f"if {_condition(rule)}", rule.get("Next")) for rule in _each(state, "Choices")]
     if "Default" in state:
@@ -145,7 +146,7 @@ def _exits(state):
     return [(when, name) for when, name in exits if name]
 
 
-def _catches(state):
+def catches_of(state):
     """Where a state leads when it fails: a list of (errors, name of the next state)."""
     return [(", ".join(each.get("ErrorEquals", [])), each["Next"]) for each in _each(state, "Catch") if "Next" in each]
 
@@ -158,7 +159,7 @@ def _retries(state):
     ]
 
 
-def _inner(state):
+def flows_in(state):
     """The flows inside a Parallel (its branches) or a Map (what it does with each item)."""
     processor = state.get("ItemProcessor", state.get("Iterator"))
     return [processor] if isinstance(processor, dict) else _each(state, "Branches")
@@ -179,7 +180,7 @@ def _summary(state):
     if kind == "Map":
         return "Map: for each item"
     if kind == "Parallel":
-        return f"Parallel: {len(_inner(state))} branches"
+        return f"Parallel: {len(flows_in(state))} branches"
     return kind
 
 
@@ -239,14 +240,14 @@ def _expression(value):
 def _outline(definition, indent=""):
     """The state machine in words, a list of lines: every state, and below it where it leads."""
     lines = [f"{indent}Starts with {definition.get('StartAt', '?')}"]
-    for name, state in _states(definition).items():
+    for name, state in states_of(definition).items():
         lines.append(f"{indent}{name} ({_summary(state)})")
         lines += [f"{indent}    {retry}" for retry in _retries(state)]
-        for flow in _inner(state):
+        for flow in flows_in(state):
             lines += _outline(flow, indent + "    | ")
-        for when, following in _exits(state):
+        for when, following in exits_of(state):
             lines.append(f"{indent}    {when}{', ' if when else ''}then {following}")
-        lines += [f"{indent}    on {errors}, then {following}" for errors, following in _catches(state)]
+        lines += [f"{indent}    on {errors}, then {following}" for errors, following in catches_of(state)]
         if state.get("End"):
             lines.append(f"{indent}    end")
     return lines
@@ -258,31 +259,31 @@ def _graph(definition):
     words = _line_of_text(" / ".join(line.strip() for line in _outline(definition)))
     lines = ["flowchart TD", f"accTitle: {title}", f"accDescr: {words}"]
     lines += _flow(definition, "s")
-    for kind, (line, filling) in _COLOURS.items():
-        lines.append(f"classDef {kind} fill:{filling},stroke:{line},color:{_INK}")
-    lines.append(f"classDef Dot fill:{_INK},stroke:#888888,color:#FFFFFF")
+    for kind, (line, filling) in COLOURS.items():
+        lines.append(f"classDef {kind} fill:{filling},stroke:{line},color:{INK}")
+    lines.append(f"classDef Dot fill:{INK},stroke:#888888,color:#FFFFFF")
     return lines
 
 
 def _flow(definition, prefix):
     """The lines of one flow: the state machine itself, or what is inside a Parallel or Map. prefix: of its ids."""
-    states = _states(definition)
+    states = states_of(definition)
     ids = {name: f"{prefix}{number}" for number, name in enumerate(states)}
     start, end = f"{prefix}start", f"{prefix}end"
     lines = [f"{start}(({_label('start')})):::Dot"]
     arrows = [(start, "-->", "", definition.get("StartAt", "?"))]
     for name, state in states.items():
         kind, node = state.get("Type"), ids[name]
-        if _inner(state):
+        if flows_in(state):
             lines += [f"subgraph {node}[{_label(f'{name}, {_summary(state)}')}]", "direction TB"]
-            for number, flow in enumerate(_inner(state)):
+            for number, flow in enumerate(flows_in(state)):
                 lines += _flow(flow, f"{node}_{number}_")
             lines.append("end")
         else:
             lines.append(node + _SHAPES.get(kind, "[{}]").format(_label(name, _summary(state), *_retries(state))))
-            lines += [f"class {node} {kind}"] if kind in _COLOURS else []
-        arrows += [(node, "-->", when, following) for when, following in _exits(state)]
-        arrows += [(node, "-.->", errors, following) for errors, following in _catches(state)]
+            lines += [f"class {node} {kind}"] if kind in COLOURS else []
+        arrows += [(node, "-->", when, following) for when, following in exits_of(state)]
+        arrows += [(node, "-.->", errors, following) for errors, following in catches_of(state)]
         if state.get("End"):
             lines += [f"{end}(({_label('end')})):::Dot", f"{node} --> {end}"]
     for node, arrow, when, following in arrows:
@@ -337,7 +338,7 @@ def _figure(panels):
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[0.3 * n + 0.95 for n in rows])[:, 0]
     for axis, (history, title, job_ended) in zip(axes, panels, strict=True):
         _draw_panel(axis, history, title, job_ended, span)
-    axes[-1].set_xlabel("seconds since the execution started", color=_INK)
+    axes[-1].set_xlabel("seconds since the execution started", color=INK)
     return figure
 
 
@@ -348,7 +349,7 @@ def _draw_panel(axis, history, title, job_ended, span):
     for visit in visits:
         left = history.seconds if visit.left is None else visit.left
         stays[visit.name].append(left - visit.entered)
-        line, filling = _COLOURS.get(visit.type, _COLOURS["Pass"])
+        line, filling = COLOURS.get(visit.type, COLOURS["Pass"])
         axis.barh(
             rows[visit.name],
             max(left - visit.entered, 0.005 * span),  # a stay of a few milliseconds must still be seen
@@ -363,7 +364,7 @@ def _draw_panel(axis, history, title, job_ended, span):
         # Behind the bar or before it, where half of the picture is free; else in it.
         at = left if left < span / 2 else visit.entered
         towards, align = (-5, "right") if at == visit.entered > span / 2 else (5, "left")
-        _write(axis, ", ".join(notes), (at, rows[visit.name]), towards, ha=align, color=_COLOURS["Fail"][0])
+        _write(axis, ", ".join(notes), (at, rows[visit.name]), towards, ha=align, color=COLOURS["Fail"][0])
     types = {visit.name: visit.type for visit in visits}
     for name, row in rows.items():
         summary = f"{len(stays[name])} × {types[name]}, {sum(stays[name]):.1f} s"
@@ -371,17 +372,17 @@ def _draw_panel(axis, history, title, job_ended, span):
     heading = f"{title}: {history.status}, {history.seconds:.1f} s, {history.transitions} state transitions"
     if job_ended is not None:
         axis.axvspan(job_ended, history.seconds, facecolor="#F0E442", alpha=0.35, zorder=0)
-        axis.axvline(job_ended, color=_INK, linestyle="--", linewidth=1.2)
+        axis.axvline(job_ended, color=INK, linestyle="--", linewidth=1.2)
         _write(axis, "job ended", (job_ended, len(rows) - 0.15), -5, ha="right")
         later = history.seconds - job_ended
         heading += f", {abs(later):.1f} s {'after' if later >= 0 else 'before'} its job ended"
-    axis.set_title(heading, loc="left", size=10, color=_INK)
-    axis.set_yticks([*rows.values()], [*rows], color=_INK)
+    axis.set_title(heading, loc="left", size=10, color=INK)
+    axis.set_yticks([*rows.values()], [*rows], color=INK)
     axis.set_ylim(len(rows) - (0.5 if job_ended is None else -0.2), -0.6)
     axis.set_xlim(0, span * 1.02)
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _write(axis, text, at, towards, color=_INK, **options):
+def _write(axis, text, at, towards, color=INK, **options):
     """Text beside a point of the picture. towards: how far to its right, in points."""
     axis.annotate(text, at, (towards, 0), textcoords="offset points", va="center", size=9, color=color, **options)

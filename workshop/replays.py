@@ -8,6 +8,21 @@ import textwrap
 from workshop import clients, pictures
 
 
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """How an operation stands. name; kind: "step", "wait", "polls", ...; deep: in how many others it is.
+
+    state: "runs", "waits", "done" or "failed"; "open" of a context that is not over; "not over" of what was not when
+        the execution ended. tries: how often the code of a step or poll was run.
+    """
+
+    name: str
+    kind: str
+    state: str
+    deep: int
+    tries: int
+
+
 @dataclasses.dataclass
 class Invocation:
     """One run of the handler, from its first line to its end or to where it is suspended.
@@ -80,6 +95,7 @@ class Replay:
         reader.close(by_its_handler=self.status in ("SUCCEEDED", "FAILED"))
         self.invocations, self._marks = reader.invocations, reader.marks
         self.operations = reader.billed
+        self._begun = reader.begun
 
     @classmethod
     def of(cls, durable_execution_arn):
@@ -105,6 +121,18 @@ class Replay:
     def figure(self):
         """The picture, a figure of matplotlib."""
         return _figure(self)
+
+    def begun(self):
+        """How each operation stands that was begun, in the order in which they began: a list of Standing."""
+        return [each.standing(over=self.ended is not None) for each in self._begun]
+
+    def last(self, count):
+        """The last events, short: a list of (seconds since the start, type, name of the operation), all strings."""
+        return [
+            (f"{self._since_start(event['EventTimestamp']):.2f}", event["EventType"],
+             "" if event["EventType"].startswith("Execution") else event.get("Name") or "")
+            for event in self.events[-count:]
+        ]  # fmt: skip
 
     def _summary(self):
         operations, invocations = _count(self.operations, "operation"), _count(len(self.invocations), "invocation")
@@ -197,6 +225,7 @@ class _Operation:
     """name; kind: "Step", "Wait", ...; polls: whether it is a wait_for_condition; parent: an _Operation or None.
 
     ended: a datetime, once it is over. succeeded: whether it did. due: whether it is to be tried again later.
+    tries: how often the code of a step was run.
     """
 
     name: str
@@ -206,9 +235,25 @@ class _Operation:
     ended: datetime.datetime | None = None
     succeeded: bool = False
     due: bool = False
+    tries: int = 0
 
     def over(self, moment):
         return self.ended is not None and self.ended <= moment
+
+    def standing(self, over):
+        """over: whether the execution has ended."""
+        if self.ended:
+            state = "done" if self.succeeded else "failed"
+        elif over:
+            state = "not over"
+        elif self.kind == "Context":
+            state = "open"
+        else:
+            state = "runs" if self.kind == "Step" and not self.due else "waits"
+        deep, parent = 0, self.parent
+        while parent:
+            deep, parent = deep + 1, parent.parent
+        return Standing(self.name, "polls" if self.polls else _KINDS[self.kind], state, deep, self.tries)
 
     def label(self):
         """Its name and what it is, in short lines. Within another, without the name of that one."""
@@ -230,6 +275,11 @@ class _Reader:
         self._operations = {}  # id -> _Operation
         self._did = {}  # what the invocation that is being read wrote: {_Operation: ["Started", "Succeeded", ...]}
         self._ran = []
+
+    @property
+    def begun(self):
+        """The operations in the order in which they began, a list of _Operation."""
+        return [*self._operations.values()]
 
     def read(self, event):
         kind = next((kind for kind in _KINDS if event["EventType"].startswith(kind)), None)
@@ -267,6 +317,7 @@ class _Reader:
             # A step that an earlier invocation began and did not end may be run again without a second begin.
             if what == "Started" or (written[-1:] != ["Started"] and not _is_interruption(details)):
                 self._ran.append(operation.name)
+                operation.tries += 1
             operation.due = "NextAttemptDelaySeconds" in details.get("RetryDetails", {})
             self.billed += what != "Started" and (operation.due or operation.polls)
         if what != "Started" and not operation.due:
