@@ -1,4 +1,4 @@
-"""A notebook in JupyterLab in a real browser, with nothing of the user in it: `with notebook(tmp_path, code) as page`."""
+"""A notebook in JupyterLab in a real browser, with nothing of the user in it: `with notebook(folder, code) as page`."""
 
 import contextlib
 import json
