@@ -1,9 +1,11 @@
 """Pictures of what waiting costs: they say in words what they draw, and the panel draws anew."""
 
 import math
+import re
 
 import numpy as np
 import pytest
+from in_jupyterlab import notebook
 
 from workshop.costs.designs import Assumptions
 from workshop.costs.pictures import break_even, cheapest, compare, in_words, lateness, panel, trade_off
@@ -78,3 +80,22 @@ def test_the_panel_draws_anew():
     sliders[0].index = len(sliders[0].options) - 1
     assert shown.value != before
     assert "jobs a year of 7 d" in shown.value
+
+
+@pytest.mark.takes(15)
+def test_in_jupyterlab_a_slider_moves_and_the_picture_with_it(tmp_path):
+    """Also by many steps at once: what is shown in the end is what the slider says."""
+    from playwright.sync_api import expect
+
+    with notebook(tmp_path, "from workshop.costs.pictures import panel\n\npanel()") as page:
+        page.keyboard.press("Shift+Enter")
+        picture, handle = page.locator(".jp-OutputArea img"), page.locator(".noUi-handle").first
+        expect(picture).to_have_attribute("alt", re.compile("^10,000 jobs a year of 30 min"))
+        drawn = [picture.get_attribute("src")]
+        for steps, length in ((1, "1 h"), (6, "7 d")):
+            handle.focus()
+            for _ in range(steps):
+                page.keyboard.press("ArrowRight")
+            expect(picture).to_have_attribute("alt", re.compile(f"^10,000 jobs a year of {length}"))
+            drawn.append(picture.get_attribute("src"))
+        assert len(set(drawn)) == 3

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from workshop.costs.designs import DESIGNS, Assumptions
+from workshop.costs.runs import Run
 from workshop.costs.years import Outcome, durations, year
 from workshop.pictures import Picture
 
@@ -25,8 +26,9 @@ _SAMPLE = 2_000  # jobs whose mean stands for all, in a picture
 
 
 def trade_off(
-    mean: float,
+    mean: float | None = None,
     *,
+    runs: Sequence[Run] = (),
     intervals: Sequence[float] = INTERVALS,
     designs: Sequence[str] = ("polling", "durable polling", "token"),
     jobs: int = 100_000,
@@ -34,8 +36,15 @@ def trade_off(
 ) -> Picture:
     """The price of 1,000 jobs against the interval at which they are polled, and below it how late their ends are seen.
 
-    mean: of the jobs, in seconds. jobs: how many there are in a year, which share the cost of the rounds.
+    mean: of the jobs, in seconds; by default that of the runs. jobs: how many there are in a year, which share the
+        cost of the rounds.
+    runs: one's own executions, as `runs_of` reads them, which are laid over it. How late a run noticed the end of its
+        job does not stand in its history: one that polls, by no more than an interval.
     """
+    if mean is None and not runs:
+        raise ValueError("Say how long the jobs are in the mean, or give runs.")
+    if mean is None:
+        mean = max(1.0, sum(run.seconds for run in runs) / len(runs))
     figure, (above, below) = _figure(2, "Dear or late: what the polling interval decides", height=6.2)
     words = [
         f"Jobs of {in_words(mean)}, {jobs:,} a year. Price of 1,000 jobs, and the mean seconds until it is noticed:"
@@ -54,6 +63,7 @@ def trade_off(
         ends = [f"{usd:.2f} USD and {late:.0f} s at {in_words(each)}" for each, usd, late in
                 ((intervals[0], prices[0], delays[0]), (intervals[-1], prices[-1], delays[-1]))]  # fmt: skip
         words.append(f"{DESIGNS[name].title}: {', '.join(ends)}.")
+    words += _lay_over(above, below, runs)
     for axes, label in ((above, "USD for 1,000 jobs"), (below, "seconds late, in the mean")):
         axes.set(xscale="log", yscale="log", ylabel=label)
         axes.set_xticks(intervals, [in_words(each) for each in intervals])
@@ -240,6 +250,30 @@ def _figure(rows, title, height, columns=1):
         each.set_axisbelow(True)
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _lay_over(above, below, runs):
+    """Draw runs over a picture of price and delay; returns what they say in words, a line for each name."""
+    words, signs = [], "*XP"
+    for number, name in enumerate(dict.fromkeys(run.name for run in runs)):
+        named = [run for run in runs if run.name == name]
+        usd = sum(run.usd for run in named) / len(named) * 1000
+        many = f"{len(named):,} run{'' if len(named) == 1 else 's'}"
+        style = {"color": "#1A1A1A", "marker": signs[number % len(signs)], "label": f"yours: {name}, {many}"}
+        polled = [(run.interval, run.usd * 1000) for run in named if run.interval]
+        told = f"Yours, {name}: {many}, {usd:.2f} USD for 1,000"
+        if polled:
+            intervals, prices = zip(*polled, strict=True)
+            above.scatter(intervals, prices, s=70, zorder=3, **style)
+            half = [each / 2 for each in intervals]
+            below.errorbar(intervals, half, yerr=(half, half), color="#1A1A1A", linestyle="none", capsize=4, zorder=3)
+            least, most = (in_words(round(bound)) for bound in (min(intervals), max(intervals)))
+            each = f"each {least}" if least == most else f"each {least} to {most}"
+            words.append(f"{told}, polled {each}: from 0 s to {most} late.")
+        else:
+            above.axhline(usd, linewidth=1.2, linestyle=(0, (1, 2)), markevery=[0, -1], markersize=9, **style)
+            words.append(f"{told}, not polled: how late it was is not in a history.")
+    return words
 
 
 def _plain(axis):

@@ -63,13 +63,14 @@ def _of_machine(trace, region):
 def history_of(trace: Trace) -> History:
     """The history as the workshop reads one from an account; times may be texts or seconds since 1970."""
     events = sorted(trace.events, key=lambda event: event["id"])
-    events = [{"previousEventId": 0, **event, "timestamp": _time(event["timestamp"])} for event in events]
+    events = [{"previousEventId": 0, **event, "timestamp": time_of(event["timestamp"])} for event in events]
     if events[0]["id"] != 1:
         raise ValueError
     return History(trace.name, events)
 
 
-def _time(value):
+def time_of(value) -> datetime.datetime:
+    """The time of an event, which may be a text or seconds since 1970."""
     if isinstance(value, datetime.datetime):
         return value
     if isinstance(value, int | float):
@@ -101,7 +102,7 @@ def _of_durable(trace):
     polls = sum(event["EventType"] == "StepStarted" for event in conditions)
     operations += len({event.get("Id") for event in conditions})
     status = next((_ENDS[event["EventType"]] for event in reversed(events) if event["EventType"] in _ENDS), "RUNNING")
-    seconds = (_time(events[-1]["EventTimestamp"]) - _time(events[0]["EventTimestamp"])).total_seconds()
+    seconds = (time_of(events[-1]["EventTimestamp"]) - time_of(events[0]["EventTimestamp"])).total_seconds()
     invocations = kinds["InvocationCompleted"]
     used = Bill({"durable.operation": durable_price(operations), "lambda.request": durable_price(0, invocations)},
                 ("lambda.gb_second", "durable.gb_written"))  # fmt: skip
