@@ -298,6 +298,33 @@ def test_a_function_that_polls(text, line):
     assert (finding.rule, finding.state, finding.line) == ("wait-in-function", "handler", line)
 
 
+BY_HAND = """
+import time
+import boto3
+def follow(arn):
+    stepfunctions = boto3.client("stepfunctions")
+    while stepfunctions.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        time.sleep(5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ("", 1),
+        ("import argparse", 0),
+        ("from unittest import TestCase", 0),
+        ("if __name__ == '__main__': follow('')", 0),
+    ],
+)
+def test_nobody_pays_for_the_sleep_of_a_command_or_a_test(more, found):
+    assert len(functions.findings_of(Code("f.py", "f", BY_HAND + more))) == found
+
+
+def test_a_handler_that_can_be_run_by_hand_is_a_function_all_the_same():
+    assert functions.findings_of(Code("f.py", "f", SLEEP + "if __name__ == '__main__': handler({}, None)"))
+
+
 def test_a_function_that_does_not():
     library = "def get_waiter(client, name):\n    return client.get_waiter(name)\n"
     assert functions.findings_of(Code("f.py", "f", library)) == []

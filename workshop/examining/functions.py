@@ -579,10 +579,11 @@ def wait_in_function(durable) -> Found:
 def _waits(module) -> Iterator[tuple[ast.AST, str | None, str]]:
     """Polling in the code of functions: (node, name of the function around it, what to say).
 
-    Only in files that make a client or have a handler: a library that is packed beside the function is none.
+    Only in files that make a client or have a handler: a library that is packed beside the function is none. Nor is a
+    test, or what is run by hand: nobody pays for its sleep.
     """
     handles = any([one.arg for one in function.args.args][:1] == ["event"] for function in module.functions.values())
-    if not handles and not any(module.makes_client(node) for node in ast.walk(module.tree)):
+    if not handles and (_is_run_by_hand(module) or not any(map(module.makes_client, ast.walk(module.tree)))):
         return
     for function, node in _with_function(module.tree, None):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_waiter":
@@ -593,6 +594,14 @@ def _waits(module) -> Iterator[tuple[ast.AST, str | None, str]]:
             asks = next((one.attr for one in calls if isinstance(one, ast.Attribute) and _asks(module, one)), None)
             if asks and any(module.path(one) == "time.sleep" for one in calls):
                 yield node, function, f"It asks with {asks}() and sleeps, in a loop: its sleep is paid for."
+
+
+def _is_run_by_hand(module):
+    """Whether it is a command or a test."""
+    tools = {path.split(".")[0] for path in module.imports.values()} & {"argparse", "click", "pytest", "unittest"}
+    return bool(tools) or any(
+        isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" for node in module.tree.body
+    )
 
 
 def _asks(module, called):
