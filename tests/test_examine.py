@@ -244,6 +244,22 @@ Resources:
     assert ["broken.asl.json is no JSON" in sentence for sentence in examine(tmp_path).unreadable] == [True]
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('{"StartAt": "Wait", "States": {"Wait"', True),
+        ("StartAt: Wait\nStates:\n\tWait:", True),
+        ('{"members": {"StartAt": {"shape": "Time"}}', False),  # of a model of botocore
+        ('{"input": {"StartAt": 0}', False),
+    ],
+)
+def test_a_folder_is_silent_about_what_was_not_meant(write, tmp_path, text, meant):
+    write("good.json", json.dumps(polling()))
+    write("other.json", text)
+    report = examine(tmp_path)
+    assert bool(report.unreadable) == meant and len(report.examined) == 1
+
+
 def test_a_template_that_names_a_file_that_is_not_there(write, run):
     template = write(
         "t.yaml", "Resources: {A: {Type: AWS::Serverless::StateMachine, Properties: {DefinitionUri: a.json}}}"
@@ -430,6 +446,22 @@ def test_the_name_of_a_wait_between_batches_says_that_it_paces():
     assert only_loop(json.loads(machine)).kind == "polls"
     assert only_loop(json.loads(machine.replace('"Wait"', '"WaitBetweenBatches"').replace(
         '"Type": "WaitBetweenBatches"', '"Type": "Wait"'))).kind == "paces"  # fmt: skip
+
+
+def test_a_loop_through_a_list_that_polls_for_each_item_polls():
+    machine = loop_of(function("CheckStopped"), {"Variable": "$.instance.State", "StringEquals": "stopped"})
+    machine["StartAt"] = "Which"
+    machine["States"] |= {
+        "Which": {"Type": "Choice", "Choices": [{"Variable": "$.index", "NumericLessThan": 9, "Next": "Stop"}],
+                  "Default": "All"},
+        "Stop": {"Type": "Task", **function("StopInstance"), "Next": "Wait"},
+        "End": {"Type": "Pass", "Parameters": {"index.$": "States.MathAdd($.index, 1)"}, "Next": "Which"},
+        "All": {"Type": "Succeed"},
+    }  # fmt: skip
+    loop = only_loop(machine)
+    assert (loop.kind, len(loop.states)) == ("polls", 6)
+    machine["States"]["Choose"] = {"Type": "Pass", "Next": "End"}  # it waits once for each item, and asks for nothing
+    assert only_loop(machine).kind == "paces"
 
 
 def test_a_lock_that_is_tried_again_is_polling():

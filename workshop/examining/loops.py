@@ -98,6 +98,10 @@ def _reached(start, follows):
 def _loop(names, states, follows, has_timeout):
     cycle = _shortest_cycle(names, states, follows)
     kind, why, asks = _kind(names, states)
+    if kind == "paces" and len(cycle) < len(names):
+        # What goes through a list may wait for each item: then its shortest pass asks, and goes through nothing.
+        within = _kind(cycle, states)
+        kind, why, asks = within if within[0] == "polls" else (kind, why, asks)
     inside = set(names)
     leads_out = any(set(follows[name]) - inside for name in names)
     # A Choice that nothing matches fails, and so does a Task without a Catch: that is no way out that was meant.

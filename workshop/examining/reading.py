@@ -107,7 +107,8 @@ def seems_meant(file: str) -> bool:
         text = Path(file).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return True
-    return bool(re.search(r"\bStartAt\b|::StateMachine\b", text))
+    # With the name of a state: in the model of a service it is a field with a shape, or a number.
+    return bool(re.search(r"\bStartAt[\"']?\s*:\s*[\"'!]?[A-Za-z$]|::StateMachine\b", text))
 
 
 def parse(text: str, file: str) -> Any:
