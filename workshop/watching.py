@@ -114,14 +114,14 @@ class _Machine:
         for visit in self._visits():
             attempts[visit.name] += visit.attempts - 1
         latest = {visit.name: visit for visit in self._visits()}
+        here = set() if watched.ended else {visit.name for visit in self._visits() if visit.left is None}
         looks = []
         for box in graph.boxes:
             note = [box.kind, f"entered {_times(entered[box.name])}" if entered[box.name] else "not entered"]
             note += [f"tried again {_times(attempts[box.name])}"] if attempts[box.name] else []
             visit = latest.get(box.name)
             note += [f"✗ {visit.error}"] if visit and visit.error else []
-            now = watched.ended is None and any(each.left is None for each in self._visits() if each.name == box.name)
-            looks.append(Look(" · ".join(note), reached=bool(visit), now=now))
+            looks.append(Look(" · ".join(note), reached=bool(visit), now=box.name in here))
         lines = [*_times_of(watched), self.now() if watched.ended is None else "", self.counts(), "", "Last events:"]
         return graphs.draw(graph, looks, self._name, _as_many([*lines, *self._last()]))
 

@@ -254,24 +254,24 @@ def _figure(rows, title, height, columns=1):
 
 def _lay_over(above, below, runs):
     """Draw runs over a picture of price and delay; returns what they say in words, a line for each name."""
-    words, signs = [], "*XP"
+    words, signs, dashes = [], "*XP", (":", (0, (6, 2)), (0, (3, 1, 1, 1)))
     for number, name in enumerate(dict.fromkeys(run.name for run in runs)):
         named = [run for run in runs if run.name == name]
         usd = sum(run.usd for run in named) / len(named) * 1000
         many = f"{len(named):,} run{'' if len(named) == 1 else 's'}"
-        style = {"color": "#1A1A1A", "marker": signs[number % len(signs)], "label": f"yours: {name}, {many}"}
+        style = {"color": "#1A1A1A", "label": f"yours: {name}, {many}"}
         polled = [(run.interval, run.usd * 1000) for run in named if run.interval]
         told = f"Yours, {name}: {many}, {usd:.2f} USD for 1,000"
         if polled:
             intervals, prices = zip(*polled, strict=True)
-            above.scatter(intervals, prices, s=70, zorder=3, **style)
+            above.scatter(intervals, prices, s=70, zorder=3, marker=signs[number % len(signs)], **style)
             half = [each / 2 for each in intervals]
             below.errorbar(intervals, half, yerr=(half, half), color="#1A1A1A", linestyle="none", capsize=4, zorder=3)
             least, most = (in_words(round(bound)) for bound in (min(intervals), max(intervals)))
             each = f"each {least}" if least == most else f"each {least} to {most}"
             words.append(f"{told}, polled {each}: from 0 s to {most} late.")
         else:
-            above.axhline(usd, linewidth=1.2, linestyle=(0, (1, 2)), markevery=[0, -1], markersize=9, **style)
+            above.axhline(usd, linewidth=1.6, linestyle=dashes[number % len(dashes)], **style)
             words.append(f"{told}, not polled: how late it was is not in a history.")
     return words
 
