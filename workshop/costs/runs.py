@@ -41,7 +41,7 @@ def runs_of(*paths: str | Path) -> list[Run]:
     for path in paths:
         for file in reading.files_of(str(path)):
             try:
-                runs += [_run(trace) for trace in _traces(file) if histories.measured(trace).status != "RUNNING"]
+                runs += _ended(file)
             except reading.UnreadableError as problem:
                 if not Path(path).is_dir():
                     raise ValueError(str(problem)) from None
@@ -51,16 +51,14 @@ def runs_of(*paths: str | Path) -> list[Run]:
     return runs
 
 
-def _traces(file) -> Iterator[reading.Trace]:
-    return (one for one in reading.read(file) if isinstance(one, reading.Trace))
-
-
-def _run(trace):
-    numbers = histories.measured(trace)
-    asked = _durable_polls(trace) if trace.durable else _polls(trace)
-    gaps = [later - earlier for earlier, later in pairwise(asked)]
-    interval = statistics.median(gaps) if gaps else None
-    return Run(trace.name, numbers.seconds, numbers.bill.usd, len(asked), interval or None)
+def _ended(file) -> Iterator[Run]:
+    for trace in reading.read(file):
+        numbers = histories.measured(trace) if isinstance(trace, reading.Trace) else None
+        if numbers and numbers.status != "RUNNING":
+            asked = _durable_polls(trace) if trace.durable else _polls(trace)
+            gaps = [later - earlier for earlier, later in pairwise(asked)]
+            interval = statistics.median(gaps) if gaps else None
+            yield Run(trace.name, numbers.seconds, numbers.bill.usd, len(asked), interval or None)
 
 
 def _polls(trace) -> Sequence[float]:
