@@ -8,5 +8,6 @@
         print(name, outcome.usd, outcome.delays.mean())
 
 prices.py has the prices and makes a bill; designs.py says what a job uses and when its end is noticed; years.py makes
-jobs and adds them up; runs.py reads what one's own executions used; pictures.py draws all of it. (Nothing is imported here: every notebook needs the prices, and few need numpy.)
+jobs and adds them up; runs.py reads what one's own executions used; pictures.py draws all of it.
+(Nothing is imported here: every notebook needs the prices, and few need numpy.)
 """
