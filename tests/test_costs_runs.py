@@ -1,6 +1,7 @@
 """Exported histories laid over the model: what a run cost, how often it asked, and where it stands in the picture."""
 
 import json
+import re
 
 import pytest
 from test_examine_costs import durable, history
@@ -77,3 +78,12 @@ def test_what_was_told_is_a_line():
 def test_the_mean_is_that_of_the_runs():
     runs = [Run("a", 60, 0.001, 2, 30), Run("b", 180, 0.001, 6, 30)]
     assert str(trade_off(runs=runs)).startswith("Jobs of 2 min, ")
+
+
+def test_the_examples_are_runs_of_three_designs_and_hold_no_token():
+    runs = {run.name: run for run in runs_of(EXAMPLES)}
+    assert {name: run.polls for name, run in runs.items()} == {"loop": 25, "token": 0, "durable": 26}
+    assert runs["loop"].usd == pytest.approx(price(2 + 3 * 25)) and runs["token"].usd == pytest.approx(price(2))
+    assert [round(runs[name].interval) for name in ("loop", "durable")] == [60, 60]
+    for path in EXAMPLES.iterdir():
+        assert not re.search(r"[A-Za-z0-9+/]{100,}", path.read_text()), path.name
