@@ -8,7 +8,7 @@ from test_examine_costs import durable, history
 
 from workshop.costs.pictures import trade_off
 from workshop.costs.prices import durable_price, price
-from workshop.costs.runs import Run, runs_of
+from workshop.costs.runs import EXAMPLES, Run, runs_of
 
 
 @pytest.fixture
