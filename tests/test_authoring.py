@@ -100,11 +100,11 @@ REFUSED = {
                                               "    #: return (\n    ### END SOLUTION"), "its blank does not compile"),
     "answer without region": (_answer("x = 1"), "is tagged answer, but has no ### BEGIN SOLUTION"),
     "region outside an answer": ({"start": code(PRICED, id="start")}, "is not tagged answer"),
-    "no answer": ({"answer-1": None}, "task 1 has no cell tagged answer and task-1"),
-    "no check": ({"check-1": None}, "task 1 has no cell tagged check and task-1"),
+    "no answer": ({"answer-1": None}, "exercise 1 has no cell tagged answer and task-1"),
+    "no check": ({"check-1": None}, "exercise 1 has no cell tagged check and task-1"),
     "task in nobody's checks": ({f"{kind}-3": code(PRICED if kind == "answer" else "", kind, "task-3", id=f"{kind}-3")
-                                 for kind in ("answer", "check")}, "the lab's checks have no task 3"),
-    "two answers": ({"a": code(PRICED, "answer", "task-1", id="a")}, "a second answer cell of task 1"),
+                                 for kind in ("answer", "check")}, "the lab's checks have no exercise 3"),
+    "two answers": ({"a": code(PRICED, "answer", "task-1", id="a")}, "a second answer cell of exercise 1"),
     "answer to no task": ({"a": code(PRICED, "answer", id="a")}, "needs one tag task-N and has 0"),
     "check before answer": ({"answer-1": None, "z": code(PRICED, "answer", "task-1", id="z")},
                             "stands before its answer"),
@@ -128,7 +128,7 @@ def test_a_solution_that_would_make_a_bad_lab_is_refused(solution, replaced, sai
 
 @pytest.mark.parametrize("hints", [(), ("",), ("Look.", " ")])
 def test_a_task_without_hints_is_refused(solution, hints):
-    with pytest.raises(authoring.AuthoringError, match="task 1 has no hint, or an empty one"):
+    with pytest.raises(authoring.AuthoringError, match="exercise 1 has no hint, or an empty one"):
         authoring.lab_bytes(solution(*cells()), {**TASKS, 1: Toy("Price it", hints=hints)})
 
 

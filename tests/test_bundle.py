@@ -92,5 +92,5 @@ def test_it_installs_and_checks_a_lab_without_a_network(tmp_path):
     assert "pip does the same" not in ran.stdout
     shutil.copy(checkout / "solutions" / "01-polling-loop.ipynb", checkout / "labs")
     ran = run(python, "-m", "workshop.cli", "check", "01")
-    assert ran.returncode == 0 and "4 of 4 tasks done." in ran.stdout, ran.stdout + ran.stderr
+    assert ran.returncode == 0 and "4 of 4 exercises done." in ran.stdout, ran.stdout + ran.stderr
     subprocess.check_call([python, "-m", "workshop.cli", "sandbox", "stop"], cwd=checkout, env=newcomer)

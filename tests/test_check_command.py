@@ -18,12 +18,12 @@ def _check(n):
         value = lab.user(f"answer_{n}")
         value = value() if callable(value) else value
         if value != n:
-            raise NotYet(f"answer_{n} is {value}.", "The number of the task.")
+            raise NotYet(f"answer_{n} is {value}.", "The number of the exercise.")
         return f"It is {value}."
     return check
 
 
-EXERCISES = {n: Toy(f"Task number {n}", ("Try.",), stretch=n == 6, does=_check(n)) for n in range(1, 7)}
+EXERCISES = {n: Toy(f"Exercise number {n}", ("Try.",), stretch=n == 6, does=_check(n)) for n in range(1, 7)}
 """
 
 
@@ -74,16 +74,16 @@ def test_each_task_has_one_line_that_says_what_is_wrong(lab, capfd):
         said[0],
     )
     assert said[1:] == [
-        "Task 1: done. It is 1.",
-        "Task 2: not yet. answer_2 is 22. The number of the task.",
-        "Task 3: not attempted. answer_3 is still `...`.",
-        "Task 4: not yet. Its cell raised SyntaxError: invalid syntax (line 1).",
-        "Task 5: not yet. Its cell raised NameError: name 'nothing' is not defined.",
-        "Task 6 (stretch): not yet. answer_6() raised ZeroDivisionError: division by zero. "
+        "Exercise 1: done. It is 1.",
+        "Exercise 2: not yet. answer_2 is 22. The number of the exercise.",
+        "Exercise 3: not attempted. answer_3 is still `...`.",
+        "Exercise 4: not yet. Its cell raised SyntaxError: invalid syntax (line 1).",
+        "Exercise 5: not yet. Its cell raised NameError: name 'nothing' is not defined.",
+        "Exercise 6 (stretch): not yet. answer_6() raised ZeroDivisionError: division by zero. "
         "A call that ends without an error.",
         "",
-        "1 of 5 tasks done.",
-        "Next: task 2, “Task number 2”. For a hint, run lab.hint(2) in the notebook.",
+        "1 of 5 exercises done.",
+        "Next: exercise 2, “Exercise number 2”. For a hint, run lab.hint(2) in the notebook.",
     ]
     progress = records.read("progress")["04-counting"]
     assert [progress[str(n)]["status"] for n in (1, 2, 3)] == ["done", "not yet", "not attempted"]
@@ -94,8 +94,8 @@ def test_all_but_the_stretch_task_done_is_status_0(lab, capfd):
     write(folder.parent / "notebooks" / "05-more.ipynb")
     assert saved.check("04-counting", folder) == 0
     assert lines(capfd)[-2:] == [
-        "5 of 5 tasks done.",
-        "Task 6 would stretch you further. Next: notebooks/05-more.ipynb",
+        "5 of 5 exercises done.",
+        "Exercise 6 would stretch you further. Next: notebooks/05-more.ipynb",
     ]
 
 
@@ -104,33 +104,33 @@ def test_a_cell_that_does_not_end_or_ends_its_kernel_is_named(lab, capfd):
     folder = lab(right(_2=endless, _4="import os\nos._exit(1)"))
     assert saved.check("04", folder, cell_seconds=12) == 1
     assert lines(capfd)[1:7] == [
-        "Task 1: done. It is 1.",
-        "Task 2: not yet. Its cell did not end within 12 seconds and was stopped.",
-        "Task 3: done. It is 3.",
-        "Task 4: not yet. Its cell did not end within 12 seconds and took the kernel with it.",
-        "Task 5: not yet. Its cell was not run: the kernel was gone.",
-        "Task 6 (stretch): not yet. Its cell was not run: the kernel was gone.",
+        "Exercise 1: done. It is 1.",
+        "Exercise 2: not yet. Its cell did not end within 12 seconds and was stopped.",
+        "Exercise 3: done. It is 3.",
+        "Exercise 4: not yet. Its cell did not end within 12 seconds and took the kernel with it.",
+        "Exercise 5: not yet. Its cell was not run: the kernel was gone.",
+        "Exercise 6 (stretch): not yet. Its cell was not run: the kernel was gone.",
     ]
 
 
 def test_cells_that_were_changed_or_lost_are_not_taken_for_done(lab, capfd):
     cells = [cell for number, answer in right().items() for cell in task(number, answer)]
-    cells[1].source = "print('Task 1')"
+    cells[1].source = "print('Exercise 1')"
     del cells[3]
     cells.insert(0, code("import nothing_of_that_name"))
     folder = lab(cells)
     assert saved.check("04", folder) == 1
     assert lines(capfd)[1:] == [
-        "A cell outside the tasks raised ModuleNotFoundError: No module named 'nothing_of_that_name'. "
+        "A cell outside the exercises raised ModuleNotFoundError: No module named 'nothing_of_that_name'. "
         "It begins: import nothing_of_that_name",
-        "Task 1: not checked. Its check cell no longer says lab.check(1).",
-        *(f"Task {n}: done. It is {n}." for n in (3, 4, 5)),
-        "Task 6 (stretch): done. It is 6.",
-        "Task 2: not checked. Its check cell is gone; "
+        "Exercise 1: not checked. Its check cell no longer says lab.check(1).",
+        *(f"Exercise {n}: done. It is {n}." for n in (3, 4, 5)),
+        "Exercise 6 (stretch): done. It is 6.",
+        "Exercise 2: not checked. Its check cell is gone; "
         "`workshop reset 04` brings the lab back as it came, and keeps yours aside.",
         "",
-        "3 of 5 tasks done.",
-        "Next: task 1, “Task number 1”. For a hint, run lab.hint(1) in the notebook.",
+        "3 of 5 exercises done.",
+        "Next: exercise 1, “Exercise number 1”. For a hint, run lab.hint(1) in the notebook.",
     ]
 
 
@@ -139,7 +139,7 @@ def test_a_dead_sandbox_is_not_the_learners_fault(lab, capfd, monkeypatch):
     assert saved.check("04", lab(right(_1="answer_1 = nothing"))) == 1
     said = lines(capfd)
     assert said[1] == (
-        "Task 1: could not be checked. This notebook is not connected: run its first cell, %load_ext workshop."
+        "Exercise 1: could not be checked. This notebook is not connected: run its first cell, %load_ext workshop."
     )
     assert said[-1] == "Next: `workshop doctor`, which says what is wrong here. It is not about your answers."
 
@@ -179,12 +179,12 @@ if airport is not ...:
     )
     authoring.make_lab(solution, tmp_path / "labs")
     assert saved.check("00", tmp_path / "labs") == 1
-    assert lines(capfd)[1:3] == ["Task 1: not attempted. The table ann-00-airports is empty.", ""]
+    assert lines(capfd)[1:3] == ["Exercise 1: not attempted. The table ann-00-airports is empty.", ""]
     assert saved.check("00", tmp_path / "solutions") == 0
     assert lines(capfd)[1:] == [
-        "Task 1: done. The table ann-00-airports holds ZRH, Zurich.",
+        "Exercise 1: done. The table ann-00-airports holds ZRH, Zurich.",
         "",
-        "1 of 1 tasks done.",
+        "1 of 1 exercises done.",
         "Next: this was the last lab.",
     ]
 

@@ -256,7 +256,7 @@ def test_each_trap_of_lab_05_is_seen(tmp_path):
 
 # Findings that are meant: what a later task of the lab puts right, or what it replaces.
 EXPLAINED = {
-    ("03-callback-urls", "token-without-timeout", "Check"),  # task 1: the timeout is task 3's
+    ("03-callback-urls", "token-without-timeout", "Check"),  # exercise 1: the timeout is exercise 3's
     ("04-durable-functions", "loop-without-bound", "Wait"),  # the loop of lab 01, which the lab replaces
 }
 

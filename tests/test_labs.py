@@ -53,7 +53,7 @@ def outcome(lab, number, does):
 def test_done_is_one_line(lab, capsys):
     lab.exercises[1].does = lambda lab: "It started."
     lab.check(1)
-    assert capsys.readouterr().out == "Task 1: done. It started.\n"
+    assert capsys.readouterr().out == "Exercise 1: done. It started.\n"
 
 
 def test_not_yet_says_what_was_seen_what_is_missing_and_how_to_go_on(lab):
@@ -62,20 +62,20 @@ def test_not_yet_says_what_was_seen_what_is_missing_and_how_to_go_on(lab):
     ]
     seen = outcome(lab, 1, NotYet("There are 3 states.", "A state that waits.", events))
     assert seen._render_traceback_() == [
-        "Task 1: not yet",
+        "Exercise 1: not yet",
         "  Observed: There are 3 states.",
         *(f"      {n}  line" for n in range(4, 9)),
         "       12  TaskFailed  x  E  why",
         "  Missing: A state that waits.",
         "  Stuck? Run lab.hint(1).",
     ]
-    assert str(seen) == "Task 1: not yet. There are 3 states. A state that waits."
+    assert str(seen) == "Exercise 1: not yet. There are 3 states. A state that waits."
 
 
 def test_not_attempted_is_told_from_wrong(lab):
     seen = outcome(lab, 2, NotAttempted("There is no machine."))
     assert seen._render_traceback_() == [
-        "Task 2: not attempted",
+        "Exercise 2: not attempted",
         "  There is no machine.",
         "  Fill in the answer, run its cell, then this one. For a start: lab.hint(2)",
     ]
@@ -86,7 +86,7 @@ def test_what_is_not_the_learners_fault_is_never_blamed_on_them(lab, monkeypatch
     session = boto3.Session("x", "x", region_name="us-east-1")
     dead = outcome(lab, 1, lambda lab: session.client("sqs").list_queues())
     assert isinstance(dead, SandboxProblem) and dead._render_traceback_() == [
-        "Task 1: could not be checked",
+        "Exercise 1: could not be checked",
         "  The account does not answer. Run the notebook again from its first cell.",
         "  This is not about your answer. `workshop doctor` in a terminal says what is wrong.",
     ]
@@ -95,16 +95,16 @@ def test_what_is_not_the_learners_fault_is_never_blamed_on_them(lab, monkeypatch
     log = tmp_path / "records" / "checks.log"
     assert isinstance(ours, SandboxProblem)
     assert str(ours) == (
-        f"Task 1: could not be checked. The check itself failed with KeyError: 'x'. The details are in {log}."
+        f"Exercise 1: could not be checked. The check itself failed with KeyError: 'x'. The details are in {log}."
     )
-    assert "Traceback" in log.read_text() and "04-toy, task 1" in log.read_text()
+    assert "Traceback" in log.read_text() and "04-toy, exercise 1" in log.read_text()
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert "run its first cell, %load_ext workshop" in str(outcome(lab, 1, lambda lab: "never asked"))
     assert "not attempted" in repr(lab).splitlines()[1] and lab._tries_left(1) == 3
 
 
-def test_a_wrong_number_of_task_or_lab_is_one_sentence(lab, monkeypatch):
-    with pytest.raises(labs.LabError, match=r"has no task 4\. Its tasks are 1, 2, 3") as wrong:
+def test_a_wrong_number_of_exercise_or_lab_is_one_sentence(lab, monkeypatch):
+    with pytest.raises(labs.LabError, match=r"has no exercise 4\. Its exercises are 1, 2, 3") as wrong:
         lab.check(4)
     assert len(wrong.value._render_traceback_()) == 1
     monkeypatch.undo()
@@ -167,7 +167,7 @@ def test_hints_come_one_more_at_a_time(lab, capsys):
         Lab("04-toy", lab._checkout).hint(1)  # a new kernel knows what was shown
         assert capsys.readouterr().out == (
             "Hint 1 of 2: Look closer.\nHint 2 of 2: Look at the end.\nThat was the last one. lab.solution(1) shows a "
-            "solution once the task is done, or after 3 more tries. A try is a lab.check(1) of an "
+            "solution once the exercise is done, or after 3 more tries. A try is a lab.check(1) of an "
             "answer that is not blank.\n"
         )
 
@@ -181,11 +181,11 @@ def test_the_solution_comes_after_three_tries_and_reset_takes_it_back(lab, capsy
     assert seen.help() == "Stuck? Run lab.hint(1) or lab.solution(1)."
     lab.solution(1)
     said = capsys.readouterr().out
-    assert said.startswith("x = [\n    1,\n]\n") and "is a solution of task 1" in said and "BEGIN" not in said
+    assert said.startswith("x = [\n    1,\n]\n") and "is a solution of exercise 1" in said and "BEGIN" not in said
     lab.exercises[2].does = lambda lab: "Yes."
     lab.check(2)
     lab.reset(1)
-    assert capsys.readouterr().out.startswith("Task 2: done. Yes.\nx = [\n    ...,\n]\n")
+    assert capsys.readouterr().out.startswith("Exercise 2: done. Yes.\nx = [\n    ...,\n]\n")
     lab.solution(1)
     assert "after 3 more tries" in capsys.readouterr().out
     lab.solution(2)  # after success
@@ -196,7 +196,7 @@ def test_done_stays_done_when_the_sandbox_has_forgotten(lab):
     lab.exercises[1].does = lambda lab: "Yes."
     lab.check(1)
     outcome(lab, 1, NotAttempted("It is gone."))
-    assert repr(lab).startswith("Lab 04-toy: 1 of 2 tasks done")
+    assert repr(lab).startswith("Lab 04-toy: 1 of 2 exercises done")
 
 
 def test_the_progress_reads_as_text_and_shows_as_a_bar(lab):
@@ -204,14 +204,14 @@ def test_the_progress_reads_as_text_and_shows_as_a_bar(lab):
     lab.check(1)
     outcome(lab, 2, NotYet("a", "b"))
     assert repr(lab).splitlines() == [
-        "Lab 04-toy: 1 of 2 tasks done [##########----------]",
+        "Lab 04-toy: 1 of 2 exercises done [##########----------]",
         "  1  done           Start <it>",
         "  2  not yet        Wait",
         "  3  not attempted  Back off (stretch)",
     ]
     html = lab._repr_html_()
-    assert '<progress max="2" value="1" aria-label="tasks done">1 of 2</progress>' in html
-    assert "1 of 2 tasks done" in html and "Task 1, done: Start &lt;it&gt;" in html
+    assert '<progress max="2" value="1" aria-label="exercises done">1 of 2</progress>' in html
+    assert "1 of 2 exercises done" in html and "Exercise 1, done: Start &lt;it&gt;" in html
     assert "color" not in html and "<script" not in html
 
 
@@ -286,12 +286,12 @@ def test_in_a_notebook_a_check_shows_its_lines_and_new_cells_go_below(tmp_path):
     client.execute(env={**os.environ, **dead})
     assert "text/html" in notebook.cells[0].outputs[0].data
     assert notebook.cells[1].outputs[0].traceback == [
-        "Task 1: not yet", "  Observed: It is empty.", "  Missing: An item.", "  Stuck? Run lab.hint(1)."
+        "Exercise 1: not yet", "  Observed: It is empty.", "  Missing: An item.", "  Stuck? Run lab.hint(1)."
     ]  # fmt: skip
     assert payloads[3] == [] and payloads[5:] == [[("put_item(1)", False)], [("...", False)]]
 
 
-# -- the toy task of lesson 00, over the sandbox -----------------------------------------------------------------------
+# -- the toy exercise of lesson 00, over the sandbox -------------------------------------------------------------------
 
 ITEMS = {
     "small letters": ([{"iata": "zrh", "city": "Zurich"}], "An item has the iata 'zrh'. A code of three"),
@@ -342,7 +342,7 @@ def test_the_toy_task_is_done_with_an_airport(toy, capsys, items):
     for item in items:
         table.put_item(Item=item)
     lab.check(1)
-    assert capsys.readouterr().out == "Task 1: done. The table you-00-airports holds ZRH, Zurich.\n"
+    assert capsys.readouterr().out == "Exercise 1: done. The table you-00-airports holds ZRH, Zurich.\n"
 
 
 # -- seeds and exploring -----------------------------------------------------------------------------------------------

@@ -216,9 +216,9 @@ def test_a_newcomer_runs_the_first_cells_and_ends_it_all(make_lab, page):
     endpoint = json.loads((terminal.sandbox / "state.json").read_text())["endpoint"]
     assert line == [f"sandbox · account 111122223333 · us-east-1 · {endpoint}"]
     refused = said_by(lesson.run_to("lab.check(1)"))
-    assert refused[0] == "Task 1: not attempted" and 2 <= len(refused) <= 4
+    assert refused[0] == "Exercise 1: not attempted" and 2 <= len(refused) <= 4
     lesson.run_to("put_item")
-    assert said_by(lesson.run_to("lab.check(1)")) == ["Task 1: done. The table you-00-airports holds ZRH, Zurich."]
+    assert said_by(lesson.run_to("lab.check(1)")) == ["Exercise 1: done. The table you-00-airports holds ZRH, Zurich."]
 
     # What is folded away opens by keyboard.
     details = lesson.panel.locator("details")
@@ -243,7 +243,7 @@ def test_a_newcomer_runs_the_first_cells_and_ends_it_all(make_lab, page):
     lesson.panel.get_by_role("link", name="01-polling-loop").click()
     lab = Notebook(page, NOTEBOOKS[2])
     refused = said_by(lab.run_to("lab.check(1)"))
-    assert refused[0] == "Task 1: not attempted" and 2 <= len(refused) <= 4
+    assert refused[0] == "Exercise 1: not attempted" and 2 <= len(refused) <= 4
 
     # Ctrl-C, and nothing is left: not JupyterLab, not one of the three kernels, not the sandbox.
     running = terminal.processes().values()

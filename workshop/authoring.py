@@ -1,7 +1,7 @@
 """For authors: make `labs/` from `solutions/`, and run the solutions.
 
-A solution is the only hand-edited form of a lab. In it, each task has one cell tagged `answer` and `task-N`, and after
-it one tagged `check` and `task-N`. What the learner is to write stands in the answer cell between two comments:
+A solution is the only hand-edited form of a lab. In it, each exercise has one cell tagged `answer` and `task-N`, and
+after it one tagged `check` and `task-N`. What the learner is to write stands in the answer cell between two comments:
 
     ### BEGIN SOLUTION
     return transitions * PRICE_PER_TRANSITION
@@ -43,7 +43,7 @@ SANITIZE = CHECKOUT / "tests" / "sanitize.cfg"
 # every machine and at every time.
 AFRESH = {"WORKSHOP_RECORDS": "memory"}
 
-ANSWER_LINES = 15  # what a learner writes for a task, at most
+ANSWER_LINES = 15  # what a learner writes for an exercise, at most
 CELL_LINES = 25  # of any code cell
 CELL_SECONDS = 120
 
@@ -99,15 +99,15 @@ def make_lab(solution, labs=LABS, kept=KEPT, check=False):
     return True
 
 
-def lab_bytes(solution, tasks=None):
+def lab_bytes(solution, exercises=None):
     """The lab of a solution, as the bytes of its file.
 
-    tasks: its tasks, {number: Task}; by default those of its module in workshop/checks.
+    exercises: its exercises, {number: Exercise}; by default those of its module in workshop/checks.
     Raises AuthoringError where the solution breaks a rule.
     """
     path = Path(solution)
     notebook = _read(path)
-    _judge_tasks(path, notebook, exercises_of(path.stem) if tasks is None else tasks)
+    _judge_exercises(path, notebook, exercises_of(path.stem) if exercises is None else exercises)
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -123,13 +123,13 @@ def lab_bytes(solution, tasks=None):
     return _bytes(nbformat.from_dict({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
 
 
-def answer(path, task, solved):
-    """The source of a task's answer cell in a solution, without the markers: solved, or blank as in the lab."""
+def answer(path, number, solved):
+    """The source of an exercise's answer cell in a solution, without the markers: solved, or blank as in the lab."""
     path = Path(path)
     for cell in _read(path).cells:
-        if {"answer", f"task-{task}"} <= _tags(cell):
+        if {"answer", f"task-{number}"} <= _tags(cell):
             return _solved(cell.source) if solved else _blanked(path, cell)
-    raise AuthoringError(f"{_shown(path)} has no answer to task {task}.")
+    raise AuthoringError(f"{_shown(path)} has no answer to exercise {number}.")
 
 
 def faults_of_prose(cells):
@@ -159,7 +159,7 @@ def _without_code(markdown):
     return re.sub(r"<(code|pre)\b.*?</\1>", "", text, flags=re.DOTALL)
 
 
-def _judge_tasks(path, notebook, tasks):
+def _judge_exercises(path, notebook, exercises):
     cells = {}
     for cell in notebook.cells:
         for kind in {"answer", "check"} & _tags(cell):
@@ -167,18 +167,18 @@ def _judge_tasks(path, notebook, tasks):
             if len(numbers) != 1:
                 raise _fault(path, cell, f"tagged {kind}, it needs one tag task-N and has {len(numbers)}.")
             if (kind, numbers[0]) in cells:
-                raise _fault(path, cell, f"a second {kind} cell of task {numbers[0]}.")
+                raise _fault(path, cell, f"a second {kind} cell of exercise {numbers[0]}.")
             cells[kind, numbers[0]] = cell
-    for number in sorted({*tasks, *(number for _, number in cells)}):
+    for number in sorted({*exercises, *(number for _, number in cells)}):
         for kind in ("answer", "check"):
             if (kind, number) not in cells:
-                raise AuthoringError(f"{_shown(path)}: task {number} has no cell tagged {kind} and task-{number}.")
-        if number not in tasks:
-            raise _fault(path, cells["check", number], f"the lab's checks have no task {number}.")
-        if not (tasks[number].hints and all(hint.strip() for hint in tasks[number].hints)):
-            raise _fault(path, cells["check", number], f"task {number} has no hint, or an empty one.")
+                raise AuthoringError(f"{_shown(path)}: exercise {number} has no cell tagged {kind} and task-{number}.")
+        if number not in exercises:
+            raise _fault(path, cells["check", number], f"the lab's checks have no exercise {number}.")
+        if not (exercises[number].hints and all(hint.strip() for hint in exercises[number].hints)):
+            raise _fault(path, cells["check", number], f"exercise {number} has no hint, or an empty one.")
         if notebook.cells.index(cells["check", number]) < notebook.cells.index(cells["answer", number]):
-            raise _fault(path, cells["check", number], f"the check of task {number} stands before its answer.")
+            raise _fault(path, cells["check", number], f"the check of exercise {number} stands before its answer.")
 
 
 def _judge_code(path, cell, blank):

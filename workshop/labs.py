@@ -26,13 +26,13 @@ from workshop.sandbox import SandboxError
 
 __all__ = ["Lab", "LabError", "NotAttempted", "NotYet", "SandboxProblem"]
 
-TRIES = 3  # checks of a task until its solution is offered
+TRIES = 3  # checks of an exercise until its solution is offered
 
 _SYMBOLS = {"done": "✓", "not yet": "…", "not attempted": "○"}
 
 
 class Lab:
-    """One lab: its names, its tasks and how far the learner is.
+    """One lab: its names, its exercises and how far the learner is.
 
     notebook: the name of its notebook, "01-polling-loop".
     checkout: where solutions/ and notebooks/ are.
@@ -70,7 +70,7 @@ class Lab:
         if not done:
             outcome.number, outcome.offers_solution = number, not self._tries_left(number)
             raise outcome from None
-        print(f"Task {number}: done. {outcome}")
+        print(f"Exercise {number}: done. {outcome}")
 
     def explore(self, number, *, seconds=60):
         """Check an exercise again and again, each time with other values and in another order, and show how far it is.
@@ -90,7 +90,7 @@ class Lab:
         print(outcome)
 
     def hint(self, number):
-        """Show the task's hints so far and one more."""
+        """Show the exercise's hints so far and one more."""
         hints = self._exercise(number).hints
         with self._entry(number) as entry:
             entry["hints"] = min(entry.get("hints", 0) + 1, len(hints))
@@ -102,27 +102,29 @@ class Lab:
             print(f"That was the last one. {self._way_to_solution(number)}")
 
     def solution(self, number):
-        """Put the solution into a new cell below, once the task is done or was tried three times."""
+        """Put the solution into a new cell below, once the exercise is done or was tried three times."""
         self._exercise(number)
         if self._tries_left(number):
             print(f"{self._way_to_solution(number)} For a hint, run lab.hint({number}).")
             return
         _new_cell(self._answer(number, solved=True))
         print(
-            f"The new cell is a solution of task {number}; yours may differ and be right. To go on with it, put it in "
-            f"the place of your answer, and run the cells from there to lab.check({number})."
+            f"The new cell is a solution of exercise {number}; yours may differ and be right. To go on with it, put it "
+            f"in the place of your answer, and run the cells from there to lab.check({number})."
         )
 
     def reset(self, number):
-        """Put the task's answer, blank as it came, into a new cell below, and forget its tries and progress.
+        """Put the exercise's answer, blank as it came, into a new cell below, and forget its tries and progress.
 
-        No other task is touched, and nothing is deleted.
+        No other exercise is touched, and nothing is deleted.
         """
         self._exercise(number)
         with self._entry(number) as entry:
             entry.clear()
         _new_cell(self._answer(number, solved=False))
-        print(f"The new cell is the answer of task {number} as it came. Put it in the place of yours, and start anew.")
+        print(
+            f"The new cell is the answer of exercise {number} as it came. Put it in the place of yours, and start anew."
+        )
 
     def user(self, name):
         """For checks: what the learner's notebook calls `name`.
@@ -145,17 +147,18 @@ class Lab:
         done, of = self._count()
         bar = "#" * round(20 * done / of) if of else ""
         rows = (f"  {n}  {status:<13}  {title}" for n, status, title in self._rows())
-        return "\n".join([f"Lab {self.notebook}: {done} of {of} tasks done [{bar:-<20}]", *rows])
+        return "\n".join([f"Lab {self.notebook}: {done} of {of} exercises done [{bar:-<20}]", *rows])
 
     def _repr_html_(self):
         # No colours of our own, so it is as readable as the reader's theme; every symbol stands beside its word.
         done, of = self._count()
         rows = "".join(
-            f"<li>{_SYMBOLS[status]} Task {n}, {status}: {html.escape(title)}</li>" for n, status, title in self._rows()
+            f"<li>{_SYMBOLS[status]} Exercise {n}, {status}: {html.escape(title)}</li>"
+            for n, status, title in self._rows()
         )
         return (
-            f"<div><strong>Lab {self.notebook}</strong>: {done} of {of} tasks done "
-            f'<progress max="{of}" value="{done}" aria-label="tasks done">{done} of {of}</progress></div>'
+            f"<div><strong>Lab {self.notebook}</strong>: {done} of {of} exercises done "
+            f'<progress max="{of}" value="{done}" aria-label="exercises done">{done} of {of}</progress></div>'
             f'<ul style="list-style: none">{rows}</ul>'
         )
 
@@ -172,12 +175,12 @@ class Lab:
     def _exercise(self, number):
         if number not in self.exercises:
             there_are = ", ".join(map(str, self.exercises))
-            raise LabError(f"Lab {self.notebook} has no task {number!r}. Its tasks are {there_are}.")
+            raise LabError(f"Lab {self.notebook} has no exercise {number!r}. Its exercises are {there_are}.")
         return self.exercises[number]
 
     @contextlib.contextmanager
     def _entry(self, number):
-        """What is remembered of a task, to be changed in a `with` block: its status, tries and hints, if any."""
+        """What is remembered of an exercise, to be changed in a `with` block: its status, tries and hints, if any."""
         with records.change("progress") as progress:
             yield progress.setdefault(self.notebook, {}).setdefault(str(number), {})
 
@@ -190,7 +193,7 @@ class Lab:
         if not left:
             return f"The solution is there too: lab.solution({number})."
         return (
-            f"lab.solution({number}) shows a solution once the task is done, or after {left} more "
+            f"lab.solution({number}) shows a solution once the exercise is done, or after {left} more "
             f"{'try' if left == 1 else 'tries'}. A try is a lab.check({number}) of an answer that is not blank."
         )
 
@@ -217,7 +220,7 @@ class Lab:
         except (NoCredentialsError, NoRegionError):
             return SandboxProblem("This notebook lost its account. Run it again from its first cell.")
         except Exception as error:
-            log = _log(f"{self.notebook}, task {number}")
+            log = _log(f"{self.notebook}, exercise {number}")
             return SandboxProblem(f"The check itself failed with {one_line(error)}. The details are in {log}.")
 
 

@@ -1,8 +1,8 @@
-"""A pytest plugin: what nbval found in a lab, told as one line per task and what to do next.
+"""A pytest plugin: what nbval found in a lab, told as one line per exercise and what to do next.
 
-`workshop check` runs `pytest -p workshop.nbval_report --nbval-lax labs/NN-topic.ipynb`. A task's cells are known by
-their tags (`task-2` with `answer` or `check`), its outcome by what its check cell printed or raised. The exit status
-is 0 where all tasks but the stretch ones are done.
+`workshop check` runs `pytest -p workshop.nbval_report --nbval-lax labs/NN-topic.ipynb`. An exercise's cells are known
+by their tags (`task-2` with `answer` or `check`), its outcome by what its check cell printed or raised. The exit status
+is 0 where all exercises but the stretch ones are done.
 
 Without the plugin, nbval alone tells the same less kindly: a check that is not done raises, so its cell fails.
 """
@@ -23,9 +23,9 @@ class SavedLab:
 
     def __init__(self, path):
         self.path = path
-        self.tasks = checks.exercises_of(path.stem)
-        self.found = {}  # task -> its status
-        self.raised = {}  # task -> what a cell of it raised, before its check
+        self.exercises = checks.exercises_of(path.stem)
+        self.found = {}  # number -> its status
+        self.raised = {}  # number -> what a cell of it raised, before its check
 
     def saw(self, item, not_run):
         """A cell has run; gives the line to print, or None.
@@ -33,19 +33,19 @@ class SavedLab:
         not_run: why it was not run, a sentence's end; None where it was.
         """
         tags = item.cell.metadata.get("tags", [])
-        task = next((int(tag[5:]) for tag in tags if re.fullmatch(r"task-\d+", tag)), None)
+        number = next((int(tag[5:]) for tag in tags if re.fullmatch(r"task-\d+", tag)), None)
         name, fault = self._fault(item, not_run)
-        if task in self.tasks and "check" in tags:
-            self.found[task], line = self._outcome(task, item, name, fault)
+        if number in self.exercises and "check" in tags:
+            self.found[number], line = self._outcome(number, item, name, fault)
             return line
-        if fault and task in self.tasks:
-            self.raised[task] = fault
+        if fault and number in self.exercises:
+            self.raised[number] = fault
         elif fault and "raises-exception" not in tags and not self._behind():
-            return f"A cell outside the tasks {fault}. It begins: {item.cell.source.strip().splitlines()[0][:80]}"
+            return f"A cell outside the exercises {fault}. It begins: {item.cell.source.strip().splitlines()[0][:80]}"
         return None
 
     def _behind(self):
-        """Whether a task before this cell is not done, so that the cell may fail for want of its result."""
+        """Whether an exercise before this cell is not done, so that the cell may fail for want of its result."""
         return bool(self.raised) or any(status != "done" for status in self.found.values())
 
     def _fault(self, item, not_run):
@@ -61,56 +61,56 @@ class SavedLab:
                 return output["ename"], f"raised {output['ename']}: {text}".rstrip(".: ")
         return None, not_run and f"was not run: {not_run}"
 
-    def _outcome(self, task, item, name, fault):
-        """(status, line) of a task whose check cell has run."""
-        title = f"Task {task}{' (stretch)' * self.tasks[task].stretch}"
+    def _outcome(self, number, item, name, fault):
+        """(status, line) of an exercise whose check cell has run."""
+        title = f"Exercise {number}{' (stretch)' * self.exercises[number].stretch}"
         said = "".join(output.get("text", "") for output in item.test_outputs or [])
-        done = re.search(rf"^Task {task}: done\.(.*)", said, re.MULTILINE)
+        done = re.search(rf"^Exercise {number}: done\.(.*)", said, re.MULTILINE)
         if name == outcomes.SandboxProblem.__name__:
             pass  # whatever else went wrong, went wrong because of it
-        elif task in self.raised:
-            return "not yet", f"{title}: not yet. Its cell {self.raised[task]}."
+        elif number in self.raised:
+            return "not yet", f"{title}: not yet. Its cell {self.raised[number]}."
         elif done:
             return "done", f"{title}: done.{done[1]}"
         if name in _OUTCOMES:
-            sentence = fault.removeprefix(f"raised {name}: Task {task}: {_OUTCOMES[name]}.")
+            sentence = fault.removeprefix(f"raised {name}: Exercise {number}: {_OUTCOMES[name]}.")
             return _OUTCOMES[name], f"{title}: {_OUTCOMES[name]}.{sentence}."
         if fault:
             return "not yet", f"{title}: not yet. Its check cell {fault}."
-        return "not checked", f"{title}: not checked. Its check cell no longer says lab.check({task})."
+        return "not checked", f"{title}: not checked. Its check cell no longer says lab.check({number})."
 
     def rest(self):
-        """The last lines: tasks that were not met, how many are done, the next step."""
-        for task in self.tasks:
-            if task not in self.found:
-                self.found[task] = "not checked"
+        """The last lines: exercises that were not met, how many are done, the next step."""
+        for number in self.exercises:
+            if number not in self.found:
+                self.found[number] = "not checked"
                 yield (
-                    f"Task {task}: not checked. Its check cell is gone; "
+                    f"Exercise {number}: not checked. Its check cell is gone; "
                     f"`workshop reset {self.path.stem[:2]}` brings the lab back as it came, and keeps yours aside."
                 )
-        needed = [task for task in self.tasks if not self.tasks[task].stretch]
-        left = [task for task in needed if self.found[task] != "done"]
+        needed = [number for number in self.exercises if not self.exercises[number].stretch]
+        left = [number for number in needed if self.found[number] != "done"]
         yield ""
-        yield f"{len(needed) - len(left)} of {len(needed)} tasks done."
+        yield f"{len(needed) - len(left)} of {len(needed)} exercises done."
         if not left:
             yield self._next_topic()
         elif self.found[left[0]] == outcomes.SandboxProblem.status:
             yield "Next: `workshop doctor`, which says what is wrong here. It is not about your answers."
         else:
-            task = left[0]
-            title = self.tasks[task].title
-            yield f"Next: task {task}, “{title}”. For a hint, run lab.hint({task}) in the notebook."
+            number = left[0]
+            title = self.exercises[number].title
+            yield f"Next: exercise {number}, “{title}”. For a hint, run lab.hint({number}) in the notebook."
 
     def _next_topic(self):
-        stretch = [str(task) for task in self.tasks if self.found[task] != "done"]
-        more = f"Task {' and '.join(stretch)} would stretch you further. " if stretch else ""
+        stretch = [str(number) for number in self.exercises if self.found[number] != "done"]
+        more = f"Exercise {' and '.join(stretch)} would stretch you further. " if stretch else ""
         later = sorted(
             path for path in (self.path.parent.parent / "notebooks").glob("[0-9]*.ipynb") if path.stem > self.path.stem
         )
         return f"{more}Next: {later[0].parent.name}/{later[0].name}" if later else f"{more}Next: this was the last lab."
 
     def passed(self):
-        return all(self.found[task] == "done" for task in self.tasks if not self.tasks[task].stretch)
+        return all(self.found[number] == "done" for number in self.exercises if not self.exercises[number].stretch)
 
 
 class Report:

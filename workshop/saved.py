@@ -17,10 +17,10 @@ CELL_SECONDS = 60  # what a cell may take
 
 
 def check(lab, folder=CHECKOUT / "labs", cell_seconds=CELL_SECONDS):
-    """Run a lab as it is saved, in a fresh kernel, and print one line per task and what to do next.
+    """Run a lab as it is saved, in a fresh kernel, and print one line per exercise and what to do next.
 
     lab: its number or name ("01", "01-polling-loop"). cell_seconds: what one cell may take.
-    Gives the exit status: 0 if all tasks but the stretch ones are done, 1 if not, 2 if the file cannot be read.
+    Gives the exit status: 0 if all exercises but the stretch ones are done, 1 if not, 2 if the file cannot be read.
     Raises LabError where there is no such lab.
     """
     path = _find(lab, Path(folder))

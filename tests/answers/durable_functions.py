@@ -1266,13 +1266,13 @@ TASK_4 = [
         name="another address where the step that orders runs again",
         text=ADDRESS_IN_THE_STEP,
         says="not yet",
-        words="the function's process crashed, and a check was ordered twice",
+        words="the function's process crashed, and an audit was ordered twice",
     ),
     dict(
         name="takes what is saved for what is ordered",
         changes=SAVED_IS_ORDERED,
         says="not yet",
-        words="the function's process crashed, and a check was never ordered",
+        words="the function's process crashed, and an audit was never ordered",
     ),
 ]
 
@@ -1338,7 +1338,7 @@ TASK_5 = [
             "    batch = context.parallel([migration, check], config=config)\n"
         },
         says="not yet",
-        words="the check failed while the migration ran was still running",
+        words="the audit failed while the migration ran was still running",
     ),
     dict(
         name="leaves the migration running",

@@ -998,13 +998,13 @@ def predict(job_seconds, poll_seconds):
         words="There is still a `...` in predict",
     ),
     dict(name="no functions", machine=loop(), says="not attempted", words="There is no count_transitions"),
-    dict(name="no loop", functions=COUNT + PREDICT, says="not attempted", words="do task 3 first"),
+    dict(name="no loop", functions=COUNT + PREDICT, says="not attempted", words="do exercise 3 first"),
     dict(
         name="a loop that does not loop",
         machine=loop(Choose=choose((FINISHED, "Finished"))),
         functions=COUNT + PREDICT,
         says="not yet",
-        words="A loop that passes task 3",
+        words="A loop that passes exercise 3",
     ),
     dict(
         name="every event is a transition",

@@ -384,7 +384,7 @@ TASK_4 = [
         name="no names, and the list as it comes",
         changes={LISTS: "outside.tables()", f", {NAMED}": "", ', name="pause"': ""},
         says="not yet",
-        words="It ordered a check of",
+        words="It ordered an audit of",
     ),
     dict(
         name="names of tables, and the list as it comes",

@@ -73,7 +73,7 @@ def test_what_is_in_memory_is_gone_after_a_crash_between_two_steps(tmp_path):
             'find(address)["CheckId"]': "CHECKS[address]",
         },
     )
-    assert found.wrong.startswith("A check of which the vendor, though it was done, told nothing: the function's proc")
+    assert found.wrong.startswith("An audit of which the vendor, though it was done, told nothing: the function's proc")
     assert "the execution failed: StepError" in found.wrong and not found.inside
 
 
@@ -85,8 +85,8 @@ ROW = {answer["name"]: answer for table in durable_functions.ANSWERS.values() fo
     [
         (2, "starts without asking", "InvalidResourceStateFault"),
         (2, "starts outside of a step, and notes in the table that it has", "the migration was started twice"),
-        (4, "another address where the step that orders runs again", "a check was ordered twice"),
-        (4, "takes what is saved for what is ordered", "a check was never ordered"),
+        (4, "another address where the step that orders runs again", "an audit was ordered twice"),
+        (4, "takes what is saved for what is ordered", "an audit was never ordered"),
     ],
 )
 def test_wrong_answers(tmp_path, number, name, words):

@@ -48,7 +48,7 @@ def main(words=None):
     faults, seconds, stopped = play(console, lab, wanted, known, arguments.workers)
     good = report(console, lab, lab.results(known), listed, arguments.verbose)
     for task, fault in faults.items():
-        console.print(f"Task {task} was not played. {fault}", markup=False)
+        console.print(f"Exercise {task} was not played. {fault}", markup=False)
     console.print(f"{len(lab.mutants)} mutants, {len(set(known) - before)} of them played now, in {_minutes(seconds)}.")
     if stopped:
         console.print("Stopped. The next run goes on from here.")

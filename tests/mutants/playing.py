@@ -72,7 +72,7 @@ class Lab:
         unknown = [str(task) for task in tasks if task not in self.exercises]
         if unknown:
             there_are = ", ".join(map(str, self.exercises))
-            raise PlayError(f"Lab {self.number} has no task {', '.join(unknown)}. Its tasks are {there_are}.")
+            raise PlayError(f"Lab {self.number} has no exercise {', '.join(unknown)}. Its exercises are {there_are}.")
         self.tasks = [number for number in self.exercises if number in tasks or not tasks]
         self.mutants = {mutant.id: mutant for number in self.tasks for mutant in mutants_of(self.exercises[number])}
         self.keys = dict(self._keys(_digest_of_check(path.stem)))

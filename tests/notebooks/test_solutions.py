@@ -35,4 +35,4 @@ def test_what_is_stored_says_that_each_task_is_done(path):
     assert not any("nbval-ignore-output" in cell.metadata.tags for cell in checks)
     said = "".join(output.text for cell in checks for output in cell.outputs)
     for task in exercises_of(path.stem):
-        assert f"Task {task}: done. " in said
+        assert f"Exercise {task}: done. " in said

@@ -21,14 +21,14 @@ class Outcome(Exception):
         return f"Stuck? Run lab.hint({number})" + (f" or lab.solution({number})." * self.offers_solution or ".")
 
     def lines(self) -> list[str]:
-        lines = [f"Task {self.number}: {self.status}", *(f"  {line}" for line in [*self.details(), self.help()])]
+        lines = [f"Exercise {self.number}: {self.status}", *(f"  {line}" for line in [*self.details(), self.help()])]
         if self.seed is not None:
             again = f"lab.check({self.number}, seed={self.seed})"
             lines.append(f"  To play the same again, which counts as no try: {again}")
         return lines
 
     def __str__(self):
-        return " ".join([f"Task {self.number}: {self.status}.", *(str(argument) for argument in self.args)])
+        return " ".join([f"Exercise {self.number}: {self.status}.", *(str(argument) for argument in self.args)])
 
     def _render_traceback_(self):  # IPython asks for this instead of showing our stack
         return self.lines()

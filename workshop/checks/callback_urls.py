@@ -949,7 +949,7 @@ class NeverCalls(Exercise):
             try:
                 function(lab, thing)
             except NotAttempted:
-                raise NotAttempted(f"There is no {lab.name(thing)} yet: do task {number} first.") from None
+                raise NotAttempted(f"There is no {lab.name(thing)} yet: do exercise {number} first.") from None
         print("Waiting for a vendor that is silent, with heartbeats of some seconds ...")
         seen, left = {}, dict(cases)
         for _ in range(LOOKS):
@@ -1027,8 +1027,8 @@ class NeverCalls(Exercise):
         return _not_as_it_should_end(seen)
 
     @contract(
-        "The vendor's callback ends it as in task 4: `SUCCEEDED` with the report as its output, or `FAILED` with the "
-        "error `CheckFailed` and the vendor's message in the cause.",
+        "The vendor's callback ends it as in exercise 4: `SUCCEEDED` with the report as its output, or `FAILED` with "
+        "the error `CheckFailed` and the vendor's message in the cause.",
         cases="calls, calls failed",
     )
     def hears(self, seen: Execution):

@@ -712,9 +712,9 @@ class Check(Durable):
         "The address is random, so it must be made in a step: otherwise it is another one whenever the handler "
         "runs again, and the vendor gets a second order with another key.",
         "The submitter does two things: save(address, callback_id, seconds), then order(table, address). When the "
-        "order returns the check's ID, save once more, with CheckId.",
+        "order returns the audit's ID, save once more, with CheckId.",
         "retry_strategy=while_unavailable and serdes=JsonSerDes() go into the config, beside **limits.",
-        "After CallbackTimeoutError: a step that asks for the check whose ID stands in find(address), and "
+        "After CallbackTimeoutError: a step that asks for the audit whose ID stands in find(address), and "
         "report_in of what it says.",
     )
     common = {"HeartbeatSeconds": 59, "TimeoutSeconds": 60}
@@ -723,44 +723,44 @@ class Check(Durable):
     _report = {"rows": 2, "missing": {"city": 1}, "out_of_range": 0}
     cases = {
         "killed": Rehearsed(
-            "a check whose function was killed after the order, before it had noted the check's ID",
+            "an audit whose function was killed after the order, before it had noted the audit's ID",
             play=reported_after(lambda run: len(run.orders()) > 1 or run.has_submitted()),
             calls=({"fault": "kill", "operation": "dynamodb:PutItem", "nth": 2},),
             needs_sandbox=True,
         ),
         "overloaded": Rehearsed(
-            "a check whose first order was refused (503), and whose second was taken, the answer lost (502)",
+            "an audit whose first order was refused (503), and whose second was taken, the answer lost (502)",
             play=reported_after(lambda run: len(run.orders()) > 2),
             vendor={**QUIET, "answers": [503, "lost"]},
         ),
         "refused": Rehearsed(
-            "a check that the vendor refused (400)", play=refused, vendor={**QUIET, "answers": [400] * MANY}
+            "an audit that the vendor refused (400)", play=refused, vendor={**QUIET, "answers": [400] * MANY}
         ),
         # Its callback comes before the answer to the order.
         "quick": Rehearsed(
-            "a check whose report came before the order was answered",
+            "an audit whose report came before the order was answered",
             play=overtaken,
             vendor={"seconds": 0, "answers": ["overtaken"], "rows": _rows},
         ),
-        "reports": Rehearsed("a check with a report", play=reported({"rows": 3, "missing": {"city": 1}})),
-        "reports little": Rehearsed("a check with a small report", play=reported({"rows": 0})),
-        "fails": Rehearsed("a check that failed", play=reported_failed(_words)),
-        "fails otherwise": Rehearsed("a check that failed oddly", play=reported_failed('There is no "iata".')),
-        "awake": Rehearsed("a check whose vendor works on and on", {"HeartbeatSeconds": HEARTBEAT}),
+        "reports": Rehearsed("an audit with a report", play=reported({"rows": 3, "missing": {"city": 1}})),
+        "reports little": Rehearsed("an audit with a small report", play=reported({"rows": 0})),
+        "fails": Rehearsed("an audit that failed", play=reported_failed(_words)),
+        "fails otherwise": Rehearsed("an audit that failed oddly", play=reported_failed('There is no "iata".')),
+        "awake": Rehearsed("an audit whose vendor works on and on", {"HeartbeatSeconds": HEARTBEAT}),
         "done": Rehearsed(
-            "a check of which the vendor, though it was done, told nothing",
+            "an audit of which the vendor, though it was done, told nothing",
             {"HeartbeatSeconds": 5},
             play=left_in_silence,
             vendor={"silent": True, "seconds": 0, "rows": _rows},
         ),
         "failed": Rehearsed(
-            "a check of which the vendor, though it had failed, told nothing",
+            "an audit of which the vendor, though it had failed, told nothing",
             {"HeartbeatSeconds": 6},
             play=left_in_silence,
             vendor={"silent": True, "seconds": 0, "fails": _words},
         ),
-        "endless": Rehearsed("a check without a sign of life", {"HeartbeatSeconds": 5}, play=left_in_silence),
-        "bounded": Rehearsed("a check without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
+        "endless": Rehearsed("an audit without a sign of life", {"HeartbeatSeconds": 5}, play=left_in_silence),
+        "bounded": Rehearsed("an audit without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
         "crashes": CRASHED,
     }
     done = "It orders once, hears the vendor, takes progress for a sign of life, and asks before it gives up."
@@ -817,7 +817,7 @@ class Check(Durable):
         }
 
     @contract(
-        "It orders one check, however often the submitter runs, with one **address** for each execution.",
+        "It orders one audit, however often the submitter runs, with one **address** for each execution.",
         cases="reports, killed, overloaded, crashes",
     )
     def orders_once(self, seen: Execution | Crashes):
@@ -825,10 +825,10 @@ class Check(Durable):
             return broken(seen, inside=True)
         urls, checks = set(seen.facts["urls"]), seen.facts["checks"]
         if not checks:
-            return Fault(f"{seen}; the vendor got no order that it could take.", "The submitter orders a check.")
+            return Fault(f"{seen}; the vendor got no order that it could take.", "The submitter orders an audit.")
         if len(urls) > 1 or len(checks) > 1:
             return Fault(
-                f"{seen}; the vendor got {len(urls)} addresses, and makes {len(checks)} checks for one execution.",
+                f"{seen}; the vendor got {len(urls)} addresses, and makes {len(checks)} audits for one execution.",
                 "One address for each execution, however often the handler runs: what is random belongs into a step.",
             )
 
@@ -958,7 +958,7 @@ class Nightly(Durable):
             both_succeed({"rows": 0, "missing": {}}),
         ),
         "check fails": Rehearsed(
-            "a night on which the check failed while the migration ran", migration="is slow", play=check_fails(_words)
+            "a night on which the audit failed while the migration ran", migration="is slow", play=check_fails(_words)
         ),
         "migration fails": Rehearsed(
             "a night on which the migration failed while the vendor said nothing",
@@ -994,7 +994,7 @@ class Nightly(Durable):
         return play(lab, tonight, begin, draw, self.common, to_its_end, whose={"function": lab.name("nightly")})
 
     @contract(
-        "The migration and the check begin at once; neither waits for the other.", cases="check fails, migration fails"
+        "The migration and the audit begin at once; neither waits for the other.", cases="check fails, migration fails"
     )
     def begins_both(self, seen: Execution):
         if not seen.facts["began"]:
@@ -1057,7 +1057,7 @@ class Approve(Durable):
     function = "approve"
     hints = (
         "Go through the states: Ask is a wait_for_callback, its Catch an except, Approved? an if. What Wait, Poll "
-        "and Over? do together you have written in task 1.",
+        "and Over? do together you have written in exercise 1.",
         "polled(context, arn, pause, pause, ...) asks at the same pace all the time. A bound that is no bound in "
         "practice is 2,000 polls: an execution has 3,000 operations at most.",
         "outcome raises MigrationFailed with DMS's message, which is what Not moved does; so there is nothing to "
@@ -1234,7 +1234,7 @@ def needs(lab, thing: str, number: int):
     try:
         function(lab, thing)
     except NotAttempted:
-        raise NotAttempted(f"There is no {lab.name(thing)} yet: do task {number} first.") from None
+        raise NotAttempted(f"There is no {lab.name(thing)} yet: do exercise {number} first.") from None
 
 
 def _the(seen):

@@ -368,13 +368,13 @@ MANY = 99  # orders, more than a check makes
 
 @dataclasses.dataclass(frozen=True)
 class Rehearsed(Case):
-    """vendor: how the vendor's check of this case goes, as Vendor.rehearse takes it, and `rows` of its table."""
+    """vendor: how the vendor's audit of this case goes, as Vendor.rehearse takes it, and `rows` of its table."""
 
     vendor: Mapping = dataclasses.field(default_factory=lambda: QUIET)
 
 
 class Checking(DurableRun):
-    """An execution that waits for the vendor's check of a table. facts: what a play has seen, for the record."""
+    """An execution that waits for the vendor's audit of a table. facts: what a play has seen, for the record."""
 
     def __init__(self, function: str, input: Mapping, verirow):
         super().__init__(function, input)

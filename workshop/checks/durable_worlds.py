@@ -297,12 +297,12 @@ class Outlives(Polled):
 
 
 class Vendor(Waiting):
-    """A world with the vendor. takes: seconds of a check; 0: its callback comes before the order's answer does.
+    """A world with the vendor. takes: seconds of an audit; 0: its callback comes before the order's answer does.
 
-    refuses: whether the check fails. silent: whether it never calls. loses: whether the first order's answer gets lost.
+    refuses: whether the audit fails. silent: whether it never calls. loses: whether the first order's answer gets lost.
     """
 
-    about = "a check of an hour"
+    about = "an audit of an hour"
     takes, refuses, silent, loses_order = 3600, False, False, False
 
     def __init__(self):
@@ -328,7 +328,7 @@ class Vendor(Waiting):
             if known[0]["order"] != order:
                 return 422, {"message": "This Idempotency-Key came with another order before."}
             return 202, known[0]
-        self.did("order", "a check")
+        self.did("order", "an audit")
         name = f"chk_{len(self.checks) + 1}"
         self.checks[name] = check = {"check_id": name, "status": "running", "key": key, "order": order}
         if self.takes:
@@ -363,7 +363,7 @@ class Vendor(Waiting):
             self.succeed(callback_id, REPORT)
 
     def _ordered(self):
-        return _not_once("a check was", "ordered", self.times("order"))
+        return _not_once("an audit was", "ordered", self.times("order"))
 
     def wrong(self, run):
         expected = ("FAILED", "CheckFailed", REFUSED) if self.refuses else ("SUCCEEDED", REPORT)
@@ -374,26 +374,26 @@ class Vendor(Waiting):
 
 
 class Quick(Vendor):
-    about, takes = "a check whose report came before the order was answered", 0
+    about, takes = "an audit whose report came before the order was answered", 0
 
 
 class Failing(Vendor):
-    about, refuses = "a check that failed", True
+    about, refuses = "an audit that failed", True
 
 
 class Silent(Vendor):
-    about, silent = "a check of which the vendor, though it was done, told nothing", True
+    about, silent = "an audit of which the vendor, though it was done, told nothing", True
 
 
 class LostOrder(Vendor):
-    about, loses_order = "a check that was ordered, and the answer to the order got lost", True
+    about, loses_order = "an audit that was ordered, and the answer to the order got lost", True
 
 
 # -- two at once ------------------------------------------------------------------------------------------------------
 
 
 class Night(Migrating, Vendor):
-    """A migration and a check."""
+    """A migration and an audit."""
 
     about = "a night on which all went well"
 
@@ -407,7 +407,7 @@ class Slow(Night):
 
 
 class CheckFails(Night):
-    about, refuses, takes = "a night on which the check failed while the migration ran", True, 60
+    about, refuses, takes = "a night on which the audit failed while the migration ran", True, 60
 
     def wrong(self, run):
         if self.status in ("starting", "running"):

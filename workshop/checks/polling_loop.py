@@ -67,7 +67,9 @@ class Start(Machine):
     def ends_at_once(self, seen: Execution):
         waits = [visit.name for visit in seen.history.states() if visit.type == "Wait"]
         if waits:
-            return Fault(f"It waited, in the state {waits[0]!r}.", "It ends at once; waiting comes in the next task.")
+            return Fault(
+                f"It waited, in the state {waits[0]!r}.", "It ends at once; waiting comes in the next exercise."
+            )
         if not seen.ended:
             return f"{seen} after five seconds."
         if seen.starts and seen.history.seconds - seen.starts[0] > AT_ONCE:
@@ -118,7 +120,7 @@ class Poll(Machine):
         if not seen.polls:
             return f"{seen}, and it never called describeReplicationTasks."
         if len(seen.polls) > 1:
-            return Fault(f"It asked {len(seen.polls)} times.", "One poll; the loop comes in the next task.")
+            return Fault(f"It asked {len(seen.polls)} times.", "One poll; the loop comes in the next exercise.")
         if asked_about_others(seen):
             return Fault(
                 "Its question to DMS names neither the ARN of the replication task nor its identifier.",
@@ -324,7 +326,7 @@ class Cost(Exercise):
         except NotAttempted:
             raise NotAttempted(
                 "Its numbers are those of your loop, and there is no "
-                f"{lab.name('loop')} yet: do task 3 first (after three tries lab.solution(3) shows one)."
+                f"{lab.name('loop')} yet: do exercise 3 first (after three tries lab.solution(3) shows one)."
             ) from None
         cases = {"yours": self.cases["yours"]}
         return play(lab, cases, lambda input: StateMachineRun(machine, input), draw, Machine.common, to_its_end)[
@@ -355,7 +357,7 @@ class Cost(Exercise):
             shape, job, poll = each.right
             if shape is None:
                 return Fault(
-                    "An execution of your loop did not succeed after some polls.", "A loop that passes task 3."
+                    "An execution of your loop did not succeed after some polls.", "A loop that passes exercise 3."
                 )
             try:
                 transitions, events, usd = (float(number) for number in each.said)

@@ -84,7 +84,7 @@ class Order(Mended):
         ),
     }
     promises = {
-        "once": "It orders a check of the table, at once and once.",
+        "once": "It orders an audit of the table, at once and once.",
         "mails": "When Seconds are over it sends one mail, in which the number of the order stands.",
         "returns": "It returns the number of the order.",
     }
@@ -116,7 +116,7 @@ class Price(Mended):
         ),
     }
     promises = {
-        "decides": "It asks for the price, and orders a check of the table, at once and once, if that is not above "
+        "decides": "It asks for the price, and orders an audit of the table, at once and once, if that is not above "
         "Limit.",
         "mails": "When Seconds are over it sends one mail, such as `airports: 80`: the table, and the price by which "
         "it has decided.",
@@ -166,7 +166,7 @@ class OrderAll(Mended):
         "grows": In("a table that is added meanwhile", {"Seconds": one_of(600, 86_400)}, world="Growing"),
     }
     promises = {
-        "once": "It orders one check of each table that is listed when it begins, and makes a pause of Seconds after "
+        "once": "It orders one audit of each table that is listed when it begins, and makes a pause of Seconds after "
         "each.",
         "returns": 'It returns the number of each order, by table, as in `{"airports": "order-4711"}`.',
         "names": "Each table has a step with the table in its name, so that one finds it in the history.",
@@ -221,7 +221,7 @@ class Publish(Mended):
     promises = {
         "holds": "The table is locked once, before the order, and stays locked until it is published, also while the "
         "function sleeps.",
-        "works": "It orders one check of the table, waits for Seconds, and publishes the table once.",
+        "works": "It orders one audit of the table, waits for Seconds, and publishes the table once.",
         "unlocks": "Then it unlocks the table, once, and succeeds.",
         "fails": "When publishing fails for good, it unlocks the table too, and fails.",
     }
@@ -251,7 +251,7 @@ class OrderByKey(Mended):
         ),
     }
     promises = {
-        "orders": "It orders a check of the table, waits for Seconds, and returns the number of the order.",
+        "orders": "It orders an audit of the table, waits for Seconds, and returns the number of the order.",
         "once": "It orders once.",
         "own": "Another execution with the same input gets an order of its own.",
     }

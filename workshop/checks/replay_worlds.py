@@ -61,7 +61,7 @@ def listed(texts):
 
 
 class Vendor(Outside):
-    """A vendor who takes orders, task 1: order, wait, mail."""
+    """A vendor who takes orders, exercise 1: order, wait, mail."""
 
     def __init__(self, input):
         super().__init__(input)
@@ -78,7 +78,7 @@ class Vendor(Outside):
         if len(orders) != 1 and run.status == "SUCCEEDED":
             return "once", f"It ordered {times(len(orders))}."
         if orders and orders != [(table,)]:
-            return "once", f"It was to order a check of {table}, and ordered one of {orders[0][0]}."
+            return "once", f"It was to order an audit of {table}, and ordered one of {orders[0][0]}."
         if orders and self.when("order")[0] >= days:
             return "once", f"It ordered after {self.when('order')[0]} s."
         if len(mails) != 1 and run.status == "SUCCEEDED":
@@ -92,7 +92,7 @@ class Vendor(Outside):
 
 
 class Prices(Outside):
-    """A vendor whose price is another one whenever somebody asks, task 2."""
+    """A vendor whose price is another one whenever somebody asks, exercise 2."""
 
     prices = ()
 
@@ -153,7 +153,7 @@ class Exact(Prices):
 
 
 class Rows(Outside):
-    """Tables with rows to be counted, task 3."""
+    """Tables with rows to be counted, exercise 3."""
 
     rows_of = {"airports": 3376, "countries": 249, "airlines": 41, "routes": 7}
 
@@ -178,7 +178,7 @@ class Rows(Outside):
 
 
 class Listed(Outside):
-    """Tables that are listed in another order whenever somebody asks, task 4. added: what is listed later, too."""
+    """Tables that are listed in another order whenever somebody asks, exercise 4. added: what is listed later, too."""
 
     has, added = ("airports", "countries", "airlines"), ()
 
@@ -202,7 +202,7 @@ class Listed(Outside):
         ordered = [table for (table,) in self.of("order")]
         again = next((table for table in ordered if ordered.count(table) > 1), None)
         if again:
-            return "once", f"It ordered a check of {again} {times(ordered.count(again))}."
+            return "once", f"It ordered an audit of {again} {times(ordered.count(again))}."
         if run.status != "SUCCEEDED" or sorted(ordered) != sorted(self.has):
             return (
                 "once",
@@ -226,7 +226,7 @@ class Growing(Listed):
 
 
 class Pages(Outside):
-    """A table that is read page by page, task 5."""
+    """A table that is read page by page, exercise 5."""
 
     def page(self, number, kilobytes):
         self.did("read", f"page {number}")
@@ -259,7 +259,7 @@ class Pages(Outside):
 
 
 class Locked(Outside):
-    """A table with a lock, task 6. refuses: whether it cannot be published."""
+    """A table with a lock, exercise 6. refuses: whether it cannot be published."""
 
     refuses = False
 
@@ -321,7 +321,7 @@ class Refused(Locked):
 
 
 class Keyed(Outside):
-    """A vendor who knows an order by its key, task 7. An order without a key is a new one each time.
+    """A vendor who knows an order by its key, exercise 7. An order without a key is a new one each time.
 
     executions: {key: the executions that have used it, worlds}; of the same function with the same input.
     """

@@ -397,7 +397,7 @@ class Migrate(Exercise):
         return machines.play(lab, machine, table, cases, draw)
 
     @contract(
-        'It invokes `lab.name("start")` with the four keys of task 1, and waits for the answer.',
+        'It invokes `lab.name("start")` with the four keys of exercise 1, and waits for the answer.',
         cases="success, another success, failure, failure in JSON",
     )
     def waits_for_the_answer(self, seen: Execution):
@@ -1068,7 +1068,7 @@ def needs(lab, thing, number):
         look(lab, thing)
     except NotAttempted:
         raise NotAttempted(
-            f"It works together with {lab.name(thing)}, which is not there yet: do task {number} first "
+            f"It works together with {lab.name(thing)}, which is not there yet: do exercise {number} first "
             f"(after three tries lab.solution({number}) shows one)."
         ) from None
 

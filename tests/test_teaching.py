@@ -1,0 +1,57 @@
+"""How the notebooks teach, as far as a program can see it: their words, their times, their predictions, their links."""
+
+import re
+
+import nbformat
+import pytest
+
+from workshop.checks import exercises_of
+from workshop.environments import CHECKOUT
+
+NOTEBOOKS = {
+    f"{path.parent.name}/{path.stem}": nbformat.read(path, as_version=4)
+    for folder in ("notebooks", "labs", "solutions")
+    for path in sorted((CHECKOUT / folder).glob("*.ipynb"))
+}
+every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+every_lesson = pytest.mark.parametrize("name", [name for name in NOTEBOOKS if name.startswith("notebooks/")])
+
+
+def prose(name):
+    """The Markdown of a notebook as one text."""
+    return "\n\n".join(cell.source for cell in NOTEBOOKS[name].cells if cell.cell_type == "markdown")
+
+
+# -- one word for one thing --------------------------------------------------------------------------------------------
+
+
+@every_notebook
+def test_what_a_learner_does_in_a_lab_is_an_exercise(name):
+    """A task is Step Functions' Task state, or DMS's replication task."""
+    texts = [prose(name)]
+    for cell in NOTEBOOKS[name].cells:
+        for output in cell.get("outputs", []):
+            texts += [output.get("text", ""), *output.get("data", {}).values(), *output.get("traceback", [])]
+    assert not re.findall(r".*\b(?:[Tt]asks? [1-9]|tasks done).*", "\n".join(map(str, texts)))
+
+
+LABS = sorted({name.partition("/")[2] for name in NOTEBOOKS if name.startswith("labs/")} | {"00-start-here"})
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_messages_speak_of_exercises_too(lab):
+    for exercise in exercises_of(lab).values():
+        cases = [case.about for case in exercise.cases.values()]
+        words = [exercise.title, *exercise.hints, *cases, *(each.text for each in exercise.contract)]
+        assert not re.findall(r".*\b[Tt]asks? [1-9].*", "\n".join(words))
+
+
+def test_every_word_of_the_glossary_is_linked_from_a_lesson():
+    """Where it first appears, or explained there."""
+    rows = re.findall(r"^\| \*\*(.+)\*\* \|", prose("notebooks/00-start-here"), re.MULTILINE)
+    words = {word for row in rows for word in row.split("**, **")}
+    assert len(words) > 20
+    link = r"\[([^\]]+)\]\((?:\.\./notebooks/)?00-start-here\.ipynb#Words\)"
+    linked = " ".join(re.findall(link, "\n".join(map(prose, NOTEBOOKS)))).lower()
+    explained = {"Step Functions", "Lambda", "EventBridge", "DMS", "item", "exercise", "check"}
+    assert not [word for word in words - explained if word.lower() not in linked]
