@@ -18,6 +18,7 @@ from workshop.logs import log
 from workshop.measurements import recall, record
 from workshop.migrations import migration
 from workshop.pictures import draw, timeline
+from workshop.predictions import prediction
 from workshop.replays import Replay
 from workshop.scratch import work_in_folder_of
 from workshop.watching import watch
@@ -35,6 +36,7 @@ __all__ = [
     "load_ipython_extension",
     "log",
     "migration",
+    "prediction",
     "price",
     "recall",
     "record",
