@@ -301,12 +301,15 @@ def run_solutions(names=None, *folders):
         raise AuthoringError(f"There is no lesson or solution {', '.join(unknown)}.")
     for path in wanted:
         print(f"{_shown(path)} ...", flush=True)
-        run(path)
+        print(f"{_shown(path)}: its cells took {run(path):.0f} s (workshop/data/seconds.toml)", flush=True)
     return [path.stem for path in wanted]
 
 
 def run(path):
-    """Run one notebook headless, a solution or a lesson, and store its outputs in it. See run_solutions."""
+    """Run one notebook headless, a solution or a lesson, and store its outputs in it; returns the seconds that it took.
+
+    See run_solutions.
+    """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
@@ -315,6 +318,7 @@ def run(path):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="workshop-records-") as records:
         client = NotebookClient(
             notebook,
@@ -331,6 +335,7 @@ def run(path):
         except CellExecutionError as error:
             cell = next(cell for cell in notebook.cells if _errors(cell) and not _may_raise(cell))
             raise _fault(path, cell, f"it raised {error.ename}: {error.evalue}") from None
+        took = time.monotonic() - began
         measured = Path(records, "measurements.json")
         measurements = json.loads(measured.read_text()).get(path.stem[:2], {}) if measured.exists() else {}
     for cell in notebook.cells:
@@ -350,6 +355,7 @@ def run(path):
     if secret and secret.encode() in written:
         raise AuthoringError(f"{_shown(path)} prints the sandbox's secret key.")
     path.write_bytes(written)
+    return took
 
 
 def _normalise(path, cell):

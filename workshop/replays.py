@@ -256,10 +256,12 @@ class _Operation:
         return Standing(self.name, "polls" if self.polls else _KINDS[self.kind], state, deep, self.tries)
 
     def label(self):
-        """Its name and what it is, in short lines. Within another, without the name of that one."""
-        within = self.parent and self.parent.name
-        name = f"↳ {self.name.removeprefix(within).strip()}" if within else self.name
-        return "\n".join([*textwrap.wrap(name, 14), f"({'polls' if self.polls else _KINDS[self.kind]})"])
+        """Its name and what it is, in short lines; an arrow for each context that it is in, so that no two look alike."""
+        arrows, outer = "", self.parent
+        while outer:
+            arrows, outer = arrows + "↳", outer.parent
+        kind = "polls" if self.polls else _KINDS[self.kind]
+        return "\n".join([*textwrap.wrap(f"{arrows} {self.name}".strip(), 14), f"({kind})"])
 
 
 class _Reader:
