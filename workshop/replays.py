@@ -256,7 +256,7 @@ class _Operation:
         return Standing(self.name, "polls" if self.polls else _KINDS[self.kind], state, deep, self.tries)
 
     def label(self):
-        """Its name and what it is, in short lines; an arrow for each context that it is in, so that no two look alike."""
+        """Its name and what it is, in short lines, with an arrow for each context that it is in: no two look alike."""
         arrows, outer = "", self.parent
         while outer:
             arrows, outer = arrows + "↳", outer.parent

@@ -1139,7 +1139,7 @@ TASK_4 = [
         name="no limit for the whole",
         changes={"**limits": 'heartbeat_timeout=limits["heartbeat_timeout"]'},
         says="not yet",
-        words="a check without an end was still running; HeartbeatSeconds was 59, TimeoutSeconds 6",
+        words="an audit without an end was still running; HeartbeatSeconds was 59, TimeoutSeconds 6",
     ),
     dict(
         name="the text of the report",

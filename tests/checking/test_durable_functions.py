@@ -318,7 +318,7 @@ JUDGED = {
         CHECK,
         [
             ("reports", has(CHECK["reports"], checks=[]), "orders_once", "got no order"),
-            ("killed", has(CHECK["killed"], checks=[{}, {}]), "orders_once", "2 checks"),
+            ("killed", has(CHECK["killed"], checks=[{}, {}]), "orders_once", "2 audits"),
             ("overloaded", has(CHECK["overloaded"], urls=["a", "b"]), "orders_once", "2 addresses"),
             ("fails", has(CHECK["fails"], urls=["https://x/its-name"]), "gives_an_address", "computed from its name"),
             ("reports", has(CHECK["reports"], addresses=["ab01", "cd23"]), "gives_an_address", "16 random bits"),
