@@ -21,6 +21,7 @@ TOLD = {
     if cell.cell_type == "markdown"
     for helper, text in FOLDED.findall(cell.source)
 }
+ONLY = {"StartAt": "Only", "States": {"Only": {"Type": "Succeed"}}}
 HANDLER = "def lambda_handler(event, context):\n    return event\n"
 
 
@@ -38,7 +39,7 @@ HELPERS = {
     "deploy.table": lambda: deploy.table(name("01", "behind-table"), key="Id"),
     "deploy.function": function,
     "deploy.state_machine": lambda: deploy.state_machine(
-        name("01", "behind"), {"StartAt": "Only", "States": {"Only": {"Type": "Succeed"}}}
+        name("01", "behind"), ONLY, permissions={"dms:DescribeReplicationTasks": "*"}
     ),
     "rule": lambda: rule(name("01", "behind"), function(), pattern={"source": ["aws.dms"]}),
     "http_api": api,
