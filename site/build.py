@@ -24,6 +24,7 @@ SOURCE = SITE / "_build" / "source"
 HTML = SITE / "_build" / "html"
 
 DATA = "workshop/data/README.md"
+ORIGIN = "ORIGIN.md"
 KINDS = {"notebooks": "Lesson", "labs": "Lab", "solutions": "Solution"}
 _CODE_SPAN = re.compile(r"`((?:notebooks|labs|solutions)/[\w-]+\.ipynb)`")
 
@@ -36,7 +37,7 @@ def stage():
     """Write what Sphinx reads into SOURCE."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     SOURCE.mkdir(parents=True)
-    for name in ("README.md", "site/index.md"):
+    for name in ("README.md", ORIGIN, "site/index.md"):
         shutil.copy(CHECKOUT / name, SOURCE)
     (SOURCE / DATA).parent.mkdir(parents=True)
     shutil.copy(CHECKOUT / DATA, SOURCE / DATA)
@@ -50,7 +51,7 @@ def stage():
             target.write_text(json.dumps(page(path)), encoding="utf-8")
             contents += f"{folder}/{path.stem}\n"
         contents += "```\n"
-    contents += f"\n```{{toctree}}\n:hidden:\n:caption: More\n\n{DATA}\n```\n"
+    contents += f"\n```{{toctree}}\n:hidden:\n:caption: More\n\n{ORIGIN}\n{DATA}\n```\n"
     with open(SOURCE / "index.md", "a", encoding="utf-8") as index:
         index.write(contents)
 
