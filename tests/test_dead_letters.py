@@ -73,7 +73,7 @@ def let_in(lab):
 # -- lab 02 ------------------------------------------------------------------------------------------------------------
 
 CELLS_02 = (
-    "job", "task-1-deploy", "task-2-errors", "task-2-answer", "task-2-deploy", "task-3-listen-deploy",
+    "job", "race-deploy", "task-1-deploy", "task-2-errors", "task-2-answer", "task-2-deploy", "task-3-listen-deploy",
     "task-3-resume", "task-3-answer", "task-4-deploy", "task-5-deploy", "task-5-rule", "task-5-failed", "task-5-alarm",
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """How the notebooks teach, as far as a program can see it: their words, their times, their predictions, their links."""
 
 import re
+import tomllib
 
 import nbformat
 import pytest
@@ -83,3 +84,56 @@ def test_each_prediction_comes_blank_before_it_is_shown(name):
     asked = [cell for cell in code if "prediction(" in cell and "import" not in cell]
     assert all(re.fullmatch(r"[\w, ]+ = prediction\(.*\.\.\..*\)(  # .*)?", cell) for cell in asked)
     assert len(asked) >= len(re.findall(r"^### Predict$|\*\*Predict: ", prose(name), re.MULTILINE))
+
+
+# -- times -------------------------------------------------------------------------------------------------------------
+
+WORDS_A_MINUTE, MINUTES_AN_EXERCISE = 180, 5  # and one for a prediction, and one for a line that is written
+SECONDS = tomllib.loads((CHECKOUT / "tests" / "seconds.toml").read_text(encoding="utf-8"))
+
+
+def words(markdown):
+    """How many words there are to read: without diagrams, code blocks, pictures, and the addresses of links."""
+    text = re.sub(r"^( *)(```+|~~~+).*?^ *\2|!\[[^\]]*\]\([^)]*\)", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return len(re.findall(r"\S*\w\S*", re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)))
+
+
+def minutes(name):
+    """What a reader needs who is new to it: reading, thinking, writing, and what the cells take."""
+    folder, _, notebook = name.partition("/")
+    code = [cell for cell in NOTEBOOKS[name].cells if cell.cell_type == "code"]
+    thought = sum("= prediction(" in cell.source for cell in code)
+    for cell in NOTEBOOKS[f"solutions/{notebook}"].cells if folder == "labs" else []:
+        number = next((int(tag[5:]) for tag in cell.metadata.get("tags", []) if tag.startswith("task-")), None)
+        if "BEGIN SOLUTION" in cell.source and not exercises_of(notebook)[number].stretch:
+            regions = re.findall(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", cell.source, re.DOTALL)
+            lines = [line.strip() for region in regions for line in region.splitlines()]
+            thought += MINUTES_AN_EXERCISE + sum(bool(line) and not line.startswith("#: ") for line in lines)
+    return words(prose(name)) / WORDS_A_MINUTE + thought + SECONDS[folder][notebook] / 60
+
+
+def stated(name):
+    """All places that say how many minutes it takes: [(where, minutes), ...]."""
+    folder, _, notebook = name.partition("/")
+    row = re.search(rf"^\| {notebook[:2]} \|.*$", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    column = {"notebooks": 3, "labs": 4}[folder]
+    yield "README.md", int(re.search(r"\d+", row.split("|")[column])[0])
+    title = NOTEBOOKS[name].cells[0].source
+    yield name, int(re.search(r"(?:\*\*Time\*\* \| |In this notebook\*\* \()(\d+) minutes", title)[1])
+    lessons = "\n".join(prose(each) for each in NOTEBOOKS if each.startswith("notebooks/"))
+    kind = {"notebooks": rf"lesson \[{notebook}\]\({notebook}\.ipynb\)", "labs": f"then lab {notebook[:2]}"}[folder]
+    for found in re.findall(rf"{kind}, (\d+) minutes", lessons):
+        yield f"a lesson, of {kind}", int(found)
+
+
+@pytest.mark.parametrize("name", [name for name in NOTEBOOKS if not name.startswith("solutions/")])
+def test_it_takes_as_long_as_it_says(name):
+    needed = minutes(name)
+    wrong = [(where, said) for where, said in stated(name) if abs(said - needed) > 0.2 * needed]
+    assert not wrong, f"It takes {needed:.0f} minutes."
+
+
+def test_all_of_it_takes_as_long_as_the_readme_says():
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    needed = sum(minutes(name) for name in NOTEBOOKS if not name.startswith("solutions/")) / 60
+    assert abs(int(re.search(r"in all (\d+) hours", text)[1]) - needed) <= 0.2 * needed, f"{needed:.1f} hours."

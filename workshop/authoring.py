@@ -301,7 +301,7 @@ def run_solutions(names=None, *folders):
         raise AuthoringError(f"There is no lesson or solution {', '.join(unknown)}.")
     for path in wanted:
         print(f"{_shown(path)} ...", flush=True)
-        print(f"{_shown(path)}: its cells took {run(path):.0f} s (workshop/data/seconds.toml)", flush=True)
+        print(f"{_shown(path)}: its cells took {run(path):.0f} s (tests/seconds.toml)", flush=True)
     return [path.stem for path in wanted]
 
 
