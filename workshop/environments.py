@@ -51,7 +51,15 @@ SETTINGS = {
     },
     # A kernel warns that its connection is not encrypted. It does not leave this machine.
     "etc/ipython/ipython_kernel_config.json": {"IPKernelApp": {"log_level": 40}},
+    "share/jupyter/labextensions/stop-polling/package.json": {
+        "name": "stop-polling",
+        "version": "1.0.0",
+        "jupyterlab": {"extension": True, "_build": {"load": "static/jupyterlab.js", "extension": "./extension"}},
+    },
 }
+
+# The extension of JupyterLab of that name.
+EXTENSION = Path(__file__).resolve().parent / "jupyterlab.js"
 
 
 class SetupError(Exception):
@@ -108,7 +116,7 @@ class Environment:
         digest = hashlib.sha256(self.lock.read_bytes())
         for folder in self.installs:
             digest.update((Path(folder) / "pyproject.toml").read_bytes())
-            digest.update(json.dumps(SETTINGS).encode())
+            digest.update(json.dumps(SETTINGS).encode() + EXTENSION.read_bytes())
         # A checkout that was moved has scripts that point to where it was; a Python that was replaced by a newer one
         # does not find its packages.
         return {"lock": digest.hexdigest(), "folder": str(self.folder), "python": os.path.realpath(str(self.python))}
@@ -183,6 +191,9 @@ def write_settings(folder):
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings, indent=2))
+    extension = Path(folder) / "share/jupyter/labextensions/stop-polling/static"
+    extension.mkdir(parents=True, exist_ok=True)
+    shutil.copy(str(EXTENSION), str(extension))
 
 
 def set_up(environments=(LEARNER, SANDBOX)):

@@ -1,0 +1,44 @@
+// What JupyterLab does for a learner beside what it does for all. It is an extension without a build: JupyterLab loads
+// this file as it would load one that webpack has made, and asks it for "./extension".
+(() => {
+  const style = document.createElement("style");
+  style.textContent = `
+    /* A lesson, its lab and its solution are files of the same name: their tabs say which is which. */
+    .lm-TabBar-tab[title*="Path: notebooks/"] .lm-TabBar-tabLabel::before { content: "Lesson "; }
+    .lm-TabBar-tab[title*="Path: labs/"] .lm-TabBar-tabLabel::before { content: "Lab "; }
+    .lm-TabBar-tab[title*="Path: solutions/"] .lm-TabBar-tabLabel::before { content: "Solution "; }
+    /* What a check says breaks at words, and within one only where it is wider than the page. */
+    .jp-OutputArea .jp-RenderedText pre { word-break: normal; overflow-wrap: anywhere; }
+  `;
+
+  const failed = cell =>
+    cell.model.type === "code" &&
+    !(cell.model.getMetadata("tags") || []).includes("raises-exception") &&
+    cell.model.sharedModel.getOutputs().some(output => output.output_type === "error");
+
+  const plugin = {
+    id: "stop-polling:plugin",
+    autoStart: true,
+    activate: app => {
+      document.head.append(style);
+      // JupyterLab goes to the last cell when all were run, also where it has stopped long before it.
+      app.commands.commandExecuted.connect((_, { id, result }) => {
+        if (!/^(notebook:run-all-cells|runmenu:run-all|runmenu:restart-and-run-all|notebook:restart-run-all)$/.test(id)) return;
+        result.catch(() => {}).then(() => {
+          const notebook = app.shell.currentWidget && app.shell.currentWidget.content;
+          const stopped = notebook && notebook.widgets ? notebook.widgets.findIndex(failed) : -1;
+          if (stopped < 0) return;
+          notebook.deselectAll();
+          notebook.activeCellIndex = stopped;
+          notebook.scrollToItem(stopped, "center");
+        });
+      });
+    },
+  };
+
+  window._JUPYTERLAB = window._JUPYTERLAB || {};
+  window._JUPYTERLAB["stop-polling"] = {
+    init: () => {},
+    get: async () => () => ({ __esModule: true, default: plugin }),
+  };
+})();
