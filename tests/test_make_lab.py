@@ -221,7 +221,7 @@ def test_a_newcomer_runs_the_first_cells_and_ends_it_all(make_lab, page):
     assert said_by(lesson.run_to("lab.check(1)")) == ["Exercise 1: done. The table you-00-airports holds ZRH, Zurich."]
 
     # What is folded away opens by keyboard.
-    details = lesson.panel.locator("details")
+    details = lesson.panel.locator("details").first
     details.locator("summary").focus()
     page.keyboard.press("Enter")
     expect(details).to_have_attribute("open", "")
@@ -244,6 +244,15 @@ def test_a_newcomer_runs_the_first_cells_and_ends_it_all(make_lab, page):
     lab = Notebook(page, NOTEBOOKS[2])
     refused = said_by(lab.run_to("lab.check(1)"))
     assert refused[0] == "Exercise 1: not attempted" and 2 <= len(refused) <= 4
+
+    # Run All stops at that check again, and there the learner is afterwards. The tab says that this is the lab.
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+    stopped = lab.panel.locator(".jp-Cell.jp-mod-active")
+    expect(stopped).to_contain_text("Exercise 1: not attempted")
+    expect(stopped).to_be_in_viewport()
+    tab = page.locator(".lm-TabBar-tab.lm-mod-current[data-type=document-title] .lm-TabBar-tabLabel")
+    assert tab.evaluate("label => getComputedStyle(label, '::before').content") == '"Lab "'
 
     # Ctrl-C, and nothing is left: not JupyterLab, not one of the three kernels, not the sandbox.
     running = terminal.processes().values()
