@@ -1,5 +1,6 @@
 """What a learner meets in a notebook: checks and their outcomes, hints, solutions, progress."""
 
+import json
 import os
 import threading
 import types
@@ -72,6 +73,17 @@ def test_not_yet_says_what_was_seen_what_is_missing_and_how_to_go_on(lab):
     assert str(seen) == "Exercise 1: not yet. There are 3 states. A state that waits."
 
 
+def test_a_functions_error_is_shown_as_its_message_and_the_learners_line(lab):
+    frames = [
+        '  File "/var/runtime/x.py", line 1, in y\n    z()\n',
+        '  File "/var/task/start.py", line 9, in f\n    1 / 0\n',
+    ]
+    cause = json.dumps({"errorMessage": "division by zero", "errorType": "ZeroDivisionError", "stackTrace": frames})
+    event = {"id": 4, "type": "TaskFailed", "taskFailedEventDetails": {"error": "ZeroDivisionError", "cause": cause}}
+    [line] = [line for line in outcome(lab, 1, NotYet("a", "b", [event])).lines() if "TaskFailed" in line]
+    assert line.endswith("TaskFailed  ZeroDivisionError  division by zero (start.py, line 9: 1 / 0)")
+
+
 def test_not_attempted_is_told_from_wrong(lab):
     seen = outcome(lab, 2, NotAttempted("There is no machine."))
     assert seen._render_traceback_() == [
@@ -140,7 +152,7 @@ def leaves():
 USER = {
     "missing": ("missing", lambda found: found, NotAttempted, "There is no missing in this notebook yet."),
     "dots": ("dots", lambda found: found, NotAttempted, "dots is still `...`."),
-    "blank": ("blank", lambda found: found(), NotAttempted, "blank still gives `...` back."),
+    "blank": ("blank", lambda found: found(), NotAttempted, "blank still returns `...`."),
     "half": ("half", lambda found: found(2), NotAttempted, "There is still a `...` in half."),
     "broken": ("broken", lambda found: found(2, by=0), NotYet,
                "broken(2, by=0) raised ZeroDivisionError: division by zero. A call that ends without an error."),
@@ -298,7 +310,7 @@ ITEMS = {
     "four letters": ([{"iata": "LSZH", "city": "Zurich"}], "An item has the iata 'LSZH'."),
     "digits": ([{"iata": "Z1H", "city": "Zurich"}], "An item has the iata 'Z1H'."),
     "not ASCII": ([{"iata": "ZÜR", "city": "Zurich"}], "An item has the iata 'ZÜR'."),
-    "no city": ([{"iata": "ZRH"}], "The item ZRH has no attribute city. The city of the airport."),
+    "no city": ([{"iata": "ZRH"}], "The item ZRH has no attribute city. The item has the city of the airport."),
     "another word for city": ([{"iata": "ZRH", "town": "Zurich"}], "The item ZRH has no attribute city."),
     "empty city": ([{"iata": "ZRH", "city": " "}], "The city of ZRH is not a text, or an empty one."),
     "city as a number": ([{"iata": "ZRH", "city": 8}], "The city of ZRH is not a text, or an empty one."),

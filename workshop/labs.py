@@ -252,7 +252,7 @@ def _guarded(name, function):
             observed = f"{name}({shortened(given)}) raised {one_line(error)}."
             raise NotYet(observed, "A call that ends without an error.") from None
         if value is ...:
-            raise NotAttempted(f"{name} still gives `...` back.")
+            raise NotAttempted(f"{name} still returns `...`.")
         return value
 
     return call

@@ -711,7 +711,7 @@ TASK_2 = [
             + '    keep(callback_id, TaskToken=event["TaskToken"])\n',
         },
         says="not yet",
-        words="that is the contract of exercise 1",
+        words="Exercise 1 asks for that",
     ),
     dict(
         name="does not open the callback again once it has ordered",

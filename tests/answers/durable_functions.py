@@ -221,7 +221,7 @@ TASK_1 = [
         name="always the same wait",
         changes={"backoff_rate=2": "backoff_rate=1"},
         says="not yet",
-        words="Waits that grow",
+        words="The waits grow",
     ),
     dict(
         name="a first wait of its own",
@@ -834,7 +834,7 @@ TASK_3 = [
         name="Python's text in place of JSON",
         changes={"json.dumps(success)": "str(success)"},
         says="not yet",
-        words="Success, with JSON text",
+        words="It answers success, with JSON text",
     ),
     dict(
         name="an empty result is none",
@@ -867,7 +867,7 @@ TASK_3 = [
         name="a failure without its type",
         changes={'{"ErrorType": failure[0], "ErrorMessage": failure[1]}': '{"ErrorMessage": failure[1]}'},
         says="not yet",
-        words="ErrorType and ErrorMessage",
+        words="The failure has the ErrorType and the ErrorMessage",
     ),
     dict(
         name="by the names of classes",
@@ -910,19 +910,19 @@ TASK_3 = [
         name="JSON in JSON",
         changes={"json.dumps(success)": "json.dumps(json.dumps(success))"},
         says="not yet",
-        words="Success, with JSON text",
+        words="It answers success, with JSON text",
     ),
     dict(
         name="all of the failure is the message",
         changes={'"ErrorMessage": failure[1]': '"ErrorMessage": ": ".join(failure)'},
         says="not yet",
-        words="ErrorType and ErrorMessage",
+        words="The failure has the ErrorType and the ErrorMessage",
     ),
     dict(
         name="whatever has failed is a migration",
         changes={'"ErrorType": failure[0]': '"ErrorType": "MigrationFailed"'},
         says="not yet",
-        words="ErrorType and ErrorMessage",
+        words="The failure has the ErrorType and the ErrorMessage",
     ),
     dict(
         name="only success may come late",
@@ -954,7 +954,7 @@ TASK_3 = [
         name="text as it is",
         changes={"json.dumps(success)": "success if isinstance(success, str) else json.dumps(success)"},
         says="not yet",
-        words="Success, with JSON text",
+        words="It answers success, with JSON text",
     ),
     dict(
         name="whatever becomes of a sign of life is no fault",
@@ -1145,7 +1145,7 @@ TASK_4 = [
         name="the text of the report",
         changes={"serdes=JsonSerDes(), ": ""},
         says="not yet",
-        words="Success: the report, as data",
+        words="It succeeds, and returns the report as data",
     ),
     dict(
         name="silent is failed",
@@ -1260,7 +1260,7 @@ TASK_4 = [
             'name="report", config=config)': 'name="report", config=config)}',
         },
         says="not yet",
-        words="Success: the report, as data",
+        words="It succeeds, and returns the report as data",
     ),
     dict(
         name="another address where the step that orders runs again",
@@ -1527,19 +1527,19 @@ TASK_6 = [
             POLLS: "        try:\n    " + POLLS + '        except Exception:\n            raise RuntimeError("no")\n'
         },
         says="not yet",
-        words="The same error and cause",
+        words="The error and the cause are the same",
     ),
     dict(
         name="says less",
         changes={', "By": answer["By"]}': "}"},
         says="not yet",
-        words="The same result",
+        words="The result is the same",
     ),
     dict(
         name="the answer as it came",
         changes={'return {"Moved": answer["Approved"], "By": answer["By"]}': "return answer"},
         says="not yet",
-        words="The same result",
+        words="The result is the same",
     ),
     dict(
         name="always Ana",
@@ -1601,7 +1601,7 @@ TASK_6 = [
             '            raise MigrationFailed("It has failed.")\n'
         },
         says="not yet",
-        words="The same error and cause",
+        words="The error and the cause are the same",
     ),
     dict(
         name="what has run before is taken for what it has started",

@@ -315,7 +315,7 @@ TASK_2 = [
             }
         ),
         says="not yet",
-        words="The state 'Poll' gave out",
+        words="The output of the state 'Poll' has",
     ),
     dict(name="JSONata", machine=poll_once()),
     dict(
@@ -445,13 +445,13 @@ TASK_2 = [
         name="keeps the whole answer",
         machine=poll_once(poll={**POLL, "Arguments": {"Filters": FILTER}, "Output": ALL_KEPT}),
         says="not yet",
-        words="The state 'Poll' gave out",
+        words="The output of the state 'Poll' has",
     ),
     dict(
         name="keeps the whole answer to the start",
         machine=poll_once(start=without(START, "Output")),
         says="not yet",
-        words="The state 'Start' gave out",
+        words="The output of the state 'Start' has",
     ),
     dict(
         name="gives out the status of the start",
@@ -467,7 +467,7 @@ TASK_2 = [
         name="the key in small letters",
         machine=poll_once(poll={**POLL, "Output": {"status": "{% $states.result.ReplicationTasks[0].Status %}"}}),
         says="not yet",
-        words="An output with the key Status",
+        words="The output has the key Status",
     ),
     dict(
         name="only the status, without a key",
@@ -504,7 +504,7 @@ TASK_2 = [
             Done=DONE,
         ),
         says="not yet",
-        words="One poll",
+        words="It polls once",
     ),
 ]
 
@@ -831,7 +831,7 @@ TASK_3 = [
         name="no error and no cause",
         machine=loop(Failed={"Type": "Fail"}),
         says="not yet",
-        words="An error and a cause",
+        words="It has an error and a cause",
     ),
     dict(
         name="a cause that is there only after a failure",
@@ -894,7 +894,7 @@ TASK_3 = [
         name="carries all settings round",
         machine=loop(Start=without(LOOP["Start"], "Output")),
         says="not yet",
-        words="The state 'Start' gave out",
+        words="The output of the state 'Start' has",
     ),
 ]
 
@@ -988,7 +988,7 @@ def predict(job_seconds, poll_seconds):
         machine=loop(),
         functions=counting("return ...") + predicting("return ..."),
         says="not attempted",
-        words="count_transitions still gives `...` back",
+        words="count_transitions still returns `...`",
     ),
     dict(
         name="a blank in the arithmetic",
@@ -1004,7 +1004,7 @@ def predict(job_seconds, poll_seconds):
         machine=loop(Choose=choose((FINISHED, "Finished"))),
         functions=COUNT + PREDICT,
         says="not yet",
-        words="A loop that passes exercise 3",
+        words="Your loop passes exercise 3",
     ),
     dict(
         name="every event is a transition",
@@ -1086,7 +1086,7 @@ def predict(job_seconds, poll_seconds):
         machine=loop(),
         functions=COUNT + predicting("return 2 + 3 * job_seconds // poll_seconds, 9 + 9 * job_seconds // poll_seconds"),
         says="not yet",
-        words="Three numbers",
+        words="It returns three numbers",
     ),
     dict(
         name="one transition in each pass",
@@ -1135,7 +1135,7 @@ def predict(job_seconds, poll_seconds):
         machine=loop(),
         functions=COUNT + PREDICT.replace("0.000025", "0.025 / 1_000_000"),
         says="not yet",
-        words="USD 0.025 for 1,000 state transitions",
+        words="1,000 state transitions cost 0.025 USD",
     ),
     dict(
         name="0.025 USD for each",
@@ -1149,7 +1149,7 @@ def predict(job_seconds, poll_seconds):
         machine=loop(),
         functions=COUNT + PREDICT.replace("transitions * 0.000025", "(9 + 9 * passes) * 0.000025"),
         says="not yet",
-        words="USD 0.025 for 1,000 state transitions",
+        words="1,000 state transitions cost 0.025 USD",
     ),
 ]
 
@@ -1257,7 +1257,7 @@ TASK_5 = [
     dict(name="reckoned from the number of polls", machine=FROM_POLLS),
     {**BLANK, "machine": backoff(Wait={"Type": "Wait", "Seconds": ...})},
     dict(name="two languages, two seconds more each time", machine=TWO_LANGUAGES),
-    dict(name="the loop as it was", machine=loop(), says="not yet", words="Waits that grow"),
+    dict(name="the loop as it was", machine=loop(), says="not yet", words="The waits grow"),
     dict(
         name="half as long again, rounded down",
         machine=backoff(then="$min([$floor($seconds * 1.5), $states.context.Execution.Input.MaxPollSeconds])"),
@@ -1292,7 +1292,7 @@ TASK_5 = [
         name="shrinks",
         machine=backoff("$seconds = 2 ? 1 : 2"),
         says="not yet",
-        words="Waits that grow",
+        words="The waits grow",
     ),
     dict(
         name="waits once, long enough, and asks no more",

@@ -629,25 +629,25 @@ TASK_1 = [
         name="an hour for everybody",
         files=changed("waiting.py", ('event["TimeoutSeconds"]', "3600")),
         says="not yet",
-        words="the item expires when the token does",
+        words="The item expires when the token does",
     ),
     dict(
         name="expires as many seconds after 1970 as the token lives",
         files=changed("waiting.py", ('now + event["TimeoutSeconds"]', 'event["TimeoutSeconds"]')),
         says="not yet",
-        words="the item expires when the token does",
+        words="The item expires when the token does",
     ),
     dict(
         name="a TTL in milliseconds",
         files=changed("waiting.py", ('now + event["TimeoutSeconds"]', '(now + event["TimeoutSeconds"]) * 1000')),
         says="not yet",
-        words="Seconds since 1970",
+        words="Both are seconds since 1970",
     ),
     dict(
         name="all times in milliseconds",
         files=changed("waiting.py", ("now = int(time.time())", "now = int(time.time() * 1000)")),
         says="not yet",
-        words="Seconds since 1970",
+        words="Both are seconds since 1970",
     ),
     dict(
         name="writes again for the same token",
@@ -678,7 +678,7 @@ TASK_1 = [
         name="raises an error of its own",
         files=changed("start.py", ("            raise\n", '            raise RuntimeError("not started") from None\n')),
         says="not yet",
-        words="The error that DMS gave",
+        words="It raises the error that DMS returned",
     ),
     dict(
         name="forgets, and does not raise",
@@ -1007,7 +1007,7 @@ TASK_2 = [
         name="a failure without its cause",
         machine={**MACHINE, "States": {**MACHINE["States"], "Not migrated": {"Type": "Fail", "Error": "Failed"}}},
         says="not yet",
-        words="The cause of the failure in its cause",
+        words="Its cause contains the cause of the failure",
     ),
     dict(
         name="a cause of its own",
@@ -1016,7 +1016,7 @@ TASK_2 = [
             "States": {**MACHINE["States"], "Not migrated": {"Type": "Fail", "Error": "Failed", "Cause": "It failed."}},
         },
         says="not yet",
-        words="The cause of the failure in its cause",
+        words="Its cause contains the cause of the failure",
     ),
     dict(
         name="a failure that ends as a success",
@@ -1082,7 +1082,7 @@ TASK_2 = [
         name="an hour for the token, whatever the input says",
         machine=payload(TimeoutSeconds=3600),
         says="not yet",
-        words="The four keys",
+        words="start gets four keys",
     ),
     dict(
         name="the execution's name in place of its ARN",
@@ -1111,19 +1111,19 @@ TASK_2 = [
         name="a part of the answer",
         machine=machine(Output="{% {'Rows': $states.result.Rows} %}"),
         says="not yet",
-        words="The output of the answer as its output",
+        words="Its output is the output of the answer",
     ),
     dict(
         name="the answer in a box",
         machine=machine(Output="{% {'answer': $states.result} %}"),
         says="not yet",
-        words="The output of the answer as its output",
+        words="Its output is the output of the answer",
     ),
     dict(
         name="the input in place of the answer",
         machine=machine(Output="{% $states.input %}"),
         says="not yet",
-        words="The output of the answer as its output",
+        words="Its output is the output of the answer",
     ),
     dict(
         name="JSONPath's token in JSONata",
@@ -1135,7 +1135,7 @@ TASK_2 = [
         name="keeps nothing of the answer",
         machine=machine(Output={}),
         says="not yet",
-        words="The output of the answer as its output",
+        words="Its output is the output of the answer",
     ),
     dict(
         name="may not invoke the function",
@@ -1314,12 +1314,12 @@ TASK_3 = [
         says="not yet",
         words="matches a replication instance that failed",
     ),
-    dict(name="no target", rule_options={"target": ""}, says="not yet", words="The targets of the rule: none"),
+    dict(name="no target", rule_options={"target": ""}, says="not yet", words="The targets of the rule are none"),
     dict(
         name="another function as its target",
         rule_options={"target": "somebody-else"},
         says="not yet",
-        words="The targets of the rule: arn:aws:lambda",
+        words="The targets of the rule are arn:aws:lambda",
     ),
     dict(name="no permission", rule_options={"permit": False}, says="not yet", words="was not invoked"),
     dict(
@@ -1740,13 +1740,13 @@ def lambda_handler(event, context):
         name="an error of another name",
         files=changed("answer.py", ('error="MigrationFailed"', 'error="Failed"')),
         says="not yet",
-        words="The error MigrationFailed",
+        words="The error is MigrationFailed",
     ),
     dict(
         name="a cause that says nothing",
         files=changed("answer.py", ("cause=why", 'cause="It failed."')),
         says="not yet",
-        words="A cause, with DMS's LastFailureMessage where there is one",
+        words="The cause contains DMS's LastFailureMessage, where there is one",
     ),
     dict(
         name="right, and no event gets in any more",
@@ -1941,7 +1941,7 @@ TASK_5 = [
         name="the first page only",
         files=changed("reconcile.py", (_PAGES, "for page in [table.scan(ConsistentRead=True)]:")),
         says="not yet",
-        words="Every item on every page",
+        words="It answers for every item on every page",
     ),
     dict(
         name="ten at most",
@@ -2131,7 +2131,7 @@ polling_is_right = dict(zip("ABCD", (0, 1, 0, 1)))
         name="blank",
         functions="def measure(history, ended):\n    return ...\n" + RIGHT,
         says="not attempted",
-        words="measure still gives `...` back",
+        words="measure still returns `...`",
     ),
     dict(name="nothing", functions="", says="not attempted", words="There is no measure"),
     dict(
@@ -2156,7 +2156,7 @@ polling_is_right = dict(zip("ABCD", (0, 1, 0, 1)))
         name="the price of one",
         functions=measured(" * 1000", ""),
         says="not yet",
-        words="USD 0.025 for 1,000 state transitions",
+        words="1,000 state transitions cost 0.025 USD",
     ),
     dict(
         name="the whole time in place of the delay",
@@ -2170,12 +2170,17 @@ polling_is_right = dict(zip("ABCD", (0, 1, 0, 1)))
         says="not yet",
         words="measure returns -1.5",
     ),
-    dict(name="two numbers", functions=measured(" * 1000, late", " * 1000"), says="not yet", words="Three numbers"),
+    dict(
+        name="two numbers",
+        functions=measured(" * 1000, late", " * 1000"),
+        says="not yet",
+        words="It returns three numbers",
+    ),
     dict(
         name="a duration that is no number",
         functions=measured(".total_seconds()", ""),
         says="not yet",
-        words="Three numbers",
+        words="It returns three numbers",
     ),
     dict(
         name="knows three histories",
@@ -2207,25 +2212,25 @@ def measure(history, ended):
         name="minutes",
         functions=measured("ended).total_seconds()", "ended).total_seconds() / 60"),
         says="not yet",
-        words="The seconds from the job's end to the last event",
+        words="It returns the seconds from the job's end to the last event",
     ),
     dict(
         name="whole seconds",
         functions=measured("late = (", "late = round((").replace("total_seconds()", "total_seconds())"),
         says="not yet",
-        words="The seconds from the job's end to the last event",
+        words="It returns the seconds from the job's end to the last event",
     ),
     dict(
         name="the price of Express workflows",
         functions=measured("price(history.transitions) * 1000", "0.001"),
         says="not yet",
-        words="USD 0.025 for 1,000 state transitions",
+        words="1,000 state transitions cost 0.025 USD",
     ),
     dict(
         name="up to the first event",
         functions=measured("history.events[-1]", "history.events[0]"),
         says="not yet",
-        words="The seconds from the job's end to the last event",
+        words="It returns the seconds from the job's end to the last event",
     ),
     dict(
         name="one wrong",
@@ -2237,7 +2242,7 @@ def measure(history, ended):
         name="one job is missing",
         functions=MEASURE + 'polling_is_right = {"A": False, "B": True, "C": False}\n',
         says="not yet",
-        words="A dict with the keys",
+        words="It is a dict with the keys",
     ),
     dict(
         name="an error",
@@ -2261,7 +2266,7 @@ def measure(history, ended):
         name="a list",
         functions=MEASURE + "polling_is_right = [False, True, False, True]\n",
         says="not yet",
-        words="A dict with the keys",
+        words="It is a dict with the keys",
     ),
 ]
 

@@ -81,8 +81,8 @@ def test_start(fields, words):
         ("under way", {"polls": [4, 5], "pauses": [3, 1]}, "It asked 2 times"),
         ("under way", {"pauses": [1]}, "With PollSeconds 3 in its input it waited 1.0 s"),
         ("over", {"pauses": [3]}, "With PollSeconds 1 in its input it waited 3.0 s"),
-        ("under way", {"output": {"status": "running"}}, "An output with the key Status"),
-        ("under way", {"output": "running"}, "An output with the key Status"),
+        ("under way", {"output": {"status": "running"}}, "The output has the key Status"),
+        ("under way", {"output": "running"}, "The output has the key Status"),
         ("under way", {"output": {"Status": "stopped"}}, "of a migration that was starting or running"),
         ("under way", {"status": "RUNNING"}, "was still running"),
         ("under way", {"status": "FAILED", "error": "X"}, "ended FAILED (X)"),
@@ -104,7 +104,7 @@ def test_a_large_output_is_told():
     record = seen(Poll(), "under way", polls=[4], pauses=[3], output={"Status": "running"})
     [left] = [event for event in record.events if event["type"] == "TaskStateExited"]
     left["stateExitedEventDetails"]["output"] = "x" * 9000
-    assert "gave out 9,000 bytes" in refusal(Poll(), "under way", record)
+    assert "has 9,000 bytes" in refusal(Poll(), "under way", record)
 
 
 # -- loop --------------------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ GAVE_UP = {"status": "FAILED", "error": "GaveUp", "cause": "Enough.", "polls": [
         ("failed", FAILED, {}, None),
         ("failed", FAILED, {"status": "RUNNING"}, "ends FAILED soon after"),
         ("failed", FAILED, {"status": "SUCCEEDED"}, "'stopped' alone is not success"),
-        ("failed", FAILED, {"cause": ""}, "An error and a cause"),
+        ("failed", FAILED, {"cause": ""}, "It has an error and a cause"),
         ("failed", FAILED, {"error": "States.Runtime"}, "a decision of yours"),
         ("failed", FAILED, {"cause": "It failed."}, "LastFailureMessage"),
         ("two polls", GAVE_UP, {}, None),
@@ -162,8 +162,8 @@ def test_loop(case, usual, fields, words):
         ("under way", [0, 1, 2, 3], None),
         ("under way", [2, 3, 3, 3], "The first wait is PollSeconds"),
         ("under way", [1, 2, 4, 4], "No wait is longer"),
-        ("under way", [1, 1, 1, 1], "Waits that grow"),
-        ("under way", [1, 2, 2, 2], "Waits that grow"),
+        ("under way", [1, 1, 1, 1], "The waits grow"),
+        ("under way", [1, 2, 2, 2], "The waits grow"),
         ("another pace", [2, 3, 3], None),
         ("another pace", [1, 2, 3], "The first wait is PollSeconds"),
     ],
@@ -210,8 +210,8 @@ SHAPE = Shape(once=(2, 9), each=(3, 9), asks_first=False)
         ((306, 909, 306 * 0.000025), "306 state transitions"),
         ((302, 919, 302 * 0.000025), "919 history events"),
         ((302, 909, 302 * 0.025), "USD"),
-        (None, "Three numbers"),
-        ((302, 909), "Three numbers"),
+        (None, "It returns three numbers"),
+        ((302, 909), "It returns three numbers"),
     ],
 )
 def test_predicts(said, words):

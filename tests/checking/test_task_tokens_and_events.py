@@ -57,8 +57,8 @@ STARTS = [
     ("saves_and_starts", starts(came(item={**ITEM, "Execution": "1"})), "The Execution in the item"),
     ("saves_and_starts", starts(came(item={"TaskToken": "t1"})), "has no Execution, CreatedAt"),
     ("saves_and_starts", starts(came(item={**ITEM, "ExpiresAt": 3700})), "expires when the token does"),
-    ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": 5, "ExpiresAt": 65})), "Seconds since 1970"),
-    ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": "noon"})), "Seconds since 1970"),
+    ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": 5, "ExpiresAt": 65})), "Both are seconds since 1970"),
+    ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": "noon"})), "Both are seconds since 1970"),
     ("saves_and_starts", starts(came(before=RAN, item=ITEM)), "StartedBefore is ''"),
     ("takes_the_same_token_once", starts(came(), AGAIN), ""),
     ("takes_the_same_token_once", starts(came(), came(before=OVER, after=OVER, item=ITEM)), ""),
@@ -102,7 +102,7 @@ STARTS = [
     ("replaces_what_expired", starts(came(before=RAN, item=ITEM)), "StartedBefore is ''"),
     ("fails_with_the_start", starts(REFUSED, came()), ""),
     ("fails_with_the_start", starts(came(before=RUNS), came()), "ended without an error"),
-    ("fails_with_the_start", starts(came(error="Own: no", item={}), came()), "The error that DMS gave"),
+    ("fails_with_the_start", starts(came(error="Own: no", item={}), came()), "It raises the error that DMS returned"),
     ("fails_with_the_start", starts(REFUSED, came(), facts={"code": "AccessDeniedFault"}), "AccessDeniedFault"),
     ("fails_with_the_start", starts(dataclasses.replace(REFUSED, item=ITEM), came()), "its item stayed"),
     ("fails_with_the_start", starts(REFUSED, came(error="Busy")), "stands in nobody's way"),
@@ -227,7 +227,7 @@ MACHINES = [
     ("succeeds", ended(output={}), "its output is {}"),
     ("fails", ended("FAILED", cause="So it was: Last Error"), ""),
     ("fails", ended(), "It ends FAILED"),
-    ("fails", ended("FAILED", cause="no"), "The cause of the failure"),
+    ("fails", ended("FAILED", cause="no"), "Its cause contains the cause of the failure"),
     ("fails", ended("FAILED", error="MigrationTimedOut", cause="Last Error"), "for a wait that timed out"),
     ("fails", ended("RUNNING", attempts=2), "was tried again"),
     ("times_out", ended(**LATE), ""),
@@ -263,7 +263,7 @@ RULES = [
     ("matches_nothing_else", matched(MUST_NOT_MATCH, but="a task that was started"), "matches a task that was"),
     ("delivers", DELIVERED, ""),
     ("delivers", {**DELIVERED, "state": "DISABLED"}, "switched off"),
-    ("delivers", {**DELIVERED, "is a target": False, "targets": []}, "The targets of the rule: none"),
+    ("delivers", {**DELIVERED, "is a target": False, "targets": []}, "The targets of the rule are none"),
     ("delivers", {**DELIVERED, "invoked": False}, "was not invoked"),
 ]
 
@@ -298,7 +298,7 @@ RESUMES = [
     ("tells_failure", answers(told(BAD)), ""),
     ("tells_failure", answers(told(WAITS)), "was not answered"),
     ("tells_failure", answers(told(GOOD)), "The answer is a failure"),
-    ("tells_failure", answers(told(dataclasses.replace(BAD, error="Failed"))), "The error MigrationFailed"),
+    ("tells_failure", answers(told(dataclasses.replace(BAD, error="Failed"))), "The error is MigrationFailed"),
     ("tells_failure", answers(told(dataclasses.replace(BAD, cause="failed"))), "LastFailureMessage"),
     ("answers_nobody_too_early", answers(told(WAITS, item=STAYS)), ""),
     ("answers_nobody_too_early", answers(told(BAD, item=STAYS)), "ended FAILED"),
@@ -385,7 +385,7 @@ def measured(*said, late=1.5):
 DECISIONS = {"A": False, "B": True, "C": False, "D": True}
 DECIDES = [
     ("measures", measured(4, 0.1, 1.5), ""),
-    ("measures", measured(4, 0.1), "Three numbers"),
+    ("measures", measured(4, 0.1), "It returns three numbers"),
     ("measures", measured(3, 0.1, 1.5), "retries counted"),
     ("measures", measured(4, 0.0001, 1.5), "1,000 migrations"),
     ("measures", measured(4, 0.1, -1.5), "measure returns -1.5"),
@@ -394,7 +394,7 @@ DECIDES = [
     ("measures", measured(4, 0.1, 3600.5, late=90_000.5), "ended 90000.5 s before the execution did"),
     ("decides", DECISIONS, ""),
     ("decides", {**DECISIONS, "D": False}, "3 of 4"),
-    ("decides", [False, True, False, True], "A dict with the keys"),
+    ("decides", [False, True, False, True], "It is a dict with the keys"),
 ]
 
 

@@ -1,5 +1,8 @@
 """What a check says of an exercise that is not done, and why."""
 
+import json
+import re
+
 _EVENTS_SHOWN = 6
 
 
@@ -77,8 +80,23 @@ def _line_of(event):
     if isinstance(event, str):
         return event
     about = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
-    told = [str(about[key]) for key in ("name", "resource", "error", "cause") if about.get(key)]
+    told = [_in_words(str(about[key])) for key in ("name", "resource", "error", "cause") if about.get(key)]
     return f"{event['id']:>3}  " + "  ".join([event["type"], *told])[:150]
+
+
+# A frame of a traceback, as Lambda tells it, of a file that was deployed.
+OWN_FRAME = re.compile(r'\s*File "/var/task/([^"]+)", line (\d+), in \S+\s*(.*)', re.DOTALL)
+
+
+def _in_words(text: str) -> str:
+    """A text as it is. Of a function's error, a JSON object, its message and the line of the function's own."""
+    try:
+        error = json.loads(text)
+        frames = [found for frame in error.get("stackTrace", []) if (found := OWN_FRAME.match(frame))]
+        where = [f"({at[1]}, line {at[2]}: {at[3].strip()})" for at in frames[-1:]]
+        return " ".join([error["errorMessage"], *where])
+    except (ValueError, AttributeError, KeyError):
+        return text
 
 
 def one_line(error: BaseException) -> str:

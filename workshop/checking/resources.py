@@ -5,7 +5,7 @@ import json
 import re
 
 from workshop import clients, deploy
-from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem
+from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, SandboxProblem
 from workshop.faults import Faults
 
 
@@ -92,7 +92,7 @@ def invoke(function: str, event: dict) -> Invoked:
     said = f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"
     # botocore's own words about a refused call say twice what the code says once.
     said = re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300]
-    frames = (re.match(_OWN_FRAME, frame) for frame in payload.get("stackTrace", []))
+    frames = (OWN_FRAME.match(frame) for frame in payload.get("stackTrace", []))
     return Invoked(said, raised_in=tuple(f"{at[1]}, line {at[2]}: {at[3].strip()}" for at in frames if at))
 
 
@@ -104,10 +104,6 @@ def was_held(gate: Faults, error: str | None):
     [record] = gate.records
     if record.get("met") and (record.get("unmet") or "timed out" in (error or "")):
         raise SandboxProblem("This machine is too busy to hold a function at its call. Try again later.")
-
-
-# A frame of a traceback, as Lambda tells it, of a file that was deployed.
-_OWN_FRAME = re.compile(r'\s*File "/var/task/([^"]+)", line (\d+), in \S+\s*(.*)', re.DOTALL)
 
 
 class Table:

@@ -155,16 +155,18 @@ class Address(Ordering):
     def is_random(self, seen: Submitted):
         addresses = seen.facts["addresses"]
         if len(addresses) < seen.facts["executions"]:
-            return Fault("Two executions got the same address.", "Another address for each execution.")
+            return Fault("Two executions got the same address.", "Each execution has an address of its own.")
         odd = next((one for one in addresses if not set(one) <= URL_SAFE), None)
         if odd is not None:
-            return Fault(f"An address is {odd[:80]!r}.", "Letters, digits, - and _ only: it stands in a URL.")
+            return Fault(
+                f"An address is {odd[:80]!r}.", "It has letters, digits, - and _ only, since it stands in a URL."
+            )
         bits = random_bits(addresses)
         if bits < FEWEST_BITS:
             return Fault(
                 f"Addresses of {len(addresses)} executions: {', '.join(addresses[:3])}, ... That is {bits:.0f} random "
                 "bits at most.",
-                f"At least {FEWEST_BITS} random bits, so that nobody can guess one.",
+                f"It has at least {FEWEST_BITS} random bits, so that nobody can guess it.",
             )
 
     @contract(
@@ -214,7 +216,9 @@ class Address(Ordering):
         if seen.about == Address.cases["again"].about:
             missing = "The address leads to the new token; the old one is dead."
         elif len(seen.tokens) > 1:
-            missing = "A token takes the place of another one only if it is of a later attempt; else it is a dead one."
+            missing = (
+                "A token takes the place of another one only if its attempt is later. Otherwise it is a dead token."
+            )
         return Fault(
             f"Of {seen.about}: a report {in_words(seen.answer)}, and the execution {seen.in_words()}.", missing
         )
@@ -382,7 +386,7 @@ class OrderOnce(Ordering):
             got = f"{len(seen.orders) or 'no'} orders"
             return Fault(
                 f"The vendor got {got}, and took none. The function submit {seen.invoked[-1].in_words()}.",
-                "One order, as verirow.order makes it.",
+                "It orders once, with what verirow.order returns.",
                 slow=is_unavailable(seen.invoked[-1]),
             )
         answers = [told["answer"] for audit in seen.audits for told in audit["deliveries"]]
@@ -448,7 +452,7 @@ class OrderOnce(Ordering):
         if len({order.url for order in seen.orders}) > 1:
             return Fault(
                 f"Of {seen.about}: the vendor got {len(seen.orders)} orders, and another callback URL each time.",
-                "The same address: that is the contract of exercise 1, so look at lab.check(1) first.",
+                "The address is the same each time. Exercise 1 asks for that, so run lab.check(1) first.",
             )
         if len(seen.audits) != 1:
             return f"Of {seen.about}: the vendor now makes {len(seen.audits)} audits for one execution."
@@ -782,7 +786,7 @@ class Answer(Exercise):
         if fault := _not_taken(after):
             return fault
         if seen.status != "SUCCEEDED":
-            return Fault(f"{after.answered}, and the execution {seen.in_words()}.", "Nothing is lost.")
+            return Fault(f"{after.answered}, and the execution {seen.in_words()}.", "The report is not lost.")
 
     @contract("`check.progress`: 2xx, and a heartbeat for the execution.", cases="awake")
     def beats(self, seen: Execution):
@@ -1065,13 +1069,13 @@ def _not_as_it_should_end(seen):
     )
     if lament is None:
         if seen.status != "SUCCEEDED":
-            return Fault(f"{_limits(seen)} {seen}.", "SUCCEEDED, with the vendor's report.")
+            return Fault(f"{_limits(seen)} {seen}.", "It ends SUCCEEDED, with the vendor's report.")
         if seen.output != ITS_REPORT:
-            return Fault(f"{seen} with the output {shortened(str(seen.output))}.", "The report as output.")
+            return Fault(f"{seen} with the output {shortened(str(seen.output))}.", "Its output is the report.")
     elif seen.status != "FAILED" or seen.error != "CheckFailed":
-        return Fault(f"{_limits(seen)} {seen}.", "FAILED, with the error CheckFailed.")
+        return Fault(f"{_limits(seen)} {seen}.", "It ends FAILED, with the error CheckFailed.")
     elif lament not in seen.cause:
-        return Fault(f"The vendor said: {lament} {seen}.", "The vendor's message in the cause.")
+        return Fault(f"The vendor said: {lament} {seen}.", "The cause contains the vendor's message.")
 
 
 EXERCISES = {1: Address(), 2: OrderOnce(), 3: Signature(), 4: Answer(), 5: NeverCalls()}

@@ -235,7 +235,7 @@ class Poll(Durable):
         if len(seen.pauses) < 2 or any(
             later <= earlier and later < most for earlier, later in itertools.pairwise(seen.pauses)
         ):
-            return Fault(observed, "Waits that grow, up to MaxPollSeconds, without jitter.")
+            return Fault(observed, "The waits grow up to MaxPollSeconds, without jitter.")
 
     @contract("When DMS is asked too often, it goes on.", cases="throttled at first, throttled later")
     def lives_with_throttling(self, seen: Execution):
@@ -505,7 +505,7 @@ class Migrate(Durable):
             return Fault(observed, "A timeout bounds the wait.")
         if seen.migration["Status"] == "running":
             if seen.error != "MigrationTimedOut":
-                return Fault(observed, "It fails: MigrationTimedOut.")
+                return Fault(observed, "It fails with MigrationTimedOut.")
         elif seen.error == "MigrationTimedOut":
             stopped_at = seen.migration.get("ReplicationTaskStats", {}).get("StopDate")
             return Fault(
@@ -526,7 +526,7 @@ class Migrate(Durable):
 
 FEWEST_BITS = 100
 WELCOME = "The vendor is told that it has arrived: 2xx."
-NOTHING = "There is nobody to tell any more: nothing happens."
+NOTHING = "Nobody is left to be told, so nothing happens."
 
 
 class Tell(Exercise):
@@ -646,7 +646,9 @@ class Tell(Exercise):
             return f"After {call} {_the(seen.execution)}."
         if json_in(seen.execution.output) != [seen.told["success"]]:
             sent = shortened(seen.execution.output or "") or "nothing"
-            return Fault(f"{call} sent {sent}.", f"Success, with JSON text: {json.dumps(seen.told['success'])}")
+            return Fault(
+                f"{call} sent {sent}.", f"It answers success, with JSON text: {json.dumps(seen.told['success'])}"
+            )
 
     @contract("With `failure`, a pair `(type, message)`, it answers failure.", cases="failure, odd failure")
     def answers_failure(self, seen: Telling):
@@ -656,7 +658,10 @@ class Tell(Exercise):
         if seen.execution.status != "FAILED":
             return f"After {call} {_the(seen.execution)}."
         if [seen.error.get("ErrorType"), seen.error.get("ErrorMessage")] != seen.told["failure"]:
-            return Fault(f"{call} sent {json.dumps(seen.error, ensure_ascii=False)}.", "ErrorType and ErrorMessage.")
+            return Fault(
+                f"{call} sent {json.dumps(seen.error, ensure_ascii=False)}.",
+                "The failure has the ErrorType and the ErrorMessage.",
+            )
 
     @contract("With neither, it is a sign of life.", cases="awake")
     def keeps_awake(self, seen: Telling):
@@ -829,7 +834,7 @@ class Check(Durable):
         if len(urls) > 1 or len(checks) > 1:
             return Fault(
                 f"{seen}; the vendor got {len(urls)} addresses, and makes {len(checks)} audits for one execution.",
-                "One address for each execution, however often the handler runs: what is random belongs into a step.",
+                "Each execution has one address, however often the handler runs. What is random belongs in a step.",
             )
 
     @contract(
@@ -843,14 +848,14 @@ class Check(Durable):
         known["the table's name"] = seen.input["Table"].rpartition("/")[2]
         for what, text in known.items():
             if text in address or any(made in address for made in computed(text)):
-                return Fault(f"The address {address[:80]} can be computed from {what}.", "An address that is random.")
+                return Fault(f"The address {address[:80]} can be computed from {what}.", "The address is random.")
         bits = random_bits(seen.facts["addresses"])
         if bits < FEWEST_BITS:
             shown = ", ".join(sorted(seen.facts["addresses"])[:3])
             return Fault(
                 f"Addresses of {len(seen.facts['addresses'])} executions: {shown[:150]}, ... That is {bits:.0f} random "
                 "bits at most.",
-                f"At least {FEWEST_BITS} random bits, another one for each execution.",
+                f"It has at least {FEWEST_BITS} random bits, and is another one for each execution.",
             )
 
     @contract(
@@ -877,7 +882,9 @@ class Check(Durable):
     def tries_again_what_is_worth_it(self, seen: Execution):
         refused = [error for error, again in seen.facts["failures"] if again and error == "VendorRefused"]
         if refused or (not seen.facts["checks"] and len(seen.facts["orders"]) > 1):
-            return Fault(f"{seen}; it was ordered again.", "VendorRefused is not tried again: there is no use in that.")
+            return Fault(
+                f"{seen}; it was ordered again.", "VendorRefused is not tried again: the vendor would refuse it again."
+            )
         if not seen.facts["checks"]:
             return None if seen.status == "FAILED" else Fault(f"{seen}.", "It fails.")
         if seen.status != "SUCCEEDED":
@@ -890,7 +897,7 @@ class Check(Durable):
             return Fault(f"A report that came to the callback URL {in_words(first)}.", WELCOME)
         if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
             told = f" It returned {shortened(repr(seen.output))}." if seen.status == "SUCCEEDED" else ""
-            return Fault(f"{seen}.{told}", "Success: the report, as data.")
+            return Fault(f"{seen}.{told}", "It succeeds, and returns the report as data.")
         if not all(map(is_success, again)):
             return Fault(f"A report that came a second time {in_words(again[0])}.", WELCOME)
 
@@ -926,9 +933,9 @@ class Check(Durable):
         if check["status"] == "completed" and (seen.status != "SUCCEEDED" or seen.output != self._report):
             return Fault(f"{seen}; {limits}.", "It asks, and returns the report.", slow=busy)
         if check["status"] == "failed" and (seen.error != "CheckFailed" or self._words not in seen.cause):
-            return Fault(f"{seen}; {limits}.", "It asks, and fails: CheckFailed, as it was told.", slow=busy)
+            return Fault(f"{seen}; {limits}.", "It asks, and fails with CheckFailed, as the vendor says.", slow=busy)
         if check["status"] not in ("completed", "failed") and seen.error != "VendorSilent":
-            return Fault(f"{seen}; {limits}.", "It asks, and fails: VendorSilent. Silent is not failed.")
+            return Fault(f"{seen}; {limits}.", "It asks, and fails with VendorSilent. Silent is not failed.")
 
     @contract(GOES_ON, cases="crashes")
     def goes_on_after_crashes(self, seen: Crashes):
@@ -1148,7 +1155,7 @@ class Approve(Durable):
             return Fault(
                 f"When {mine.about}, the state machine returns {json.dumps(theirs.output)}. The durable function "
                 f"{mine.in_words()}{told}.",
-                "The same result.",
+                "The result is the same.",
             )
 
     @contract(
@@ -1176,7 +1183,7 @@ class Approve(Durable):
         if (mine.status, mine.error, mine.cause) != ("FAILED", theirs.error, theirs.cause):
             return Fault(
                 f"When {mine.about}, the state machine {theirs.in_words()}. The durable function {mine.in_words()}.",
-                "The same error and cause.",
+                "The error and the cause are the same.",
             )
 
     @contract(GOES_ON, cases="crashes")
@@ -1210,10 +1217,13 @@ def not_failed(seen: Execution):
     if not seen.ended:
         return Fault(f"{seen}.", "It ends when that has ended.")
     if seen.status != "FAILED" or seen.error != "MigrationFailed":
-        return Fault(f"{seen}.", "It fails: MigrationFailed.")
+        return Fault(f"{seen}.", "It fails with MigrationFailed.")
     reason = seen.migration.get("LastFailureMessage") or seen.migration["StopReason"]
     if reason not in seen.cause:
-        return Fault(f"{seen}. DMS said: {shortened(reason)}", "DMS's message, where it has one, or its StopReason.")
+        return Fault(
+            f"{seen}. DMS said: {shortened(reason)}",
+            "It fails with DMS's message, or with its StopReason where DMS has no message.",
+        )
 
 
 def was_over(seen: Execution, moment: datetime.datetime | None) -> bool:

@@ -68,7 +68,7 @@ class Start(Machine):
         waits = [visit.name for visit in seen.history.states() if visit.type == "Wait"]
         if waits:
             return Fault(
-                f"It waited, in the state {waits[0]!r}.", "It ends at once; waiting comes in the next exercise."
+                f"It waited, in the state {waits[0]!r}.", "It ends at once. Waiting comes in the next exercise."
             )
         if not seen.ended:
             return f"{seen} after five seconds."
@@ -80,7 +80,7 @@ class Poll(Machine):
     thing = "poll"
     title = "Wait, then ask how it stands"
     hints = (
-        "What a state gives out replaces what it got, unless you say otherwise. After the start the next states "
+        "The output of a state replaces its input, unless you say otherwise. After the start the next states "
         "still need the input: Output (JSONata) or ResultPath (JSONPath) decides what goes on.",
         "A Wait state takes its seconds from the input with Seconds and an expression (JSONata) or with "
         "SecondsPath (JSONPath).",
@@ -120,7 +120,7 @@ class Poll(Machine):
         if not seen.polls:
             return f"{seen}, and it never called describeReplicationTasks."
         if len(seen.polls) > 1:
-            return Fault(f"It asked {len(seen.polls)} times.", "One poll; the loop comes in the next exercise.")
+            return Fault(f"It asked {len(seen.polls)} times.", "It polls once. The loop comes in the next exercise.")
         if asked_about_others(seen):
             return Fault(
                 "Its question to DMS names neither the ARN of the replication task nor its identifier.",
@@ -139,21 +139,21 @@ class Poll(Machine):
         if seen.status != "SUCCEEDED":
             return f"{seen}."
         if not isinstance(seen.output, dict) or "Status" not in seen.output:
-            return Fault(f"The output of the execution is {_short(seen.output)}.", "An output with the key Status.")
+            return Fault(f"The output of the execution is {_short(seen.output)}.", "The output has the key Status.")
         possible = _statuses_when_asked(seen)
         if seen.output["Status"] not in possible and refused:
             return Fault(
                 "DMS refused to say how the migration stood when it was asked, and the output says Status "
                 f"{seen.output['Status']!r}, which DMS has not said.",
-                "A status that DMS has said. Where it says none, the execution fails, or asks again.",
+                "The output has a status that DMS has said. Where DMS says none, the execution fails, or asks again.",
             )
         if seen.output["Status"] not in possible:
             return Fault(
                 f"The output says Status {seen.output['Status']!r} of a migration that was {' or '.join(possible)}.",
-                "The status of the replication task that the input names, after it was started.",
+                "The output has the status of the replication task that the input names, after it was started.",
             )
 
-    @contract("No state gives out more than 8 KB.", cases="over, failed, under way")
+    @contract("No state has an output of more than 8 KB.", cases="over, failed, under way")
     def keeps_little(self, seen: Execution):
         return too_large_output(seen)
 
@@ -204,7 +204,8 @@ class Loop(Machine):
             return f"While the migration still ran, the execution {seen.in_words()}."
         if len(seen.polls) < 2:
             return Fault(
-                "While the migration ran, it did not ask a second time.", "A loop: wait, ask, choose, wait ..."
+                "While the migration ran, it did not ask a second time.",
+                "It loops: it waits, asks, chooses, and waits again.",
             )
 
     @contract("It ends `SUCCEEDED` when the load finished and no table had an error.", cases="finished")
@@ -229,7 +230,7 @@ class Loop(Machine):
                 "It ends FAILED: 'stopped' alone is not success.",
             )
         if not seen.error or not seen.cause:
-            return Fault(f"{seen}.", "An error and a cause.")
+            return Fault(f"{seen}.", "It has an error and a cause.")
         if seen.error.startswith("States."):
             return Fault(f"{seen}.", "It ends by a decision of yours, not by a fault in a state.")
 
@@ -258,7 +259,7 @@ class Loop(Machine):
             observed = f"With MaxPolls {most} in its input it asked {_times(polls)}."
             return Fault(observed, "It gives up after MaxPolls polls.")
 
-    @contract("As before, no state gives out more than 8 KB.", cases="under way, finished, failed, set aside")
+    @contract("As before, no state has an output of more than 8 KB.", cases="under way, finished, failed, set aside")
     def keeps_little(self, seen: Execution):
         return too_large_output(seen)
 
@@ -343,7 +344,7 @@ class Cost(Exercise):
             if each.said != each.right:
                 return Fault(
                     f"count_transitions returns {_short(each.said)} for {each.about}, where AWS bills {each.right}.",
-                    "One for each state entered, and one for each retry.",
+                    "It counts one for each state that is entered, and one for each retry.",
                     each.evidence,
                 )
 
@@ -357,14 +358,14 @@ class Cost(Exercise):
             shape, job, poll = each.right
             if shape is None:
                 return Fault(
-                    "An execution of your loop did not succeed after some polls.", "A loop that passes exercise 3."
+                    "An execution of your loop did not succeed after some polls.", "Your loop passes exercise 3."
                 )
             try:
                 transitions, events, usd = (float(number) for number in each.said)
             except (TypeError, ValueError):
                 return Fault(
                     f"{each.about} returns {_short(each.said)}.",
-                    "Three numbers: state transitions, history events, USD.",
+                    "It returns three numbers: state transitions, history events, USD.",
                 )
             right = shape.of_job(job, poll)
             for what, number, right_number, one_pass in (
@@ -374,12 +375,12 @@ class Cost(Exercise):
                 if abs(number - right_number) > one_pass:
                     return Fault(
                         f"{each.about} predicts {number:,.0f} {what}. Your loop makes {one_pass} in each pass.",
-                        f"The number of {what} of such an execution, within one pass.",
+                        f"It returns the number of {what} of such an execution, within one pass.",
                     )
             if not math.isclose(usd, price(transitions), rel_tol=0.01):
                 return Fault(
                     f"{each.about} predicts {transitions:,.0f} state transitions and {usd:.6g} USD.",
-                    "USD 0.025 for 1,000 state transitions.",
+                    "1,000 state transitions cost 0.025 USD.",
                 )
 
 
@@ -424,7 +425,7 @@ class Backoff(Loop):
             return Fault(observed, "No wait is longer than MaxPollSeconds.", slow=_may_be_slow(max(waits), most))
         for earlier, later in itertools.pairwise(waits):
             if later < min(earlier + 0.5, most - SHORTER):
-                return Fault(observed, "Waits that grow from pass to pass.", slow=True)
+                return Fault(observed, "The waits grow from pass to pass.", slow=True)
 
 
 # -- what several of them judge ---------------------------------------------------------------------------------------
@@ -459,8 +460,8 @@ def too_large_output(seen: Execution):
     for name, size in seen.history.output_sizes().items():
         if size > MOST_BYTES:
             return Fault(
-                f"The state {name!r} gave out {size:,} bytes.",
-                f"No state's output over {MOST_BYTES:,} bytes: keep only what the next state needs.",
+                f"The output of the state {name!r} has {size:,} bytes.",
+                f"No output is larger than {MOST_BYTES:,} bytes: keep only what the next state needs.",
                 events=(),
             )
 

@@ -88,7 +88,7 @@ class Order(Mended):
         "mails": "When Seconds are over it sends one mail, in which the number of the order stands.",
         "returns": "It returns the number of the order.",
     }
-    done = "One order, one mail, wherever it crashes."
+    done = "It orders once and sends one mail, wherever it crashes."
 
 
 class Price(Mended):
@@ -158,7 +158,7 @@ class OrderAll(Mended):
     hints = (
         "Two things are different on each replay. One of them you see in the error. What is left when that is mended?",
         "uuid4() and tables() both belong to what can come out differently the next time.",
-        "The list from a step, before the loop; a name that is made of the table.",
+        "Get the list from a step, before the loop. Make each name of the table.",
     )
     cases = {
         "three": In("three tables", {"Seconds": 60}, world="Listed"),
@@ -240,7 +240,7 @@ class OrderByKey(Mended):
     hints = (
         "A step that has crashed runs again. What of it must be the same then?",
         "The key must be there before the step that orders begins, and be written down.",
-        "A step for the key, and then a step for the order.",
+        "Make the key in one step, and order in the next.",
     )
     cases = {
         "a minute": In("a wait of a minute", {"Table": "airports", "Seconds": 60}, world="Keyed"),
@@ -255,7 +255,7 @@ class OrderByKey(Mended):
         "once": "It orders once.",
         "own": "Another execution with the same input gets an order of its own.",
     }
-    done = "One order, even where the process dies in the middle of it."
+    done = "It orders once, even where the process dies in the middle of it."
 
 
 EXERCISES = {1: Order(), 2: Price(), 3: Count(), 4: OrderAll(), 5: Read(), 6: Publish(), 7: OrderByKey()}

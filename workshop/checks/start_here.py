@@ -51,11 +51,14 @@ def _fault(item):
     """What is wrong with an item that is not an airport; None where it is one."""
     code = _code(item)
     if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
-        return Fault(f"An item has the iata {code!r}.", "A code of three capital letters.")
+        return Fault(f"An item has the iata {code!r}.", "The iata is a code of three capital letters.")
     if "city" not in item:
-        return Fault(f"The item {code} has no attribute city.", "The city of the airport.")
+        return Fault(f"The item {code} has no attribute city.", "The item has the city of the airport.")
     if not item["city"].get("S", "").strip():
-        return Fault(f"The city of {code} is not a text, or an empty one.", 'The city of the airport, as {"S": ...}.')
+        return Fault(
+            f"The city of {code} is not a text, or an empty one.",
+            'The item has the city of the airport, as {"S": ...}.',
+        )
     return None
 
 

@@ -228,7 +228,7 @@ class Start(Exercise):
             return Fault(
                 f"{came.who}. The migration had run before, at {came.before.run}, and StartedBefore is "
                 f"{came.item.get('StartedBefore')!r}.",
-                "StartedBefore: when its latest run before this one began.",
+                "StartedBefore says when its latest run before this one began.",
             )
 
     @contract(
@@ -244,7 +244,7 @@ class Start(Exercise):
             return f"{came}."
         code = seen.facts.get("code", "InvalidResourceStateFault")
         if code not in came.error:
-            return Fault(f"{came}.", f"The error that DMS gave: {code}.")
+            return Fault(f"{came}.", f"It raises the error that DMS returned: {code}.")
         if came.item:
             return Fault(f"{came}, and its item stayed in the table.", "Who did not get to start does not wait.")
         if next.error:
@@ -278,11 +278,12 @@ def _broken(story: Story, rule):
 def _wrong_item(came: Came):
     missing = [name for name in ("Execution", "CreatedAt", "ExpiresAt", "StartedBefore") if name not in came.item]
     if missing:
-        return Fault(f"The item has no {', '.join(missing)}.", "An item as new_item makes it.")
+        return Fault(f"The item has no {', '.join(missing)}.", "The item is as new_item makes it.")
     for name in ("TaskToken", "Execution"):
         if came.item.get(name) != came.sent[name]:
             return Fault(
-                f"The {name} in the item is not the one that the function got.", f"The {name} of the event, unchanged."
+                f"The {name} in the item is not the one that the function got.",
+                f"The item has the {name} of the event, unchanged.",
             )
     if fault := _wrong_times(came):
         return fault
@@ -290,7 +291,7 @@ def _wrong_item(came: Came):
         return Fault(
             f"{came.who}. Its latest run had begun at {came.before.run or 'no time yet'}, and StartedBefore is "
             f"{came.item['StartedBefore']!r}.",
-            "StartedBefore: when its latest run before this one began.",
+            "StartedBefore says when its latest run before this one began.",
         )
 
 
@@ -304,7 +305,7 @@ def _wrong_times(came: Came):
         return Fault(
             f"{came.who}. With TimeoutSeconds {timeout}, at {int(came.at)}, the item has CreatedAt "
             f"{came.item.get('CreatedAt')} and ExpiresAt {came.item.get('ExpiresAt')}.",
-            "Seconds since 1970, as numbers; the item expires when the token does.",
+            "Both are seconds since 1970, as numbers. The item expires when the token does.",
         )
 
 
@@ -411,14 +412,14 @@ class Migrate(Exercise):
         if seen.facts["refused"]:
             return Fault(
                 f"Step Functions does not know the token that start got: {shortened(seen.facts['token'])!r}.",
-                "The token of the waiting state, from the context object.",
+                "start gets the token of the waiting state, from the context object.",
             )
         for name, right in seen.facts["right"].items():
             if str(seen.facts["item"].get(name)) != str(right):
                 return Fault(
                     f"With TimeoutSeconds {seen.input['TimeoutSeconds']} in its input the item that start made says "
                     f"{name} {seen.facts['item'].get(name)!r}, not {right!r}.",
-                    "The four keys: ReplicationTaskArn, TaskToken, Execution (its ARN) and TimeoutSeconds.",
+                    "start gets four keys: ReplicationTaskArn, TaskToken, Execution (its ARN) and TimeoutSeconds.",
                 )
 
     @contract(
@@ -432,7 +433,7 @@ class Migrate(Exercise):
             return Fault(
                 f"It was answered with {json.dumps(seen.facts['answer'])}, and its output is "
                 f"{shortened(json.dumps(seen.output))}.",
-                "The output of the answer as its output.",
+                "Its output is the output of the answer.",
             )
 
     @contract(
@@ -448,7 +449,7 @@ class Migrate(Exercise):
         if seen.error == "MigrationTimedOut":
             return Fault(observed, "MigrationTimedOut is for a wait that timed out.")
         if seen.facts["cause"] not in seen.cause:
-            return Fault(observed, "The cause of the failure in its cause.")
+            return Fault(observed, "Its cause contains the cause of the failure.")
 
     @contract(
         "When no answer comes for `TimeoutSeconds`, it ends `FAILED` with the error `MigrationTimedOut`.",
@@ -462,7 +463,7 @@ class Migrate(Exercise):
         if not seen.ended:
             return Fault(f"{observed}{seen.in_words()}.", "It waits for TimeoutSeconds, and no longer.")
         if seen.status != "FAILED" or seen.error != "MigrationTimedOut":
-            return Fault(f"{observed}{seen.in_words()}.", "FAILED with the error MigrationTimedOut.")
+            return Fault(f"{observed}{seen.in_words()}.", "It ends FAILED, with the error MigrationTimedOut.")
         if not seconds - 0.1 < seen.history.seconds < seconds + 1.5:
             return Fault(
                 f"{observed}ended after {seen.history.seconds:.1f} s.",
@@ -526,7 +527,9 @@ class Rule(Exercise):
         rule = _rule(lab)
         function(lab, "resume")
         if not rule.get("EventPattern"):
-            raise NotYet("The rule has no event pattern.", "A pattern that matches the end of a replication task.")
+            raise NotYet(
+                "The rule has no event pattern.", "The rule has a pattern that matches the end of a replication task."
+            )
         seen = {}
         for case, samples in (("ends", MUST_MATCH), ("others", MUST_NOT_MATCH)):
             tasks = draw.random(case).sample(("airports", "orders", "small", "check-4"), 2)
@@ -557,15 +560,17 @@ class Rule(Exercise):
     def matches_nothing_else(self, seen):
         for what, event, matches in seen:
             if matches:
-                return Fault(f"The pattern matches {what}:", "Nothing but the end of a run.", events=_shown(event))
+                return Fault(
+                    f"The pattern matches {what}:", "It matches nothing but the end of a run.", events=_shown(event)
+                )
 
     @contract('Its target is the function `lab.name("resume")`, and that function lets it in.', cases="delivered")
     def delivers(self, seen):
         if seen["state"] == "DISABLED":
-            return Fault("The rule is switched off.", "A rule that is enabled.")
+            return Fault("The rule is switched off.", "The rule is enabled.")
         if not seen["is a target"]:
             shown = ", ".join(seen["targets"]) or "none"
-            return Fault(f"The targets of the rule: {shown}.", f"The function {seen['function']} is a target.")
+            return Fault(f"The targets of the rule are {shown}.", f"The function {seen['function']} is a target.")
         if not seen["invoked"]:
             return Fault(
                 f"A migration ended, the rule matched, and {seen['function']} was not invoked.",
@@ -719,7 +724,7 @@ class Resume(Exercise):
         if not isinstance(execution.output, dict) or execution.output.get("ReplicationTaskArn") != arn:
             return Fault(
                 f"The output of the answer is {shortened(json.dumps(execution.output))}.",
-                "An object with the key ReplicationTaskArn, which the next state can use.",
+                "The output is an object with the key ReplicationTaskArn, which the next state can use.",
             )
 
     @contract(
@@ -735,9 +740,9 @@ class Resume(Exercise):
         if execution.status != "FAILED":
             return Fault(observed, "The answer is a failure.")
         if execution.error != "MigrationFailed":
-            return Fault(observed, "The error MigrationFailed.")
+            return Fault(observed, "The error is MigrationFailed.")
         if not execution.cause or seen.migration.get("LastFailureMessage", "") not in execution.cause:
-            return Fault(observed, "A cause, with DMS's LastFailureMessage where there is one.")
+            return Fault(observed, "The cause contains DMS's LastFailureMessage, where there is one.")
 
     @contract(
         "Nobody is answered while the migration is under way, nor while `started(task)` is still `StartedBefore`: then "
@@ -823,7 +828,7 @@ class Resume(Exercise):
         if seen.status != expected:
             return Fault(f"{seen}.", f"It ends {expected}.", slow=not seen.ended)
         if seen.migration.get("LastFailureMessage", "") not in seen.cause:
-            return Fault(f"{seen}.", "DMS's message in the cause.")
+            return Fault(f"{seen}.", "The cause contains DMS's message.")
 
 
 def _not_answered(told):
@@ -840,7 +845,7 @@ class Reconcile(Exercise):
     after = (4,)
     hints = (
         "All that is needed for one item you have written: answer(item), which is imported already.",
-        "A Scan gives at most 1 MB. Either ask again with ExclusiveStartKey for as long as there is a "
+        "A Scan returns at most 1 MB. Either ask again with ExclusiveStartKey for as long as there is a "
         'LastEvaluatedKey, or let boto3 do so: table.meta.client.get_paginator("scan").',
         "An item is old when its CreatedAt is OlderThanSeconds ago or more. Put the try around the answer to one "
         "item, so that the loop goes on.",
@@ -905,7 +910,7 @@ class Reconcile(Exercise):
             return Fault(
                 f"The event of {seen.about} was lost (fault: drop), and its execution was still waiting after "
                 f"reconcile; the items fill two pages of a Scan.{raised}",
-                "Every item on every page that is as old as OlderThanSeconds, or older.",
+                "It answers for every item on every page that is as old as OlderThanSeconds, or older.",
             )
         return _wrong_end(seen, then)
 
@@ -1005,24 +1010,24 @@ class Decide(Exercise):
             except (TypeError, ValueError):
                 return Fault(
                     f"measure returns {shortened(repr(each.said))}.",
-                    "Three numbers: transitions, USD for 1,000, seconds late.",
+                    "It returns three numbers: transitions, USD for 1,000, seconds late.",
                 )
             if transitions != each.transitions:
                 return Fault(
                     f"For {each.what} measure returns {transitions:g} state transitions.",
-                    f"The {each.transitions} of its history, retries counted.",
+                    f"It returns the {each.transitions} of its history, retries counted.",
                 )
             if not math.isclose(usd, price(each.transitions) * 1000, rel_tol=0.01):
                 return Fault(
                     f"For {transitions:g} state transitions measure returns {usd:g} USD for 1,000 migrations.",
-                    "USD 0.025 for 1,000 state transitions, and 1,000 migrations.",
+                    "1,000 state transitions cost 0.025 USD, and it returns the price of 1,000 migrations.",
                 )
             if abs(seconds - each.late) > 0.05:
                 when = f"{each.late:.12g} s before" if each.late >= 0 else f"{-each.late:.12g} s after"
                 return Fault(
                     f"The job ended {when} the execution did, and measure returns {seconds:.12g}.",
-                    "The seconds from the job's end to the last event of the history; fewer than 0 where that came "
-                    "first.",
+                    "It returns the seconds from the job's end to the last event of the history; fewer than 0 where "
+                    "that came first.",
                 )
 
     @contract(
@@ -1031,7 +1036,7 @@ class Decide(Exercise):
     )
     def decides(self, seen):
         if not isinstance(seen, dict) or set(seen) != set(JOBS):
-            return Fault(f"polling_is_right is {shortened(repr(seen))}.", f"A dict with the keys {listed(JOBS)}.")
+            return Fault(f"polling_is_right is {shortened(repr(seen))}.", f"It is a dict with the keys {listed(JOBS)}.")
         wrong = sum(bool(seen[job]) != right for job, right in JOBS.items())
         if wrong:
             return Fault(
