@@ -867,7 +867,7 @@ class Check(Durable):
         if any(piece in order for piece in found for order in seen.facts["orders"]):
             return "The vendor's log has your callback ID: it was in the order."
 
-    @contract("As ever: first save, then order.", cases="quick")
+    @contract("It saves first, and then orders.", cases="quick")
     def saves_first(self, seen: Execution):
         wrong = [answer for answer in seen.facts["answers"] if is_final(answer)]
         if wrong:
