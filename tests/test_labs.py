@@ -306,7 +306,7 @@ def test_in_a_notebook_a_check_shows_its_lines_and_new_cells_go_below(tmp_path):
 # -- the toy exercise of lesson 00, over the sandbox -------------------------------------------------------------------
 
 ITEMS = {
-    "small letters": ([{"iata": "zrh", "city": "Zurich"}], "An item has the iata 'zrh'. A code of three"),
+    "small letters": ([{"iata": "zrh", "city": "Zurich"}], "An item has the iata 'zrh'. The iata is a code of three"),
     "four letters": ([{"iata": "LSZH", "city": "Zurich"}], "An item has the iata 'LSZH'."),
     "digits": ([{"iata": "Z1H", "city": "Zurich"}], "An item has the iata 'Z1H'."),
     "not ASCII": ([{"iata": "ZÜR", "city": "Zurich"}], "An item has the iata 'ZÜR'."),
