@@ -1,4 +1,4 @@
-"""`workshop check`: a saved lab, run by nbval in a fresh kernel, told as one line per task."""
+"""`workshop check`: a saved lab, run by nbval in a fresh kernel, told as one line per exercise."""
 
 import os
 import re

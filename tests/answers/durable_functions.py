@@ -1581,7 +1581,7 @@ TASK_6 = [
         name="nobody by another name",
         changes={'"By": "nobody"': '"By": None'},
         says="not yet",
-        words='"By": null}. The same result',
+        words='"By": null}. The result is the same',
     ),
     dict(
         name="the migration starts before somebody approves",

@@ -230,7 +230,7 @@ TASK_1 = [
         name="waits a moment for it",
         machine=jsonata(Start=START, Wait=WAIT),
         says="not yet",
-        words="waiting comes in the next task",
+        words="Waiting comes in the next exercise",
     ),
     dict(
         name="waits for its end",
