@@ -1282,7 +1282,7 @@ TASK_4 = [
             SUPPRESS: '    if message["id"] in known:\n        return 200\n    known.add(message["id"])\n' + SUPPRESS,
         },
         says="not yet",
-        words="was answered with 200, and the execution was still running. Nothing is lost",
+        words="was answered with 200, and the execution was still running. The report is not lost",
     ),
     dict(
         name="a message is known once it is passed on",
