@@ -12,6 +12,7 @@ from workshop.costs.prices import durable_price, price
 from workshop.events import fault, rule
 from workshop.executions import History, wait
 from workshop.extension import load_ipython_extension
+from workshop.handed_over import hand_over
 from workshop.http_apis import http_api
 from workshop.labs import Lab
 from workshop.logs import log
@@ -32,6 +33,7 @@ __all__ = [
     "durable_price",
     "fault",
     "faults",
+    "hand_over",
     "http_api",
     "load_ipython_extension",
     "log",
