@@ -21,10 +21,11 @@ from answers import (
     replay_gotchas,
     start_here,
     task_tokens_and_events,
+    testing_durable_functions,
 )
 
 from workshop import deploy, labs
-from workshop.checking import exercises, explorations
+from workshop.checking import exercises, explorations, trials
 from workshop.checking.exercises import Exercise
 from workshop.checks import replay_gotchas as checks_of_replay_gotchas
 from workshop.migrations import migration
@@ -38,6 +39,7 @@ MODULES = {
     "03-callback-urls": callback_urls,
     "04-durable-functions": durable_functions,
     "05-replay-gotchas": replay_gotchas,
+    "06-testing-durable-functions": testing_durable_functions,
 }
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
 TIMES = 3
@@ -88,6 +90,7 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
     # All single crashes are explored, which find these answers. Pairs of them take seconds, and are for learners.
     monkeypatch.setattr(explorations, "PAIRS_SECONDS", 0)
     monkeypatch.setattr(checks_of_replay_gotchas, "SECONDS", 0)
+    monkeypatch.setattr(trials, "EACH", 20)  # two processes for the tests of a learner: others are checked meanwhile
     getattr(MODULES[notebook], "prepare", lambda: None)()
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

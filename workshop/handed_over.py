@@ -20,9 +20,14 @@ def hand_over(name: str, *, deploy_as: str | None = None):
 
     name: "poll", "migrate" or "offers". deploy_as: the name by which it is deployed, too, with outside.py.
     """
-    py_compile.compile(str(_FOLDER / f"{name}.py"), cfile=f"{name}.pyc", dfile=f"<{name}>", doraise=True)
+    compiled(name, Path())
     if deploy_as:
         deployed(deploy_as, source(name), Path("outside.py"))
+
+
+def compiled(name: str, folder: Path):
+    """Put a function into this folder, compiled."""
+    py_compile.compile(str(_FOLDER / f"{name}.py"), cfile=str(folder / f"{name}.pyc"), dfile=f"<{name}>", doraise=True)
 
 
 def deployed(name: str, source: str, outside: Path) -> str:

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -26,7 +27,8 @@ from workshop.checking.waiting import side_by_side, until
 
 LIMIT = 5  # seconds for which a test may wait or sleep where the function is right
 OTHER_WAY = "the other way round"
-ON_RIGHT = ("as written", OTHER_WAY, "again", "once more")  # a process for each: they mostly wait
+ON_RIGHT = ("as written", OTHER_WAY, "a third time", "a fourth time", "a fifth time")  # in a process each
+EACH = 3  # broken functions for a process: it mostly waits
 PATIENCE = 35  # seconds, for one process
 _BROKEN = "broken: "
 
@@ -105,12 +107,12 @@ def tried(folder: Path, file: str, module: str, right: str, broken: Mapping[str,
         for name, function in account.broken.items():
             where = {"environment": {account.variable: function}, "without": "here"}
             runs.append({"name": f"{_BROKEN}{name}", "source": right, **where})
-    shares = []
-    for nth, name in enumerate(ON_RIGHT):
+    shares, processes = [], ON_RIGHT[: max(2, math.ceil(len(runs) / EACH))]
+    for nth, name in enumerate(processes):
         first = {"name": name, "source": right, "limit": LIMIT, "reverse": name == OTHER_WAY}
-        shares.append([{**first, **(of_right if account else {})}, *runs[nth :: len(ON_RIGHT)]])
+        shares.append([{**first, **(of_right if account else {})}, *runs[nth :: len(processes)]])
     trials = _side_by_side(folder, file, module, shares)
-    on_right = {name: trials[name] for name in ON_RIGHT}
+    on_right = {name: trials[name] for name in processes}
     if not all(trial.good for trial in on_right.values()):
         return on_right, {}
     slept = {
@@ -213,7 +215,7 @@ class _Tests:
             items.sort(key=lambda item: _name_of(item) in self._catchers)
 
     def pytest_runtest_protocol(self, item):
-        if self.run["enough"] and self._caught and (self._caught == "limit" or _name_of(item) in self._catchers):
+        if self._caught and _name_of(item) in self._catchers:
             return True  # this function is caught; only a test that has caught none yet is run all the same
         self._tell(began=_name_of(item))
         self._now = {"outcome": "passed", "said": "", "limit": False, "waited": 0.0, "slept": 0.0, "runners": []}
@@ -230,10 +232,9 @@ class _Tests:
         name, now = report.nodeid.partition("::")[2], self._now
         self._tell(test=name, **now)
         self.limited, self.longest = self.limited or now["limit"], max(self.longest, now["waited"])
-        if now["outcome"] == "failed" or now["limit"]:
-            self._caught = "limit" if now["limit"] else True
-            if self.run["enough"]:
-                self._catchers.add(plain(name))
+        if (now["outcome"] == "failed" or now["limit"]) and self.run["enough"]:
+            self._caught = True
+            self._catchers.add(plain(name))
 
     # What the SDK's test runners do in this run, and time.sleep.
 
@@ -360,7 +361,7 @@ def _main():
     for run in task["runs"]:
         # Where the function is broken a test is cut off sooner, but never before it would be over with the right one.
         enough = "limit" not in run
-        run = {"limit": max(3.0, 4 * longest), **run, "enough": enough}
+        run = {"limit": max(3.0, 2 * longest + 1), **run, "enough": enough}
         tests = _run(run, folder, task["file"], task["module"], tell, catchers)
         if not enough:
             longest = tests.longest

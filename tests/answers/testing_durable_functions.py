@@ -1,0 +1,134 @@
+"""Answers to the tasks of lab 06, right and wrong: {task: [answer, ...]}; see `answers/polling_loop.py`.
+
+An answer is what stands in the answer cell in place of the solution: all of it (`text`), or what is changed in it
+(`changes`, {what stands there: what is to stand there}). What more tests of one file can be, and what is refused
+without a broken function, is in tests/checking/test_testing_durable_functions.py.
+"""
+
+from workshop import handed_over, scratch
+
+from . import cells
+
+CELLS = cells.of_solution("06-testing-durable-functions")
+TASKS = sorted(int(name.split("-")[1]) for name in CELLS if name.endswith("-answer"))
+SOLVED = {number: CELLS[f"task-{number}-answer"] for number in TASKS}
+
+
+def give(lab, number, answer, _):
+    """Put an answer where the learner works, with what is handed over."""
+    before = list(CELLS)[: list(CELLS).index(f"task-{number}-check")]
+    files = cells.written([*(CELLS[cell] for cell in before), cells.changed(SOLVED[number], answer)])
+    folder = scratch.folder_of(lab.name("lab"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    for function in ("poll", "migrate", "offers"):
+        handed_over.compiled(function, folder)
+    if number == 4:
+        handed_over.deployed(lab.name("migrate"), handed_over.source("migrate"), folder / "outside.py")
+
+
+# -- task 1 ------------------------------------------------------------------------------------------------------------
+
+TASK_1 = [
+    dict(name="the solution"),
+    dict(
+        name="as it comes",
+        text="%%writefile test_poll.py\nfrom polling import *\n\ndef test_it_ends():\n"
+        "    assert polled(RUNNING, FINISHED).status\n...  # your answer",
+        says="not attempted",
+        words="There is still a `...` in test_poll.py.",
+    ),
+    dict(
+        name="a test more, which asks for nothing that could be otherwise",
+        changes={"def test_any_other_error": "def test_it_has_a_status():\n"
+                 "    assert polled(RUNNING, FINISHED).status\ndef test_any_other_error"},
+        says="not yet",
+        words="test_it_has_a_status passes with all of them.",
+    ),
+    dict(
+        name="a class of tests, and a runner of its own",
+        text="%%writefile test_poll.py\n"
+        "import json\n"
+        "import outside\n"
+        "import polling\n"
+        "from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner\n"
+        "from poll import lambda_handler\n"
+        "EVENT = {'ReplicationTaskArn': 'a', 'PollSeconds': 10, 'MaxPollSeconds': 30, 'MaxPolls': 5}\n"
+        "class TestPoll:\n"
+        "    def end(self, *says):\n"
+        "        outside.did.clear()\n"
+        "        outside.says[:] = says\n"
+        "        with DurableFunctionTestRunner(lambda_handler) as runner:\n"
+        "            execution = runner.run_async(EVENT)\n"
+        "            return runner.wait_for_result(execution)\n"
+        "    def test_success(self):\n"
+        "        busy = [polling.STARTING, outside.Throttled('later'), polling.RUNNING, polling.RUNNING]\n"
+        "        end = self.end(*busy, polling.FINISHED)\n"
+        "        assert json.loads(end.result)['ReplicationTaskArn'] == 'a'\n"
+        "        step = end.get_step('migration')\n"
+        "        assert round((step.end_timestamp - step.start_timestamp).total_seconds()) in (90, 91, 92)\n"
+        "    def test_failures(self):\n"
+        "        for bad in (polling.BY_HAND, polling.WITH_ERRORS, polling.FAILED):\n"
+        "            assert 'MigrationFailed' in self.end(bad).error.type\n"
+        "        assert polling.FAILED['LastFailureMessage'] in self.end(polling.FAILED).error.message\n"
+        "    def test_limits(self):\n"
+        "        assert 'MigrationFailed' not in self.end(polling.RUNNING).error.type\n"
+        "        assert self.end(ValueError('no'), polling.FINISHED).error and len(outside.did) == 1",
+    ),
+]  # fmt: skip
+
+# -- task 2 ------------------------------------------------------------------------------------------------------------
+
+STATUSES = '[("running", "TimedOut"), ("failed", "Failed"), ("stopped", "arn:1")]'
+
+TASK_2 = [
+    dict(name="the solution"),
+    dict(
+        name="left alone only while it runs",
+        changes={STATUSES: '[("running", "TimedOut")]'},
+        says="not yet",
+        words="One that gets away: It gives up at the timeout without a look. One event is lost",
+    ),
+    dict(
+        name="it sleeps, and takes the ID that was saved",
+        changes={"    callback = runner.wait_for_callback(execution)\n":
+                 "    import time\n    time.sleep(0.7)\n    callback = outside.waits['arn:1']\n",
+                 ' and outside.waits["arn:1"] == callback': ""},
+        says="not yet",
+        words="test_it_returns_the_answer sleeps for 0.7 s, and fails where the function begins later than that",
+    ),
+]  # fmt: skip
+
+# -- task 3 ------------------------------------------------------------------------------------------------------------
+
+TASK_3 = [
+    dict(name="the solution"),
+    dict(
+        name="no vendor declines",
+        changes={"market(seconds=1, Ann=None)": "market(seconds=1)"},
+        says="not yet",
+        words="It ends when one vendor declines.",
+    ),
+]
+
+# -- task 4 ------------------------------------------------------------------------------------------------------------
+
+TASK_4 = [
+    dict(name="the solution"),
+    dict(
+        name="only here",
+        changes={'params=["here", "account"]': 'params=["here"]'},
+        says="not yet",
+        words="test_it_returns_the_answer uses no DurableFunctionCloudTestRunner.",
+    ),
+    dict(
+        name="the event is text",
+        changes={'{"ReplicationTaskArn": "arn:1", "TimeoutSeconds": 1}':
+                 'json.dumps({"ReplicationTaskArn": "arn:1", "TimeoutSeconds": 1})'},
+        says="not yet",
+        words="With the right function test_left_alone_it_says_so[account] fails",
+    ),
+]  # fmt: skip
+
+ANSWERS = {1: TASK_1, 2: TASK_2, 3: TASK_3, 4: TASK_4}
