@@ -1,0 +1,196 @@
+"""Judging in lab 06: on records; and on files of tests that pytest runs, without an account."""
+
+import pytest
+
+from tests.answers import cells
+from workshop.checking.trials import LIMIT, ON_RIGHT, Result, Trial, tried
+from workshop.checks.broken_functions import HERE, MIGRATE, OFFERS, POLL, broken, right
+from workshop.checks.testing_durable_functions import CATCHES, EXERCISES, PASSES, QUICK, USEFUL, Tried
+
+CELLS = cells.of_solution("06-testing-durable-functions")
+NUMBERS = pytest.mark.parametrize("number", EXERCISES)
+FUNCTIONS = {"poll": POLL, "migrate": MIGRATE, "offers": OFFERS}
+PASSED, FAILED = Result("passed", runners=("here", "account")), Result("failed", "E   assert 1 == 2")
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+def records(exercise, right=None, broken=None):
+    """Records in which all is well, but for the trials that are given here, by name."""
+    on_right = {name: Trial({"test_it": PASSED}) for name in ON_RIGHT[:2]}
+    on_broken = {row.name: Trial({"test_it": FAILED}) for row in exercise.broken}
+    return {"right": Tried({**on_right, **(right or {})}), "broken": Tried({**on_broken, **(broken or {})})}
+
+
+def refused(number, **trials):
+    """(what was observed, the sentence, what is shown) of a refusal."""
+    outcome = EXERCISES[number].judge(records(EXERCISES[number], **trials))
+    return outcome.args[0], outcome.args[1], list(outcome.events)
+
+
+@NUMBERS
+def test_where_each_broken_function_is_caught_it_is_done(number):
+    assert EXERCISES[number].judge(records(EXERCISES[number])) is None
+
+
+@NUMBERS
+def test_a_test_that_fails_with_the_right_function_is_shown_as_pytest_shows_it(number):
+    trial = Trial({"test_it": PASSED, "test_that": FAILED})
+    observed, sentence, shown = refused(number, right={ON_RIGHT[0]: trial})
+    assert (observed, sentence, shown) == ("With the right function test_that fails.", PASSES, ["E   assert 1 == 2"])
+    observed, *_ = refused(number, right={ON_RIGHT[1]: trial})
+    assert observed == "With the right function test_that fails, where the tests run in the other order."
+
+
+@NUMBERS
+def test_a_file_without_tests_is_told_so(number):
+    observed, sentence, _ = refused(number, right={ON_RIGHT[0]: Trial()})
+    assert "pytest finds no test in test_" in observed and sentence == PASSES
+
+
+@NUMBERS
+def test_a_test_that_waits_too_long_or_never_comes_back_is_named(number):
+    slow = {"test_it": Result("failed", "TimeoutError", limit=True, waited=5.0)}
+    observed, sentence, _ = refused(number, right={ON_RIGHT[0]: Trial(slow)})
+    assert observed.startswith(f"test_it was still waiting after {LIMIT} s.") and sentence == QUICK
+    observed, sentence, _ = refused(number, right={ON_RIGHT[1]: Trial(hung="test_it")})
+    assert (observed, sentence) == ("test_it does not come back.", QUICK)
+
+
+@NUMBERS
+def test_a_test_that_sleeps_is_refused_where_it_fails_with_a_function_that_begins_later(number):
+    slept = Trial({"test_it": Result("passed", slept=0.5, runners=("here", "account"))})
+    late = Trial({"test_it": Result("failed", slept=0.5)})
+    observed, sentence, _ = refused(number, right={ON_RIGHT[0]: slept, "late": late})
+    assert (
+        observed.startswith("test_it sleeps for 0.5 s, and fails where the function begins later") and sentence == QUICK
+    )
+    assert EXERCISES[number].judge(records(EXERCISES[number], right={ON_RIGHT[0]: slept, "late": slept})) is None
+
+
+@NUMBERS
+def test_what_gets_away_is_told_with_what_it_does_in_production(number):
+    rows = EXERCISES[number].broken[1:4]
+    away = {row.name: Trial({"test_it": PASSED}) for row in rows}
+    observed, sentence, shown = refused(number, broken=away)
+    assert observed.endswith(f"One that gets away: {rows[0].name}. {rows[0].hurts}") and sentence == CATCHES
+    assert f"{len(EXERCISES[number].broken) - 3} of {len(EXERCISES[number].broken)}" in observed
+    assert shown == [f"And another: {rows[1].name}. {rows[1].hurts}"]
+
+
+@NUMBERS
+def test_a_function_is_caught_by_a_limit_and_by_a_test_that_does_not_come_back(number):
+    names = [row.name for row in EXERCISES[number].broken]
+    caught = {names[0]: Trial({"test_it": Result("failed", limit=True)}), names[1]: Trial(hung="test_it")}
+    assert EXERCISES[number].judge(records(EXERCISES[number], broken=caught)) is None
+
+
+@NUMBERS
+def test_a_test_that_catches_nothing_is_named_and_one_that_was_left_out_somewhere_is_not(number):
+    both = {"test_it": FAILED, "test_that[1]": PASSED, "test_that[2]": PASSED}
+    everywhere = {row.name: Trial(both) for row in EXERCISES[number].broken}
+    assert refused(number, broken=everywhere)[:2] == ("test_that passes with all of them.", USEFUL)
+    once = everywhere | {EXERCISES[number].broken[0].name: Trial({"test_it": FAILED})}
+    assert EXERCISES[number].judge(records(EXERCISES[number], broken=once)) is None
+
+
+def test_one_that_runs_with_one_runner_only_is_named():
+    here = Trial({"test_it": Result("passed", runners=("here",))})
+    observed, sentence, _ = refused(4, right=dict.fromkeys(ON_RIGHT[:2], here))
+    assert observed == "test_it uses no DurableFunctionCloudTestRunner." and "both runners" in sentence
+
+
+# -- files of tests ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_each_broken_function_differs_and_can_be_imported(function):
+    sources = {row.name: broken(function, row) for row in FUNCTIONS[function]}
+    assert len({right(function), *sources.values()}) == len(sources) + 1 >= 11
+    for name, source in sources.items():
+        compile(source, name, "exec")
+
+
+def test_what_is_broken_in_an_account_can_be_seen_there():
+    """Nobody looks there at what was done outside."""
+    assert not any("start" in row.name or "save" in row.name for row in HERE)
+
+
+def judged(folder, text, broken=None, number=1):
+    """What the check of an exercise says of a file of tests: (observed, events), or None."""
+    exercise = EXERCISES[number]
+    (folder / "outside.py").write_text(
+        cells.written([CELLS["given-outside"], CELLS["given-outside-more"]])["outside.py"]
+    )
+    for name, content in cells.written([CELLS["task-1-given"]]).items():
+        (folder / name).write_text(content)
+    (folder / exercise.file).write_text(text)
+    on_right, on_broken = tried(folder, exercise.file, exercise.function, right(exercise.function), broken or {})
+    outcome = exercise.judge({"right": Tried(on_right)})
+    return (outcome.args[0], outcome.events) if outcome else on_broken
+
+
+NAMES = "from polling import FAILED, FINISHED, RUNNING, polled\n"
+
+
+def test_a_file_that_cannot_be_collected_is_shown_with_its_line(tmp_path):
+    observed, shown = judged(tmp_path, "import pytest\n\ndef test_it(:\n    assert True\n")
+    assert observed == "pytest cannot collect test_poll.py."
+    assert any('test_poll.py", line 3' in line for line in shown) and any("SyntaxError" in line for line in shown)
+    observed, shown = judged(tmp_path, "from polling import nothing\n\ndef test_it():\n    assert True\n")
+    assert observed == "pytest cannot collect test_poll.py." and "test_poll.py:1: in <module>" in "\n".join(shown)
+
+
+def test_a_file_without_a_test(tmp_path):
+    observed, _ = judged(tmp_path, "def it_is_no_test():\n    assert True\n")
+    assert observed.startswith("pytest finds no test in test_poll.py")
+
+
+def test_a_wrong_assertion_is_shown(tmp_path):
+    observed, shown = judged(tmp_path, f"{NAMES}def test_it():\n    assert polled(FINISHED).result == 'done'\n")
+    assert observed == "With the right function test_it fails."
+    assert any("assert polled(FINISHED).result == 'done'" in line for line in shown)
+
+
+def test_a_test_that_needs_another_before_it(tmp_path):
+    lines = "known = []\ndef test_one():\n    known.append(1)\ndef test_two():\n    assert known\n"
+    observed, _ = judged(tmp_path, lines)
+    assert observed == "With the right function test_two fails, where the tests run in the other order."
+
+
+def test_a_test_that_sleeps_longer_than_its_limit_is_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr("workshop.checking.trials.LIMIT", 0.5)
+    observed, _ = judged(tmp_path, "import time\ndef test_it():\n    time.sleep(3600)\n")
+    assert observed.startswith("test_it was still waiting after 5 s.")
+
+
+def test_a_test_that_waits_for_its_turn_in_small_steps_is_right(tmp_path):
+    """It looks whether something has come, and sleeps in between: that holds however late the function begins."""
+    lines = (
+        "import outside, poll, time\n"
+        "from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner as Runner\n"
+        "def test_it():\n"
+        "    outside.did.clear()\n"
+        "    outside.says[:] = [FINISHED]\n"
+        "    event = {'ReplicationTaskArn': 'a', 'PollSeconds': 1, 'MaxPollSeconds': 1, 'MaxPolls': 2}\n"
+        "    with Runner(poll.lambda_handler) as runner:\n"
+        "        execution = runner.run_async(event)\n"
+        "        while not outside.did:\n"
+        "            time.sleep(0.05)\n"
+        "        assert runner.wait_for_result(execution).result\n"
+    )
+    assert judged(tmp_path, NAMES + lines) == {}
+
+
+def test_a_function_that_hangs_costs_a_test_its_limit_and_no_more(tmp_path):
+    row = next(row for row in POLL if row.name == "It polls for ever")
+    lines = "def test_it():\n    assert polled(RUNNING, polls=2).error\n"
+    trial = judged(tmp_path, NAMES + lines, {row.name: broken("poll", row)})[row.name]
+    assert trial.caught_by == ["test_it"] and trial.results["test_it"].limit
+
+
+def test_a_test_that_never_comes_back_is_ended_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("workshop.checking.trials.PATIENCE", 8)
+    observed, _ = judged(tmp_path, "import threading\ndef test_it():\n    threading.Event().wait()\n")
+    assert observed == "test_it does not come back."
