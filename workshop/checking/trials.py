@@ -26,10 +26,10 @@ from workshop.checking.outcomes import SandboxProblem
 from workshop.checking.waiting import side_by_side, until
 
 LIMIT = 5  # seconds for which a test may wait or sleep where the function is right
-OTHER_WAY = "the other way round"
+OTHER_WAY, LATE = "the other way round", "late"
 ON_RIGHT = ("as written", OTHER_WAY, "a third time", "a fourth time", "a fifth time")  # in a process each
 EACH = 3  # broken functions for a process: it mostly waits
-PATIENCE = 35  # seconds, for one process
+PATIENCE = 20  # seconds in which no test of a process ends
 _BROKEN = "broken: "
 
 
@@ -120,7 +120,7 @@ def tried(folder: Path, file: str, module: str, right: str, broken: Mapping[str,
     }
     if slept:
         late = max(slept.values()) + 1
-        run = {"name": "late", "source": right, "limit": LIMIT + late, "late": late, "only": [*map(plain, slept)]}
+        run = {"name": LATE, "source": right, "limit": LIMIT + late, "late": late, "only": [*map(plain, slept)]}
         on_right |= _tried(folder, file, module, [run])
     return on_right, {run["name"].removeprefix(_BROKEN): trials[run["name"]] for run in runs}
 
@@ -157,7 +157,7 @@ def _tried(folder, file, module, runs):
             raise SandboxProblem("Running the tests took too long. Is this machine busy? Try again later.")
         run = left.pop(0)
         found[run["name"]] = Trial(results, hung=begun)
-        if run["name"] in ON_RIGHT:
+        if not run["name"].startswith(_BROKEN):
             break
     return found
 
@@ -181,7 +181,7 @@ def _lines_of_process(folder, file, module, runs):
             start_new_session=True,  # who interrupts a cell interrupts this process by us
         )
         try:
-            ended = until(lambda: process.poll() is not None, PATIENCE, "the tests")
+            ended = _ends_or_stalls(process, told)
         finally:
             process.kill()
             process.wait()
@@ -189,6 +189,18 @@ def _lines_of_process(folder, file, module, runs):
         if ended and process.returncode:
             raise RuntimeError(f"The tests' process ended with {process.returncode}: {errors.read().decode()[-2000:]}")
         return [json.loads(line) for line in told.read().decode().split("\n")[:-1]]
+
+
+def _ends_or_stalls(process, told):
+    """Wait for a process for as long as it tells something; returns whether it has ended."""
+
+    def size():
+        return os.fstat(told.fileno()).st_size
+
+    ended, before = False, -1
+    while not ended and until(lambda seen=before: process.poll() is not None or size() > seen, PATIENCE, "the tests"):
+        ended, before = process.poll() is not None, size()
+    return ended
 
 
 # -- in that process --------------------------------------------------------------------------------------------------
@@ -246,14 +258,14 @@ class _Tests:
         self._now["runners"].append(runner)
 
     def waits(self, wait, runner, *arguments, timeout=60, **named):
-        began, most = time.monotonic(), self.run["limit"]
+        began, most = time.monotonic(), max(0.0, self.run["limit"] - self._now["waited"])
         try:
             return wait(runner, *arguments, timeout=min(timeout, most), **named)
         except TimeoutError:
             self._now["limit"] = self._now["limit"] or timeout > most
             raise
         finally:
-            self._now["waited"] = max(self._now["waited"], time.monotonic() - began)
+            self._now["waited"] += time.monotonic() - began
 
     def sleeps(self, sleep, seconds):
         left = max(0.0, self.run["limit"] - self._now["slept"])

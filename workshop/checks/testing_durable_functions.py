@@ -5,13 +5,14 @@ The check runs the learner's tests against the right function, and against broke
 
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping, Sequence
 
 from workshop import deploy, handed_over, scratch
 from workshop.checking import resources
 from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.outcomes import NotAttempted, listed
-from workshop.checking.trials import LIMIT, OTHER_WAY, Account, Trial, plain, tried
+from workshop.checking.trials import LATE, LIMIT, OTHER_WAY, Account, Trial, plain, tried
 from workshop.checking.waiting import side_by_side
 from workshop.checks.broken_functions import HERE, IN_ACCOUNT, MIGRATE, OFFERS, POLL, broken, right
 
@@ -65,27 +66,32 @@ class Tests(Exercise):
     def passes(self, seen):
         for name, trial in seen.trials.items():
             if trial.uncollected:
-                return Fault(f"pytest cannot collect {self.file}.", events=_lines(trial.uncollected), whole=True)
+                return Fault(f"pytest cannot collect {self.file}.", events=_shown(trial.uncollected), whole=True)
             if not trial.results and not trial.hung:
                 return f"pytest finds no test in {self.file}: the name of a test begins with test_."
             failed = [test for test, result in trial.results.items() if result.outcome == "failed" and not result.limit]
-            if failed and name != "late":
-                how = ", where the tests run in the other order" if name == OTHER_WAY else ""
-                shown = _lines(trial.results[failed[0]].said)
-                return Fault(f"With the right function {failed[0]} fails{how}.", events=shown, slow=True, whole=True)
+            if failed and name != LATE:
+                test, others = failed[0], [other.results.get(failed[0]) for other in seen.trials.values()]
+                always = all(other and other.outcome == "failed" for other in others)
+                how = "" if always or name != OTHER_WAY else ", where the tests run in the other order"
+                said = _shown(trial.results[test].said)
+                return Fault(f"With the right function {test} fails{how}.", events=said, slow=not always, whole=True)
         return None
 
     @contract(QUICK, cases="right")
     def quick(self, seen):
         for name, trial in seen.trials.items():
             if trial.hung:
-                return Fault(f"{trial.hung} does not come back.", slow=True)
+                always = all(other.hung for other in seen.trials.values())
+                return Fault(f"{trial.hung} does not come back.", slow=not always)
             slow = next((test for test, result in trial.results.items() if result.limit), None)
             if slow:
+                others = [other.results.get(slow) for other in seen.trials.values()]
                 way_out = "Where time is not skipped, let the event say seconds; what waits for an answer, answer it."
-                return Fault(f"{slow} was still waiting after {LIMIT} s. {way_out}", slow=True)
+                always = all(other and other.limit for other in others)
+                return Fault(f"{slow} was still waiting after {LIMIT} s. {way_out}", slow=not always)
             sleeper = next((test for test, result in trial.results.items() if not result.good), None)
-            if name == "late" and sleeper:
+            if name == LATE and sleeper:
                 return (
                     f"{sleeper} sleeps for {trial.results[sleeper].slept:g} s, and fails where the function begins "
                     "later than that. wait_for_callback waits until the callback is there."
@@ -114,9 +120,15 @@ class Tests(Exercise):
         return f"{len(self.broken)} broken functions, and {self.done}"
 
 
-def _lines(text, most=14):
-    """What pytest shows, its last lines where there are too many."""
-    return text.strip("\n").splitlines()[-most:]
+def _shown(text, most=14):
+    """What pytest shows: the places in the learner's own files, and what went wrong there; its last lines, if many."""
+    lines, own = [], True
+    for line in text.strip("\n").splitlines():
+        place = re.match(r"(\S.*):\d+: in ", line)
+        own = not re.search(r"[/\\<]", place[1]) if place else own
+        if own or line.startswith("E "):
+            lines.append(line)
+    return lines[-most:]
 
 
 class Poll(Tests):
