@@ -191,6 +191,8 @@ def test_a_function_that_hangs_costs_a_test_its_limit_and_no_more(tmp_path):
 
 
 def test_a_test_that_never_comes_back_is_ended_and_named(tmp_path, monkeypatch):
+    observed, _ = judged(tmp_path, "import os\ndef test_it():\n    os._exit(0)\n")
+    assert observed == "test_it does not come back."
     monkeypatch.setattr("workshop.checking.trials.PATIENCE", 8)
     observed, _ = judged(tmp_path, "import threading\ndef test_it():\n    threading.Event().wait()\n")
     assert observed == "test_it does not come back."

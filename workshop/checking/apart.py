@@ -24,8 +24,11 @@ from workshop.checking.waiting import until
 
 LOADED = (
     "boto3",
+    "pytest",
+    "aws_durable_execution_sdk_python_testing",
     "workshop.checking.explorations",
     "workshop.checking.stand_ins",
+    "workshop.checking.trials",
     "workshop.checks.durable_worlds",
     "workshop.checks.replay_worlds",
 )

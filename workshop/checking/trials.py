@@ -13,7 +13,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,14 +21,16 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from workshop.checking import apart
 from workshop.checking.outcomes import SandboxProblem
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import side_by_side
 
 LIMIT = 5  # seconds for which a test may wait or sleep where the function is right
 OTHER_WAY, LATE = "the other way round", "late"
 ON_RIGHT = ("as written", OTHER_WAY, "a third time", "a fourth time", "a fifth time")  # in a process each
 EACH = 3  # broken functions for a process: it mostly waits
-PATIENCE = 20  # seconds in which no test of a process ends
+STALLS = 20  # seconds after which a test does not come back
+PATIENCE = 60  # seconds, for one process
 _BROKEN = "broken: "
 
 
@@ -164,43 +165,24 @@ def _tried(folder, file, module, runs):
 
 def _lines_of_process(folder, file, module, runs):
     """What the process tells, {"began": test}, {"test": name, ...} or {"uncollected": text} at the end of each run."""
-    file_of = tempfile.TemporaryFile
-    with tempfile.TemporaryDirectory() as own, file_of() as task, file_of() as told, file_of() as errors:
+    with tempfile.TemporaryDirectory() as own, tempfile.TemporaryDirectory() as beside:
         for path in Path(folder).glob("*.py*"):  # what is handed over is compiled
             shutil.copy(path, own)
-        task.write(json.dumps({"folder": own, "file": file, "module": module, "runs": runs}).encode())
-        task.seek(0)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
-            env={**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd=own,
-            stdin=task,
-            stdout=told,
-            stderr=errors,
-            start_new_session=True,  # who interrupts a cell interrupts this process by us
-        )
+        told = Path(beside, "told")
+        told.touch()
+        account = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        arguments = {"file": file, "module": module, "runs": runs, "told": str(told)}
+        where = {"folder": own, "environment": account, "patience": PATIENCE, "what": "the tests"}
         try:
-            ended = _ends_or_stalls(process, told)
-        finally:
-            process.kill()
-            process.wait()
-        told.seek(0), errors.seek(0)
-        if ended and process.returncode:
-            raise RuntimeError(f"The tests' process ended with {process.returncode}: {errors.read().decode()[-2000:]}")
-        return [json.loads(line) for line in told.read().decode().split("\n")[:-1]]
+            apart.called(f"{__name__}:play", arguments, **where)
+        except RuntimeError:
+            if "began" not in (_lines(told) or [{}])[-1]:  # it did not end within a test
+                raise
+        return _lines(told)
 
 
-def _ends_or_stalls(process, told):
-    """Wait for a process for as long as it tells something; returns whether it has ended."""
-
-    def size():
-        return os.fstat(told.fileno()).st_size
-
-    ended, before = False, -1
-    while not ended and until(lambda seen=before: process.poll() is not None or size() > seen, PATIENCE, "the tests"):
-        ended, before = process.poll() is not None, size()
-    return ended
+def _lines(told):
+    return [json.loads(line) for line in told.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 # -- in that process --------------------------------------------------------------------------------------------------
@@ -358,31 +340,46 @@ def _module(name):
     return module
 
 
-def _main():
-    report = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the tests print, wherever they do, is no part of the report
-    task = json.loads(sys.stdin.buffer.read())
-    folder = str(Path(task["folder"]).resolve())
+def play(file: str, module: str, runs: Sequence[Mapping], told: str) -> bool:
+    """Make these runs in the folder in which this process works; each line of `told` is what one has told."""
+    folder = str(Path.cwd().resolve())
     sys.path.insert(0, folder)
+    sys.dont_write_bytecode = True
+    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+        del os.environ[name]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    with open(told, "a", encoding="utf-8") as report:
+        watch = _Watch()
 
-    def tell(**line):
-        print(json.dumps(line), file=report, flush=True)
+        def tell(**line):
+            watch.begun = time.monotonic() if "began" in line else None
+            print(json.dumps(line), file=report, flush=True)
 
-    catchers: set[str] = set()
-    longest = 0.0
-    for run in task["runs"]:
-        # Where the function is broken a test is cut off sooner, but never before it would be over with the right one.
-        enough = "limit" not in run
-        run = {"limit": max(3.0, 2 * longest + 1), **run, "enough": enough}
-        tests = _run(run, folder, task["file"], task["module"], tell, catchers)
-        if not enough:
-            longest = tests.longest
-            if not tests.well:
-                break
-    tell(end=True)
-    report.close()
-    os._exit(0)  # a function that a test has left behind keeps nobody waiting
+        catchers: set[str] = set()
+        longest = 0.0
+        for run in runs:
+            # Where the function is broken a test is cut off sooner, but not before it would be over with the right one.
+            enough = "limit" not in run
+            run = {"limit": max(3.0, 2 * longest + 1), **run, "enough": enough}
+            tests = _run(run, folder, file, module, tell, catchers)
+            if not enough:
+                longest = tests.longest
+                if not tests.well:
+                    break
+        tell(end=True)
+    return True
 
 
-if __name__ == "__main__":
-    _main()
+class _Watch:
+    """Ends this process where a test does not come back. begun: when that test has begun, None between tests."""
+
+    def __init__(self):
+        self.begun = None
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self):
+        pause = threading.Event()
+        while True:
+            pause.wait(1)
+            if self.begun and time.monotonic() > self.begun + STALLS:
+                os._exit(1)
