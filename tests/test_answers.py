@@ -25,7 +25,7 @@ from answers import (
 )
 
 from workshop import deploy, labs
-from workshop.checking import exercises, explorations, trials
+from workshop.checking import exercises, explorations
 from workshop.checking.exercises import Exercise
 from workshop.checks import replay_gotchas as checks_of_replay_gotchas
 from workshop.migrations import migration
@@ -90,7 +90,6 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
     # All single crashes are explored, which find these answers. Pairs of them take seconds, and are for learners.
     monkeypatch.setattr(explorations, "PAIRS_SECONDS", 0)
     monkeypatch.setattr(checks_of_replay_gotchas, "SECONDS", 0)
-    monkeypatch.setattr(trials, "EACH", 20)  # two processes for the tests of a learner: others are checked meanwhile
     getattr(MODULES[notebook], "prepare", lambda: None)()
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

@@ -27,8 +27,8 @@ from workshop.checking.waiting import side_by_side
 
 LIMIT = 5  # seconds for which a test may wait or sleep where the function is right
 OTHER_WAY, LATE = "the other way round", "late"
-ON_RIGHT = ("as written", OTHER_WAY, "a third time", "a fourth time", "a fifth time")  # in a process each
-EACH = 3  # broken functions for a process: it mostly waits
+ON_RIGHT = ("as written", OTHER_WAY, *(f"time {nth}" for nth in range(3, 9)))  # each in a process of its own
+EACH = 2  # broken functions for a process: it mostly waits
 STALLS = 20  # seconds after which a test does not come back
 PATIENCE = 60  # seconds, for one process
 _BROKEN = "broken: "
