@@ -101,29 +101,29 @@ def tried(folder: Path, file: str, module: str, right: str, broken: Mapping[str,
     only where all is well with the right one. Where a test has slept, "late" is one more with the right function,
     which begins later than that.
     """
+    on_right = {"source": right, "limit": LIMIT}
     runs = [{"name": f"{_BROKEN}{name}", "source": source} for name, source in broken.items()]
     if account:
-        of_right = {"environment": {account.variable: account.right}}
-        runs = [{**run, **of_right, "without": "account"} for run in runs]
+        on_right["environment"] = {account.variable: account.right}
+        runs = [{**run, "environment": on_right["environment"], "without": "account"} for run in runs]
         for name, function in account.broken.items():
             where = {"environment": {account.variable: function}, "without": "here"}
             runs.append({"name": f"{_BROKEN}{name}", "source": right, **where})
     shares, processes = [], ON_RIGHT[: max(2, math.ceil(len(runs) / EACH))]
     for nth, name in enumerate(processes):
-        first = {"name": name, "source": right, "limit": LIMIT, "reverse": name == OTHER_WAY}
-        shares.append([{**first, **(of_right if account else {})}, *runs[nth :: len(processes)]])
+        first = {"name": name, **on_right, "reverse": name == OTHER_WAY}
+        shares.append([first, *runs[nth :: len(processes)]])
     trials = _side_by_side(folder, file, module, shares)
-    on_right = {name: trials[name] for name in processes}
-    if not all(trial.good for trial in on_right.values()):
-        return on_right, {}
-    slept = {
-        name: result.slept for trial in on_right.values() for name, result in trial.results.items() if result.slept
-    }
+    well = {name: trials[name] for name in processes}
+    if not all(trial.good for trial in well.values()):
+        return well, {}
+    results = [each for trial in well.values() for each in trial.results.items()]
+    slept = {name: result.slept for name, result in results if result.slept}
     if slept:
         late = max(slept.values()) + 1
-        run = {"name": LATE, "source": right, "limit": LIMIT + late, "late": late, "only": [*map(plain, slept)]}
-        on_right |= _tried(folder, file, module, [run])
-    return on_right, {run["name"].removeprefix(_BROKEN): trials[run["name"]] for run in runs}
+        run = {"name": LATE, **on_right, "limit": LIMIT + late, "late": late, "only": [*map(plain, slept)]}
+        well |= _tried(folder, file, module, [run])
+    return well, {run["name"].removeprefix(_BROKEN): trials[run["name"]] for run in runs}
 
 
 def plain(test: str) -> str:
