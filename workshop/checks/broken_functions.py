@@ -98,6 +98,11 @@ POLL = [
         },
     ),
     Broken(
+        "It asks once more than it may",
+        "Who allows it one question, because the answer is dear, pays for two.",
+        {'max_attempts=event["MaxPolls"]': 'max_attempts=event["MaxPolls"] + 1'},
+    ),
+    Broken(
         "It loses the message of the failure",
         "Who is woken up by it has to find the reason first.",
         {'MigrationFailed(task["LastFailureMessage"])': 'MigrationFailed("It has failed.")'},
