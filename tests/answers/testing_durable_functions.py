@@ -74,6 +74,7 @@ TASK_1 = [
         "        assert polling.FAILED['LastFailureMessage'] in self.end(polling.FAILED).error.message\n"
         "    def test_limits(self):\n"
         "        assert 'MigrationFailed' not in self.end(polling.RUNNING).error.type\n"
+        "        assert len(outside.did) == 5\n"
         "        assert self.end(ValueError('no'), polling.FINISHED).error and len(outside.did) == 1",
     ),
 ]  # fmt: skip
