@@ -7,7 +7,7 @@ import botocore.client
 import nbformat
 import pytest
 
-from workshop import deploy, http_api, migration, rule, vendor
+from workshop import clients, deploy, http_api, migration, rule, vendor
 from workshop.environments import CHECKOUT
 from workshop.names import name
 
@@ -57,6 +57,7 @@ def test_each_helper_is_told_of_once():
 def test_its_calls_are_those_that_the_lesson_tells(helper, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORKSHOP_LEARNER", f"helper-{list(HELPERS).index(helper)}")  # so that all of it is new
+    clients.account_id()  # asked for once in a process
     beside = function() if helper in ("rule", "http_api") else None  # its calls are told of elsewhere
     calls, make = set(), botocore.client.BaseClient._make_api_call
 
