@@ -154,7 +154,7 @@ def sandbox_env(arguments):
     print("unset", *account.foreign_variables())
 
 
-TEST_WORKERS = 4  # of pytest: more than there are cores, since tests mostly wait
+TEST_WORKERS = 6  # of pytest: more than there are cores, since tests mostly wait
 # What must hold as well where no process of a handler is a fork.
 BOTH_WAYS = "(test_functions or test_durable or test_hostile) and not test_functions_forks"
 

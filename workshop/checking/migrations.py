@@ -112,7 +112,7 @@ def runs_since(one: Migration, run: str) -> bool:
 def stop(*made: Migration):
     """Stop what still runs, and wait until it has stopped."""
     if not made:
-        return  # without an ARN to look for, DMS would tell of all there are, or of none
+        return  # DMS refuses a filter without values
 
     statuses: list[str] = []
 
