@@ -1206,13 +1206,13 @@ TASK_4 = [
         name="425: too early, as it were",
         changes={"return 404": "return 429"},
         says="not yet",
-        words="was answered with 429, so the vendor sends it again, for nothing",
+        words="was answered with 429, so the vendor sends it again needlessly",
     ),
     dict(
         name="500 for whom nobody waits",
         changes={"return 404": "return 500"},
         says="not yet",
-        words="was answered with 500, so the vendor sends it again, for nothing",
+        words="was answered with 500, so the vendor sends it again needlessly",
     ),
     dict(
         name="a redirect for what it has",

@@ -258,7 +258,7 @@ TASK_1 = [
             "    return outcome(arn, task)",
         },
         says="not yet",
-        words="a migration that outlived them the execution ended FAILED (MigrationFailed",
+        words="a migration that ran for longer, the execution ended FAILED (MigrationFailed",
     ),
     dict(name="in a child context, with a state that counts", text=IN_A_CHILD),
     dict(name="ten times as long each time", changes={"backoff_rate=2": "backoff_rate=10"}),
@@ -404,7 +404,7 @@ TASK_1 = [
             "    return outcome(arn, task)",
         },
         says="not yet",
-        words="a migration that outlived them the execution ended SUCCEEDED",
+        words="a migration that ran for longer, the execution ended SUCCEEDED",
     ),
     dict(
         name="counts its polls in memory",
@@ -416,7 +416,7 @@ TASK_1 = [
         name="one question less",
         changes={BOUND: "max_attempts=most - 1, "},
         says="not yet",
-        words="With MaxPolls 2 and a migration that outlived them it did not wait to ask a second time",
+        words="With MaxPolls 2 and a migration that ran for longer, it did not wait to ask a second time",
     ),
 ]
 

@@ -87,7 +87,7 @@ class Address(Ordering):
         "finds it: find(execution) returns what is known of it.",
         "Two items: one under the execution, which holds its address, and one under the address, which holds the "
         "token. Two who come at the same moment look before either has written: keep(..., only_if=...) decides who "
-        "was first, and find(execution) says then what holds for both.",
+        "was first, and find(execution) then says what holds for both.",
         'Attr("CallbackId").not_exists() is true for whoever is first. A token takes the place of another one only if '
         "its attempt is no earlier: keep the attempt beside the token. | means or, and Attr(...).lte(...) less or "
         "equal.",
@@ -771,7 +771,7 @@ class Answer(Exercise):
     def is_over(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if not is_success(sent.answer) and not is_final(sent.answer):
-                return Fault(f"{sent.answered}, so the vendor sends it again, for nothing.", slow=sent.answer is None)
+                return Fault(f"{sent.answered}, so the vendor sends it again needlessly.", slow=sent.answer is None)
 
     @contract(
         "Anything is wrong on our side (AWS throttles, denies, fails): 5xx, so that the vendor comes again and "
@@ -782,7 +782,7 @@ class Answer(Exercise):
         *during, after = seen.facts["sent"]
         for sent in during:
             if sent.answer is not None and sent.answer < 500 and not (sent.went_on and is_success(sent.answer)):
-                return f"{sent.answered}: the vendor will not send it again, and it is lost."
+                return f"{sent.answered}: the vendor will not send it again, and the report is lost."
         if fault := _not_taken(after):
             return fault
         if seen.status != "SUCCEEDED":
@@ -811,7 +811,7 @@ def _not_turned_away(seen):
         if sent.went_on:
             return f"{sent.what} got through: the execution {seen.in_words()}."
         if not is_final(sent.answer):
-            again = "" if is_success(sent.answer) else ", so the vendor sends it again, for nothing"
+            again = "" if is_success(sent.answer) else ", so the vendor sends it again needlessly"
             return Fault(f"{sent.answered}{again}.", slow=sent.answer is None)
 
 

@@ -109,8 +109,8 @@ class Poll(Durable):
         "what it can return.",
         "Catch Throttled around describe, and nothing else. The initial state is what a first question that was "
         "refused returns, so under_way must be able to read it: a dict with a Status.",
-        'Delays are Durations: Duration.from_seconds(event["PollSeconds"]). The bound is max_attempts, and the '
-        "default jitter is FULL: JitterStrategy.NONE switches it off.",
+        "The strategy takes the delays that are there. Its bound is max_attempts, and its default jitter is FULL: "
+        "JitterStrategy.NONE switches it off.",
     )
     common = {"PollSeconds": 1, "MaxPollSeconds": 2, "MaxPolls": 50}
     by_default = staticmethod(to_its_end)
@@ -214,7 +214,7 @@ class Poll(Durable):
             return f"Before it asked at all, it waited {seen.pauses[0]} s."
         if seen.input["MaxPolls"] > 1 and seen.ended and not seen.pauses:
             return Fault(
-                f"With MaxPolls {seen.input['MaxPolls']} and a migration that outlived them it did not wait to ask a "
+                f"With MaxPolls {seen.input['MaxPolls']} and a migration that ran for longer, it did not wait to ask a "
                 f"second time, and {_the(seen)}.",
                 "It asks a second time after PollSeconds.",
             )
@@ -275,7 +275,7 @@ class Poll(Durable):
         if asked and asked != most:
             return f"With MaxPolls {most} it asked {_times(asked)}, and {seen.in_words()}."
         if seen.status != "FAILED" or seen.error == "MigrationFailed":
-            return f"With MaxPolls {most} and a migration that outlived them the execution {seen.in_words()}."
+            return f"With MaxPolls {most} and a migration that ran for longer, the execution {seen.in_words()}."
 
     @contract(GOES_ON, cases="crashes")
     def goes_on_after_crashes(self, seen: Crashes):
