@@ -272,7 +272,11 @@ def test_an_answer_that_is_right(case):
         ("elsewhere", told(Sent("A report", 200, "SUCCEEDED"), status="SUCCEEDED"), "A report got through"),
         ("elsewhere", told(Sent("A report", 202)), "A report was answered with 202"),
         ("expired", told(Sent("A report", 500)), "sends it again needlessly"),
-        ("outage", told(Sent("While it was down, a report", 400), OK), "will not send it again, and the report is lost"),
+        (
+            "outage",
+            told(Sent("While it was down, a report", 400), OK),
+            "will not send it again, and the report is lost",
+        ),
         ("outage", told(Sent("A report", 500), OK), "The report is not lost"),
         (
             "refused at first",
