@@ -373,6 +373,12 @@ def test_a_right_function_of_many_kinds():
     assert functions.findings_of(Code("f.py", "f", RIGHT)) == []
 
 
+def test_a_test_that_waits_with_a_runner_is_no_durable_function():
+    test = "def test_it(begin, runner):\n    runner.wait_for_callback(begin())\n"
+    assert functions.findings_of(Code("test_it.py", "test_it", test)) == []
+    assert functions.findings_of(Code("it.py", "it", test.replace("test_it", "it")))
+
+
 def test_code_in_a_child_context_is_outside_of_steps_too():
     body = """
         def child(inner):

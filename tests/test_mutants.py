@@ -296,8 +296,8 @@ def test_a_mutant_survives_is_killed_breaks_or_meets_a_problem(tmp_path):
     told = {result.diff: (result.outcome, result.words) for result in results.values()}
     assert told == {
         "- kept = 1": ("problem", "NameError: name 'kept' is not defined"),
-        "- kept = 1 + kept = 2": ("killed", "Task None: not yet. It is not kept. To keep it."),
-        "- kept = 1 + kept = None": ("killed", "Task None: not yet. It is not kept. To keep it."),
+        "- kept = 1 + kept = 2": ("killed", "Exercise None: not yet. It is not kept. To keep it."),
+        "- kept = 1 + kept = None": ("killed", "Exercise None: not yet. It is not kept. To keep it."),
         "- sold = 1": ("problem", "NameError: name 'sold' is not defined"),
         "- sold = 1 + sold = 2": ("survived", ""),
         "- sold = 1 + sold = None": ("survived", ""),
@@ -353,7 +353,7 @@ def test_a_solution_that_is_not_done_is_said_and_not_mutated(tmp_path):
     lab = playing.Lab(write(tmp_path / "01-polling-loop.ipynb", code("%load_ext workshop", id="one"), answer, check))
     results, faults = play(lab, lab.to_play({}))
     assert (results, faults) == (
-        {}, {1: "The solution is not done: Task None: not yet. It is not kept. To keep it."}
+        {}, {1: "The solution is not done: Exercise None: not yet. It is not kept. To keep it."}
     )  # fmt: skip
 
 
