@@ -1077,7 +1077,7 @@ TASK_4 = [
             "    return 200",
         },
         says="not yet",
-        words="that came a second time was answered with 409",
+        words="was answered with 409. The vendor is told",
     ),
     dict(
         name="200 whatever goes wrong",
