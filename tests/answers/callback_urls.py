@@ -1077,7 +1077,7 @@ TASK_4 = [
             "    return 200",
         },
         says="not yet",
-        words="was answered with 409. The vendor is told",
+        words="was answered with 409",
     ),
     dict(
         name="200 whatever goes wrong",
