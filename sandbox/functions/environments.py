@@ -108,8 +108,8 @@ class Environment:
         threading.Thread(target=context.run, args=(self.log.read, self._process.stderr, mark), daemon=True).start()
         threading.Thread(target=self._read_answers, daemon=True).start()
         answer = self._await(began + INIT_SECONDS + self.config["Timeout"])
+        self.log.wait_for_end()  # before the line that says that an invocation begins
         if "init_error" in answer:
-            self.log.wait_for_end()
             raise InitFailed(answer["init_error"])
         return answer["milliseconds"]
 

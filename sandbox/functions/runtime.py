@@ -7,7 +7,7 @@
     stdout  one JSON object a line: that the handler is loaded, then how each invocation ended
     stderr  the log. Whatever the handler, or a program that it starts, writes to either stream arrives there. Records
             of `logging` and errors are written as one line that begins with a mark, so that they stay one log event.
-            A mark with nothing behind it says that the log of an invocation is complete.
+            A mark with nothing behind it says that the log of loading, or of an invocation, is complete.
 
 What it does and says is what AWS's own runtime does and says
 (https://github.com/aws/aws-lambda-python-runtime-interface-client: bootstrap.py, lambda_runtime_log_utils.py,
@@ -50,7 +50,7 @@ class Log:
         self._line(json.dumps(text))
 
     def end(self):
-        """Say that all there was to log about this invocation has been written."""
+        """Say that all there was to log about loading, or about this invocation, has been written."""
         self._line("")
 
     def _line(self, text):
@@ -157,7 +157,9 @@ def run(requests, answers, setup):
         log.end()
         answer(answers, {"init_error": failure})
         sys.exit(1)
-    answer(answers, {"ready": True, "milliseconds": 1000 * (time.perf_counter() - began)})
+    milliseconds = 1000 * (time.perf_counter() - began)
+    log.end()
+    answer(answers, {"ready": True, "milliseconds": milliseconds})
     own_process = os.getpid()
     while True:
         request = json.loads(waiting.get())
