@@ -8,7 +8,7 @@ lab: setup        ## start the sandbox and open JupyterLab
 	@$(BIN)/workshop lab
 
 test: setup       ## run the tests (ONLY=tests/test_labs.py, or a word: only those; ONLY=answers TABLE=file.py LAB=02)
-	@$(BIN)/workshop test $(if $(AGAIN),--again) $(if $(ONLY),--only "$(ONLY)") $(if $(TABLE),--table "$(TABLE)" --lab "$(LAB)")
+	@$(BIN)/workshop test $(if $(ONLY),--only "$(ONLY)") $(if $(TABLE),--table "$(TABLE)" --lab "$(LAB)")
 
 test-all: test    ## and then what takes too long for every day: load, long life, functions without forks
 	@$(BIN)/workshop test --long

@@ -160,10 +160,7 @@ BOTH_WAYS = "(test_functions or test_durable or test_hostile) and not test_funct
 
 
 def test(arguments):
-    """Run the tests that a developer runs; with --long what takes too long for that. More words go to pytest.
-
-    With --again, what fails beside others is named and run once more, alone: for .ci/run.
-    """
+    """Run the tests that a developer runs; with --long what takes too long for that. More words go to pytest."""
     if arguments.only:
         # A file, a folder or one test of a file; anything else is a word that their names must have. Workers take
         # seconds to start, so only a folder gets them.
@@ -171,26 +168,18 @@ def test(arguments):
         if arguments.table:
             what = ["tests/test_answers.py", f"--table={arguments.table}", f"--lab={arguments.lab}"]
         return _pytest(what if os.path.isdir(CHECKOUT / arguments.only) else ["-n", "0", *what], arguments.pytest)
-    again = arguments.again
     if arguments.long:
-        statuses = [_pytest(["-m", "long"], arguments.pytest, again)]
+        statuses = [_pytest(["-m", "long"], arguments.pytest)]
         print("The tests of functions once more, without forks:", flush=True)
-        statuses.append(_pytest(["-k", BOTH_WAYS], arguments.pytest, again, WORKSHOP_WARM_PROCESSES="0"))
+        statuses.append(_pytest(["-k", BOTH_WAYS], arguments.pytest, WORKSHOP_WARM_PROCESSES="0"))
         return max(statuses)
-    return _pytest(["-m", "not long"], arguments.pytest, again)
+    return _pytest(["-m", "not long"], arguments.pytest)
 
 
-def _pytest(what, words, again=False, **variables):
+def _pytest(what, words, **variables):
     workers = [] if any(word.startswith("-n") for word in [*what, *words]) else ["-n", str(TEST_WORKERS)]
-    command = [sys.executable, "-m", "pytest", *what, *words]
-    environment = {**os.environ, **variables}
-    status = subprocess.call([*command, *workers], cwd=CHECKOUT, env=environment)
-    if status == 1 and again:
-        # Who holds alone needs a machine that is quick, which is a fault of the test: it is named, to be mended.
-        print("Once more, alone, what has failed:", flush=True)
-        alone = ["-n", "0", "--last-failed", "--last-failed-no-failures", "none"]
-        status = subprocess.call([*command, *alone], cwd=CHECKOUT, env=environment)
-    return status
+    command = [sys.executable, "-m", "pytest", *workers, *what, *words]
+    return subprocess.call(command, cwd=CHECKOUT, env={**os.environ, **variables})
 
 
 def lint(arguments):
@@ -307,7 +296,6 @@ def _parser():
         "--table", metavar="FILE", help="with --only answers: other answers than tests/answers has"
     )
     test_parser.add_argument("--lab", help='the lab that they are for, such as "02"')
-    test_parser.add_argument("--again", action="store_true", help="run what has failed once more, alone")
     test_parser.add_argument("--long", action="store_true", help="load, long life, and what takes minutes by nature")
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
