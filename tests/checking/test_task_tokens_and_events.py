@@ -12,10 +12,12 @@ from workshop.checking.counting import made_up
 from workshop.checking.dms_events import MUST_MATCH, MUST_NOT_MATCH
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Fault
-from workshop.checks import start_scenes as starting
-from workshop.checks.answer_scenes import Answers, Rounds, Told
-from workshop.checks.start_scenes import Attempt, Came, Starts, Stood, Story, Trouble
-from workshop.checks.task_tokens_and_events import EXERCISES, Measured
+from workshop.checks.task_tokens_and_events import EXERCISES
+from workshop.checks.task_tokens_and_events import start_scenes as starting
+from workshop.checks.task_tokens_and_events.decide import Measured
+from workshop.checks.task_tokens_and_events.reconcile_scenes import Rounds
+from workshop.checks.task_tokens_and_events.resume_scenes import Answers, Told
+from workshop.checks.task_tokens_and_events.start_scenes import Attempt, Came, Starts, Stood, Story, Trouble
 
 START, MIGRATE, RULE, RESUME, RECONCILE, DECIDE = EXERCISES.values()
 NEW, RUNS, OVER, RAN = Stood("ready", ""), Stood("running", "1"), Stood("stopped", "1"), Stood("stopped", "0")

@@ -1,4 +1,4 @@
-"""The checks of the labs, a module for each, named after its topic: `polling_loop` for `01-polling-loop`.
+"""The checks of the labs, a module or a package for each, named after its topic: `polling_loop` for `01-polling-loop`.
 
 A module holds EXERCISES = {1: Start(), 2: ...}; what an exercise is made of stands in `workshop/checking/exercises.py`.
 A check looks at live resources (found by `lab.name(thing)`), or calls the learner's own function (`lab.user(name)`). It

@@ -1,7 +1,6 @@
-"""How the cases of lab 02's answering functions play: events that `resume` gets, and rounds that `reconcile` makes."""
+"""How the cases of lab 02's fourth exercise play: the events that `resume` gets, and what goes wrong meanwhile."""
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import side_by_side, until
-from workshop.checks.machine_scenes import Watched
+from workshop.checks.task_tokens_and_events.migrate_scenes import Watched
 from workshop.events import fault
 
 ENDS = 5  # seconds of patience with an execution that ends only if it was answered
@@ -279,126 +278,3 @@ def play_pipeline(lab, machine: str, table: Table, cases: Mapping[str, Case]) ->
     with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
         seen = side_by_side(*(lambda n=name: play_one(n, cases[n], made[n]) for name in cases))
     return dict(zip(cases, seen, strict=True))
-
-
-# -- rounds of `reconcile` ---------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Rounds:
-    """What was seen of one who waits, while `reconcile` made its rounds.
-
-    after: {round: the execution after it}. errors: {round: what the function raised, or None}. ages: {round:
-    OlderThanSeconds}. age: seconds since it waits. item: the one in the table after the last round, {} for none.
-    """
-
-    about: str
-    after: Mapping
-    errors: Mapping
-    ages: Mapping
-    age: int
-    item: Mapping
-    migration: Mapping
-    evidence: Sequence[str] = ()
-
-
-DUE = ("finished", "failed", "set aside")  # who has waited for long, and is to be answered in the round `due`
-YOUNG = ("young", "young failure")  # who waits since now, and is to be answered in the last round
-PATIENT = ("under way", "not begun")  # who has waited for long, and is answered in none
-SPOILED = ("stopped", "refused")  # who cannot be answered in the last round
-
-
-def play_rounds(lab, reconcile: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Rounds]:
-    """All of them wait in one table, and `reconcile` is invoked a few times; each round has an OlderThanSeconds.
-
-    alone: only those are there whose migration has not ended. too young: all, none of which is old enough. due: those
-    that have waited for long are. last: all are; now there are also items of tasks that were deleted, of an execution
-    that was stopped, and one about which DMS refuses to speak.
-    """
-    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
-        return _play_rounds(lab, reconcile, table, cases, draw, made)
-
-
-def _play_rounds(lab, reconcile, table, cases, draw, made):
-    table.find("nobody")
-    migrations.lose_events(*made.values())
-    seconds = draw.random("ages").choice((300, 900, 1800))
-    ages = {"alone": 0, "too young": seconds * 4, "due": seconds, "last": 0}
-    waiters, now = Waiters(lab), int(time.time())
-    waits_for = {name: 0 if name in (*YOUNG, *SPOILED) else seconds * 2 for name in cases}
-    begun, after, errors = {}, {name: {} for name in cases}, {}
-    deleted = [f"{made['finished'].arn.rpartition(':')[0]}:0{number}" for number in range(4)]
-
-    def begin(name):
-        before = migrations.started(made[name]) if name == "not begun" else ""
-        begun[name] = waiters.begin(made[name].arn, started_before=before, created_at=now - waits_for[name])
-
-    def make_round(round, answered=()):
-        errors[round] = invoke(reconcile, {"OlderThanSeconds": ages[round]}).error
-        until(lambda: all([begun[name].look() for name in answered]), ENDS, "executions to be answered")
-        for name, waiter in begun.items():
-            after[name][round] = waiter.seen(cases[name].about)
-
-    try:
-        side_by_side(*(lambda name=name: _let_run(made[name], cases[name]) for name in cases))
-        side_by_side(*(lambda name=name: begin(name) for name in PATIENT))
-        make_round("alone")
-        side_by_side(*(lambda name=name: begin(name) for name in cases if name not in begun))
-        _fill(table, deleted, [one.arn for one in made.values()])
-        make_round("too young")
-        make_round("due", DUE)
-        begun["stopped"].stop()
-        with _refused(reconcile, made.get("refused")):
-            make_round("last", YOUNG)
-        calls = {
-            name: lines_of_calls(function=reconcile.rpartition(":")[2], resource=made[name].arn)[-4:] for name in cases
-        }
-        return {
-            name: Rounds(
-                case.about,
-                after[name],
-                errors,
-                ages,
-                waits_for[name],
-                table.find(made[name].arn) or {},
-                made[name].describe(),
-                calls[name],
-            )
-            for name, case in cases.items()
-        }
-    finally:
-        for waiter in begun.values():
-            waiter.stop()
-        table.delete(*deleted, *(one.arn for one in made.values()))
-
-
-def _refused(function, migration):
-    """While this lasts, DMS says nothing about a migration to a function. (On AWS it does.)"""
-    if not on_sandbox():
-        return contextlib.nullcontext()
-    refuses = {"fault": "refuse", "operation": "dms:DescribeReplicationTasks", "code": "AccessDeniedFault", "count": 9}
-    about = {"function": function.rpartition(":")[2], "resource": migration.arn}
-    return faults.during({**refuses, **about}, label="check-5")
-
-
-def _let_run(migration, case):
-    migration.start()
-    if case.migration == "is slow":
-        until(lambda: migration.describe()["Status"] == "running", LONG, "a migration to run")
-    else:
-        until(lambda: migrations.ended(migration), LONG, "a migration to end")
-
-
-def _fill(table, deleted, waiting):
-    """Make the table several pages of a Scan: items of tasks that are no more, and large ones of those that wait.
-
-    deleted: ARNs, which come first in the sandbox, where items are in order; on AWS they are in none. They are young,
-    so nothing looks at them before the last round.
-    """
-    now = int(time.time())
-    times = {"CreatedAt": now, "ExpiresAt": now + 3600, "StartedBefore": ""}
-    for arn in deleted:
-        item = {"ReplicationTaskArn": arn, "TaskToken": "of a task that was deleted", "Execution": "gone", **times}
-        table.put(**item, Padding="x" * 350_000)
-    for arn in filter(table.find, waiting):  # where somebody has deleted an item, none is made
-        table.change(arn, "Padding", "x" * 100_000)  # still less than what an output may have

@@ -1,0 +1,123 @@
+"""Exercise 5, the function `reconcile`: it asks after all who wait. How its cases play: `reconcile_scenes.py`."""
+
+import math
+
+from workshop.checking.executions import Execution
+from workshop.checking.exercises import Case, Exercise, Fault, contract
+from workshop.checking.resources import Table, function
+from workshop.checks.task_tokens_and_events import reconcile_scenes as scenes
+from workshop.checks.task_tokens_and_events.reconcile_scenes import Rounds
+
+
+class Reconcile(Exercise):
+    title = "Never stuck"
+    after = (4,)
+    hints = (
+        "All that is needed for one item you have written: answer(item), which is imported already.",
+        "A Scan returns at most 1 MB. Either ask again with ExclusiveStartKey for as long as there is a "
+        'LastEvaluatedKey, or let boto3 do so: table.meta.client.get_paginator("scan").',
+        "An item is old when its CreatedAt is OlderThanSeconds ago or more. Put the try around the answer to one "
+        "item, so that the loop goes on.",
+    )
+    done = "Every event was lost, and no execution is left waiting."
+    cases = {
+        "finished": Case("a migration that finished"),
+        "failed": Case("a migration that failed", migration="fails"),
+        "set aside": Case("a migration that finished without one of its tables", migration="sets a table aside"),
+        "young": Case("a migration that finished just now"),
+        "young failure": Case("a migration that failed just now", migration="has no file"),
+        "under way": Case("a migration that is under way", migration="is slow"),
+        "not begun": Case("a migration that has only ended its run before"),
+        "stopped": Case("a migration whose execution was stopped"),
+        "refused": Case("a migration about which DMS refused to speak", needs_sandbox=True),
+    }
+
+    at_once = math.inf  # one scene plays them all
+
+    def observe(self, lab, draw, cases):
+        return scenes.play(lab, function(lab, "reconcile"), Table(lab), self.playable(), draw)
+
+    @contract(
+        "Items that are younger than `OlderThanSeconds` are left alone.",
+        cases="finished, failed, set aside, young, young failure",
+    )
+    def leaves_the_young(self, seen: Rounds):
+        for round in ("too young", "due"):
+            if seen.after[round].ended and seen.age < seen.ages[round]:
+                return (
+                    f"With OlderThanSeconds {seen.ages[round]}, the execution of {seen.about}, which had waited for "
+                    f"{seen.age or 'a few'} seconds, {seen.after[round].in_words()}."
+                )
+
+    @contract(
+        "Nobody is answered whose migration is under way, or whose run has not begun, and the function does not raise "
+        "for that.",
+        cases="under way, not begun",
+    )
+    def is_patient(self, seen: Rounds):
+        if seen.after["last"].ended:
+            return f"After reconcile {seen.after['last']}."
+        if seen.errors["alone"]:
+            return (
+                "Nobody was there but executions whose migration was under way or had not begun, and the function "
+                f"raised {seen.errors['alone'].rstrip('.')}."
+            )
+        if not seen.item:
+            return Fault(
+                f"After reconcile the item of {seen.about} was gone.", "Who is not answered stays in the table."
+            )
+
+    @contract(
+        "For every other item, however many pages there are, it does what `answer` does: nobody whose migration has "
+        "ended is left waiting.",
+        cases="finished, failed, set aside",
+    )
+    def answers_all(self, seen: Rounds):
+        then = seen.after["due"]
+        raised = f" The function raised {seen.errors['due']}." if seen.errors["due"] else ""
+        if not then.ended:
+            return Fault(
+                f"The event of {seen.about} was lost (fault: drop), and its execution was still waiting after "
+                f"reconcile; the items fill two pages of a Scan.{raised}",
+                "It answers for every item on every page that is as old as OlderThanSeconds, or older.",
+            )
+        return _wrong_end(seen, then)
+
+    @contract(
+        "One item that it cannot settle (a token that has expired, a task that somebody deleted) does not keep it from "
+        "the others.",
+        cases="young, young failure, stopped, refused",
+    )
+    def goes_on(self, seen: Rounds):
+        then = seen.after["last"]
+        raised = f" The function raised {seen.errors['last']}." if seen.errors["last"] else ""
+        if seen.about == self.cases["stopped"].about:
+            if seen.item:
+                return Fault(
+                    f"The execution had been stopped, and after reconcile its item was still there.{raised}",
+                    "Nobody waits for that answer: the item goes, as `answer` does it.",
+                )
+        elif seen.about == self.cases["refused"].about:
+            if then.ended or not seen.item:
+                state = then.in_words() if then.ended else "had lost its item"
+                return Fault(
+                    f"DMS refused to speak about a migration (AccessDeniedFault), and its execution {state}.",
+                    "Who is not answered stays in the table, as with resume: the next round may settle it.",
+                )
+        elif not then.ended:
+            return Fault(
+                "Some items were of tasks that were deleted, and about one DMS refused to speak. After reconcile the "
+                f"execution of {seen.about} was still waiting.{raised}",
+                "One that cannot be settled does not keep it from the others.",
+            )
+        else:
+            return _wrong_end(seen, then)
+
+
+def _wrong_end(seen: Rounds, then: Execution):
+    expected = "SUCCEEDED" if "finished" in seen.about and "without" not in seen.about else "FAILED"
+    if then.status != expected or seen.migration.get("LastFailureMessage", "") not in then.cause:
+        return Fault(f"{then}, answered by reconcile.", f"It ends {expected}, as the event would have ended it.")
+    if seen.item:
+        return Fault(f"{then}, answered by reconcile, and its item was still there.", "The item goes, as with resume.")
+    return None

@@ -1,0 +1,233 @@
+"""Exercise 4, the function `resume`: it hears of an end, looks, and answers. How its cases play: `resume_scenes.py`."""
+
+import dataclasses
+import json
+
+from workshop.checking.executions import Execution
+from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
+from workshop.checking.outcomes import shortened
+from workshop.checking.resources import Table, function
+from workshop.checking.waiting import side_by_side
+from workshop.checks.task_tokens_and_events import resume_scenes as answering
+from workshop.checks.task_tokens_and_events.parts import event_rule, pipeline
+from workshop.checks.task_tokens_and_events.resume_scenes import Answers
+from workshop.checks.task_tokens_and_events.rule import Rule, delivered
+
+
+class Resume(Exercise):
+    title = "Look, then answer"
+    after = (1, 2, 3)
+    hints = (
+        "The event is a nudge: it may be old, or come twice. So answer does not even get it: decide from what DMS "
+        "says now, which is in task.",
+        "Nobody is answered while verdict(task) is None, and then return False, so that resume.py looks again; nor "
+        "while started(task) is what the item has as StartedBefore: then the run that we wait for has not begun.",
+        "send_task_success takes JSON text as output: json.dumps({...}). send_task_failure takes error and cause.",
+        "Catch stepfunctions.exceptions.TaskTimedOut and nothing else: the token was answered before or has "
+        "expired, and that is the end of it. Then forget the item. Whatever else is raised is a fault that "
+        "somebody must see.",
+    )
+    done = "It looks before it answers, and every event, late, early or twice, ended the right execution once."
+    cases = {
+        "finished": Case("a migration that finished", play=answering.told_of_its_end),
+        "finished again": Case("a migration that had run before", play=answering.told_of_a_second_run),
+        "failed": Case("a migration that failed", migration="fails", play=answering.told_of_its_end),
+        "set aside": Case("a migration less a table", migration="sets a table aside", play=answering.told_of_its_end),
+        "stopped": Case("a migration that was stopped", migration="is slow", play=answering.told_of_a_stop),
+        "old event": Case("an old event", migration="is slow", play=answering.told_what_is_old),
+        "not begun": Case("an event of the run before", play=answering.told_of_the_run_before),
+        "not told yet": Case(
+            "a migration of which DMS said `running` once after its end was announced",
+            {"looks": 1},
+            play=answering.told_too_early,
+            needs_sandbox=True,
+        ),
+        "not told twice": Case(
+            "a migration of which DMS said `running` twice after its end was announced",
+            {"looks": 2},
+            play=answering.told_too_early,
+            needs_sandbox=True,
+        ),
+        "runs on": Case("a migration that runs on", migration="is slow", play=answering.told_while_it_runs_on),
+        "closed": Case("an execution that was stopped", play=answering.told_of_a_closed_token),
+        "made up": Case("a token that is none", play=answering.told_of_a_token_that_is_none),
+        "refused": Case(
+            "an answer that was refused",
+            {"operation": "states:SendTaskSuccess", "code": "TaskDoesNotExist"},
+            play=answering.refused_and_told_again,
+            needs_sandbox=True,
+        ),
+        "nothing said": Case(
+            "a question that was refused",
+            {"operation": one_of("dms:DescribeReplicationTasks", "dynamodb:GetItem"), "code": "AccessDeniedException"},
+            play=answering.refused_and_told_again,
+            needs_sandbox=True,
+        ),
+        "died": Case(
+            "a function that died", {"where": "before"}, play=answering.died_and_told_again, needs_sandbox=True
+        ),
+        "died later": Case(
+            "a function that died when it had answered",
+            {"where": "after"},
+            play=answering.died_and_told_again,
+            needs_sandbox=True,
+        ),
+        "retried": Case(
+            "a state that was retried meanwhile", play=answering.answers_while_the_state_is_retried, needs_sandbox=True
+        ),
+        "twice": Case("a migration whose event was sent twice (fault: duplicate)"),
+        "early": Case("a migration whose event was sent before the start call returned (fault: early)"),
+        "late": Case("a migration whose event was sent a second late (fault: delay)"),
+        "out of order": Case("a migration whose start was announced after its end (fault: reorder)"),
+        "a failure": Case("a migration that failed, with its event", migration="fails"),
+    }
+    _real = (
+        "twice",
+        "early",
+        "late",
+        "out of order",
+        "a failure",
+    )  # cases whose events come from DMS, through all parts
+
+    def observe(self, lab, draw, cases):
+        resume, table, machine = function(lab, "resume"), Table(lab), pipeline(lab)
+        real = {name: case for name, case in cases.items() if name in self._real}
+        direct = {name: case for name, case in cases.items() if name not in self._real}
+        seen, of_real = side_by_side(
+            lambda: answering.play(lab, resume, table, direct, draw),
+            lambda: answering.play_pipeline(lab, machine, table, real),
+        )
+        if not all(execution.ended for execution in of_real.values()):
+            fault = Rule().delivers(delivered(lab, event_rule(lab)))  # a function that hears nothing cannot answer
+            of_real = {case: dataclasses.replace(each, facts={"delivers": fault}) for case, each in of_real.items()}
+        return seen | of_real
+
+    @contract(
+        "Where the migration finished, the answer is a success, with an object as output that has the key "
+        "`ReplicationTaskArn`.",
+        cases="finished, finished again",
+    )
+    def tells_success(self, seen: Answers):
+        if fault := _not_answered(seen.told[0]):
+            return fault
+        execution = seen.told[0].execution
+        if execution.status != "SUCCEEDED":
+            return f"{seen.told[0].what}, and the execution {execution.in_words()}."
+        arn = seen.migration["ReplicationTaskArn"]
+        if not isinstance(execution.output, dict) or execution.output.get("ReplicationTaskArn") != arn:
+            return Fault(
+                f"The output of the answer is {shortened(json.dumps(execution.output))}.",
+                "The output is an object with the key ReplicationTaskArn, which the next state can use.",
+            )
+
+    @contract(
+        "Where it ended in any other way, the answer is a failure, with the error `MigrationFailed` and the verdict's "
+        "words as the cause.",
+        cases="failed, set aside, stopped",
+    )
+    def tells_failure(self, seen: Answers):
+        if fault := _not_answered(seen.told[0]):
+            return fault
+        execution = seen.told[0].execution
+        observed = f"{seen.told[0].what}, and the execution {execution.in_words()}."
+        if execution.status != "FAILED":
+            return Fault(observed, "The answer is a failure.")
+        if execution.error != "MigrationFailed":
+            return Fault(observed, "The error is MigrationFailed.")
+        if not execution.cause or seen.migration.get("LastFailureMessage", "") not in execution.cause:
+            return Fault(observed, "The cause contains DMS's LastFailureMessage, where there is one.")
+
+    @contract(
+        "Nobody is answered while the migration is under way, nor while `started(task)` is still `StartedBefore`: then "
+        "our run has not begun.",
+        cases="old event, runs on, not begun",
+    )
+    def answers_nobody_too_early(self, seen: Answers):
+        told = seen.told[0]
+        if told.execution.ended:
+            return f"{told.what}, and the execution {told.execution.in_words()}."
+        if not told.item:
+            return Fault(f"{told.what}, and the item was gone.", "Who is not answered stays in the table.")
+
+    @contract(
+        "Where DMS says that it is under way although its end was announced, the function looks again, twice, a second "
+        "apart. If DMS still says so, it raises, and Lambda asks again after one and after two more minutes. For an "
+        "event that is older than the wait, and for a run that has not begun, it just ends.",
+        cases="not told yet, not told twice, runs on, old event, not begun",
+    )
+    def looks_again(self, seen: Answers):
+        told, about = seen.told[0], seen.about
+        if about in (self.cases["not told yet"].about, self.cases["not told twice"].about):
+            if fault := _not_answered(told):
+                return fault
+        elif about == self.cases["runs on"].about:
+            if not told.error:
+                return Fault(f"{told}.", "It raises, so that Lambda tries again: there will be no other event.")
+            if "timed out" in told.error:
+                return Fault(f"{told}.", "It looks again twice, and does not wait until its own time is over.")
+        elif told.error:
+            return f"{told}."
+
+    @contract(
+        "A closed token (`TaskTimedOut`) is no fault: it was answered before, or has expired.",
+        cases="closed, died later",
+    )
+    def takes_a_closed_token(self, seen: Answers):
+        if seen.told[-1].error:
+            return f"{seen.told[-1]}."
+
+    @contract(
+        "Anything else that goes wrong is raised, and the item stays, so that Lambda tries again and somebody sees it.",
+        cases="made up, refused, nothing said, died",
+    )
+    def raises_what_is_a_fault(self, seen: Answers):
+        told = seen.told[0]
+        if seen.facts.get("met") == 0:
+            return None  # it makes no such call
+        if not told.error:
+            return f"{told}."
+        if not told.item:
+            return Fault(
+                f"{told}, and the item was gone.",
+                "The item stays until the answer was given: the next attempt needs it.",
+            )
+        if len(seen.told) > 1 and (fault := _not_answered(seen.told[1])):
+            return fault
+
+    @contract(
+        "Once the answer is given, or nobody wants it any more, the item goes, unless a new token has taken its place.",
+        cases="finished, failed, closed, refused, died later, retried",
+    )
+    def forgets(self, seen: Answers):
+        told = seen.told[-1]
+        if "newest" in seen.facts and not told.execution.ended:  # it may be answered at once
+            if told.item.get("TaskToken") != seen.facts["newest"]:
+                return Fault(
+                    f"{told.what}. After that the table had {'another token' if told.item else 'no item any more'}.",
+                    "The new token stays: it waits for an answer of its own.",
+                )
+        elif told.item:
+            return Fault(f"{told}, and the item was still there.", "The item goes.")
+
+    @contract(
+        "An execution of `migrate` ends as its migration did, even if the event comes twice, late, early or out of "
+        "order.",
+        cases="twice, early, late, out of order, a failure",
+    )
+    def ends_executions(self, seen: Execution):
+        if not seen.ended and seen.facts.get("delivers"):
+            return seen.facts["delivers"]
+        expected = "FAILED" if seen.migration["Status"] == "failed" else "SUCCEEDED"
+        if seen.status != expected:
+            return Fault(f"{seen}.", f"It ends {expected}.", slow=not seen.ended)
+        if seen.migration.get("LastFailureMessage", "") not in seen.cause:
+            return Fault(f"{seen}.", "The cause contains DMS's message.")
+
+
+def _not_answered(told):
+    """A Fault where an execution should have been answered, and was not."""
+    if told.error:
+        return f"{told}."
+    if not told.execution.ended:
+        return Fault(f"{told}, and the execution that waits was not answered.", "The token from the table is answered.")
+    return None
