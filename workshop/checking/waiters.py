@@ -21,13 +21,13 @@ class Waiters:
             "$merge([$states.input.Item, {'TaskToken': {'S': $states.context.Task.Token},"
             " 'Execution': {'S': $states.context.Execution.Id}}])"
         )
-        # No function: a DynamoDB call that saves its own token. Retried on the error "Again", once.
+        # No function: a DynamoDB call that saves its own token. Retried on the error "Again", as often as need be.
         state = {
             "Type": "Task",
             "Resource": "arn:aws:states:::aws-sdk:dynamodb:putItem.waitForTaskToken",
             "Arguments": {"TableName": self._table.name, "Item": f"{{% {item} %}}"},
             "TimeoutSeconds": 600,  # more than any check takes
-            "Retry": [{"ErrorEquals": ["Again"], "IntervalSeconds": RETRIED_AFTER, "MaxAttempts": 1}],
+            "Retry": [{"ErrorEquals": ["Again"], "IntervalSeconds": RETRIED_AFTER, "BackoffRate": 1, "MaxAttempts": 9}],
             "End": True,
         }
         definition = {"QueryLanguage": "JSONata", "StartAt": "Wait", "States": {"Wait": state}}

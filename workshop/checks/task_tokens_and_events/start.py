@@ -27,6 +27,12 @@ class Start(Exercise):
         ),
         "same token": Case("a token that comes twice", migration="is slow", play=starting.comes_again),
         "same token later": Case("a token that comes again after the end", play=starting.comes_again),
+        "same token at once": Case(
+            "a token that comes twice at the same moment",
+            migration="is slow",
+            play=starting.comes_twice_at_once,
+            needs_sandbox=True,
+        ),
         "new token": Case("a state that was retried", migration="is slow", play=starting.is_retried),
         "new token later": Case("a state that was retried after the end", play=starting.is_retried),
         "not told yet": Case(
@@ -41,6 +47,12 @@ class Start(Exercise):
             play=starting.ends_after_the_next,
             needs_sandbox=True,
         ),
+        "late and refused": Case(
+            "an attempt whose start was refused after the next one had come",
+            migration="is slow",
+            play=starting.is_refused_after_the_next,
+            needs_sandbox=True,
+        ),
         "died": Case(
             "a function that died, and the same token", play=starting.died_and_comes_again, needs_sandbox=True
         ),
@@ -53,20 +65,22 @@ class Start(Exercise):
         "another": Case("another execution", migration="is slow", play=starting.another_comes),
         "another later": Case("another execution, after the end", play=starting.another_comes),
         "two at once": Case("two executions at once", play=starting.two_come_at_once, needs_sandbox=True),
+        "two find it expired": Case(
+            "two executions at once, and an item that had expired",
+            migration="is slow",
+            play=starting.two_find_an_expired_item,
+            needs_sandbox=True,
+        ),
         "expired": Case("an item that had expired", play=starting.finds_an_expired_item),
         "runs already": Case(
             "a migration that ran already", migration="is slow", play=starting.is_refused_since_it_runs
         ),
         "refused": Case("a start that DMS refused", play=starting.is_refused, needs_sandbox=True),
         "answer lost": Case(
-            "a start whose answer got lost", {"tries": "one"}, "is slow", starting.loses_its_answer, needs_sandbox=True
+            "a start whose answer got lost", migration="is slow", play=starting.loses_its_answer, needs_sandbox=True
         ),
         "answers lost": Case(
-            "a start that was never answered",
-            {"tries": "all"},
-            "is slow",
-            starting.loses_its_answer,
-            needs_sandbox=True,
+            "a start that was never answered", play=starting.loses_its_answer_until_the_end, needs_sandbox=True
         ),
         "died and another": Case(
             "a function that died, and another execution",
@@ -106,9 +120,11 @@ class Start(Exercise):
 
     @contract(
         "The same token again changes nothing, and starts nothing twice, even if the migration has ended by then.",
-        cases="same token, same token later",
+        cases="same token, same token later, same token at once",
     )
     def takes_the_same_token_once(self, seen: Starts):
+        if "item" in seen.facts:
+            return _of_the_same(seen)
         first, again = seen.came
         if first.error or again.error:
             return f"{first if first.error else again}."
@@ -137,14 +153,18 @@ class Start(Exercise):
             )
         return _started_twice(again) or _wrong_times(again)
 
-    @contract("An attempt that ends after the next one does not put its dead token back.", cases="late")
+    @contract(
+        "An attempt that ends after the next one leaves the item of the next one alone: it neither puts its dead token "
+        "back nor deletes the new one.",
+        cases="late, late and refused",
+    )
     def leaves_the_newest_token(self, seen: Starts):
-        late = seen.came[-1]
-        if late.item.get("TaskToken") != seen.newest:
+        item, late = seen.came[-1].item, next(came for came in seen.came if came.sent["TaskToken"] != seen.newest)
+        if item.get("TaskToken") != seen.newest:
             return Fault(
                 f"{late.who}, and went on when the next one had saved its token. After that the table had "
-                f"{_held(late.item, late)}.",
-                "The newest token stays: an item is overwritten only if it is still the one that was read.",
+                f"{_held(item, late)}.",
+                "The newest token stays: an item is overwritten or deleted only if it is still the one that was read.",
             )
 
     @contract(
@@ -172,7 +192,7 @@ class Start(Exercise):
     @contract(
         "While one execution waits, another one is refused: the function raises, and the item stays. So it is for one "
         "of two that come at the same moment.",
-        cases="another, another later, two at once, died and another, pair, another pair",
+        cases="another, another later, two at once, two find it expired, died and another, pair, another pair",
     )
     def refuses_another(self, seen: Starts | Story):
         if isinstance(seen, Story):
@@ -230,20 +250,20 @@ class Start(Exercise):
             return Fault(f"{next}, and the migration was not started.", "An execution whose start failed is forgotten.")
 
     @contract(
-        "A start of which only the answer got lost has not failed: where the migration runs, the function ends without "
-        "an error, and the item stays.",
+        "A start of which only the answer got lost has not failed: where the migration was started after all, the "
+        "function ends without an error, and the item stays.",
         cases="answer lost, answers lost, died and another, pair, another pair",
     )
     def stands_a_lost_answer(self, seen: Starts | Story):
         if isinstance(seen, Story):
             return _broken(seen, starting.STANDS)
         came = seen.came[0]
-        if not came.after.under_way:
+        if not came.begun:
             return f"{came}, and the migration was not started."
         if came.error:
             return f"{came}."
         if came.item.get("TaskToken") != came.sent["TaskToken"]:
-            return f"{came}. The migration runs, and the table had {_held(came.item, came)}."
+            return f"{came}. The migration was started, and the table had {_held(came.item, came)}."
 
 
 def _broken(story: Story, rule):
@@ -298,6 +318,23 @@ def _held(item, first: Came):
     if item.get("TaskToken") == first.sent["TaskToken"]:
         return "the token of that attempt"
     return "another token"
+
+
+def _of_the_same(seen: Starts):
+    errors, item, token = [came.error for came in seen.came], seen.facts["item"], seen.came[0].sent["TaskToken"]
+    said = f"{seen.came[0].who}, and " + (
+        f"one of the invocations raised {next(filter(None, errors)).rstrip('.')}" if any(errors) else "neither raised"
+    )
+    if all(errors):
+        return Fault(f"{seen.came[0].who}, and both invocations failed: {errors[0]}.", "One of the two gets to start.")
+    if not seen.facts["stood"].under_way:
+        return Fault(f"{said}. After that the migration did not run.", "One of the two starts it.")
+    if item.get("TaskToken") != token:
+        held = "another token" if item else "no item of it any more"
+        return Fault(
+            f"{said}. After that the migration ran, and the table had {held}.",
+            "The token stays in the table: the execution waits with it.",
+        )
 
 
 def _of_two(seen: Starts):

@@ -267,6 +267,30 @@ def ends_after_the_next(scene):
     scene.more["newest"] = token
 
 
+def is_refused_after_the_next(scene):
+    """The first attempt's start is refused when the next attempt has saved its token and is about to start."""
+    first, start = scene.waiter(), "dms:StartReplicationTask"
+    slow = scene.fault(fault="hold", operation=start, seconds=40)
+    refuses = scene.fault(fault="refuse", operation=start, code=REFUSALS[0])
+    who = f"The first attempt of an execution was slow (fault: hold), and DMS refused its start ({REFUSALS[0]})"
+    with (
+        faults.during(slow, label="check-1") as gate,
+        faults.during(refuses, label="check-1"),
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+    ):
+        running = pool.submit(scene.comes, who, first)
+        until(lambda: gate.records[0].get("held") or running.done(), LONG, "a function to start a migration")
+        token = scene.retried(first)
+        with faults.during(slow, label="check-1") as next_gate:
+            next_one = pool.submit(scene.comes, "A new token of the same execution came meanwhile", first, token)
+            until(lambda: next_gate.records[0].get("held") or next_one.done(), LONG, "a function to start a migration")
+            gate.end()
+            was_held(gate, running.result().error)
+            next_gate.end()
+            was_held(next_gate, next_one.result().error)
+    scene.more["newest"] = token
+
+
 def died_and_comes_again(scene):
     first = died(scene)
     scene.comes("The function had died after it had saved the token (fault: kill); the same token came again", first)
@@ -300,27 +324,25 @@ def another_comes(scene):
     scene.comes(f"Another execution came while one waited {when}", second, timeout=2 * TIMEOUT)
 
 
+def comes_twice_at_once(scene):
+    """An invocation that somebody repeated, before the first one had ended."""
+    first = scene.waiter()
+    _at_once(scene, "The same token came twice at the same moment (fault: hold)", first, first)
+
+
 def two_come_at_once(scene):
-    """Both have looked into the table, or written, before either hears of it."""
-    first, second = scene.waiter(), scene.waiter()
-    gate = scene.fault(fault="hold", operation="dynamodb:*", where="after", together=2, seconds=40)
-    who = "Two executions came at the same moment (fault: hold)"
-    with faults.during(gate, label="check-1") as made:
-        side_by_side(lambda: scene.comes(who, first), lambda: scene.comes(who, second))
-        scene.more["facts"] = {"item": scene.table.find(scene.arn) or {}, "met": made.met[0]}
+    _at_once(scene, "Two executions came at the same moment (fault: hold)", scene.waiter(), scene.waiter())
+
+
+def two_find_an_expired_item(scene):
+    _left_an_expired_item(scene)
+    who = "Two executions came at the same moment (fault: hold), and found an item that had expired"
+    _at_once(scene, who, scene.waiter(), scene.waiter())
 
 
 def finds_an_expired_item(scene):
     ran(scene)
-    now = int(time.time())
-    scene.table.put(
-        ReplicationTaskArn=scene.arn,
-        TaskToken="a token of last week",
-        Execution=f"{scene.waiter().arn}-of-last-week",
-        CreatedAt=now - 7200,
-        ExpiresAt=now - 3600,
-        StartedBefore="",
-    )
+    _left_an_expired_item(scene)
     scene.comes("The table had an item that expired an hour ago", scene.waiter())
 
 
@@ -342,10 +364,29 @@ def is_refused(scene):
 
 
 def loses_its_answer(scene):
-    """The start was done, and the function does not hear of it: DMS refuses its next try, or no answer comes at all."""
-    loses = scene.fault(fault="lost", operation="dms:StartReplicationTask", tries=scene.input["tries"])
-    with faults.during(loses, label="check-1"):
+    """The start was done, and the function does not hear of it: DMS refuses its next try."""
+    with faults.during(_loses(scene, "one"), label="check-1"):
         scene.comes("DMS started the migration, and its answer got lost (fault: lost)", scene.waiter())
+
+
+def loses_its_answer_until_the_end(scene):
+    """No try of the start is answered, and the migration is over when the function hears of that."""
+    gate = scene.fault(fault="hold", operation="dms:StartReplicationTask", where="after", seconds=40)
+    with (
+        faults.during(gate, label="check-1") as made,
+        faults.during(_loses(scene, "all"), label="check-1"),
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        who = "DMS started the migration, which had ended when its answer got lost (fault: lost)"
+        running = pool.submit(scene.comes, who, scene.waiter())
+        until(lambda: made.records[0].get("held") or running.done(), LONG, "a migration to be started")
+        until(lambda: migrations.ended(scene.migration) or running.done(), LONG, "a migration to end")
+        made.end()
+    was_held(made, running.result().error)
+
+
+def _loses(scene, tries):
+    return scene.fault(fault="lost", operation="dms:StartReplicationTask", tries=tries)
 
 
 # -- parts of them ----------------------------------------------------------------------------------------------------
@@ -355,6 +396,26 @@ def ran(scene):
     """The migration has run once, before anybody comes."""
     scene.migration.start()
     until(lambda: migrations.ended(scene.migration), LONG, "a migration to end")
+
+
+def _at_once(scene, who, *waiters):
+    """These come at the same moment: all have looked into the table, or written, before one of them hears of it."""
+    gate = scene.fault(fault="hold", operation="dynamodb:*", where="after", together=len(waiters), seconds=40)
+    with faults.during(gate, label="check-1"):
+        side_by_side(*(lambda waiter=waiter: scene.comes(who, waiter) for waiter in waiters))
+    scene.more["facts"] = {"item": scene.table.find(scene.arn) or {}, "stood": scene.stood()}
+
+
+def _left_an_expired_item(scene):
+    now = int(time.time())
+    scene.table.put(
+        ReplicationTaskArn=scene.arn,
+        TaskToken="a token of last week",
+        Execution=f"{scene.waiter().arn}-of-last-week",
+        CreatedAt=now - 7200,
+        ExpiresAt=now - 3600,
+        StartedBefore="",
+    )
 
 
 def died(scene, operation=SAVE_CALLS):
