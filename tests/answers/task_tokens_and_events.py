@@ -2,7 +2,8 @@
 
 An answer is what it does differently from the solution, whose files and parts stand for all it does not name:
 `files`, {name: text}; `machine`, a definition; `rule`, a pattern, with `rule_options`; `functions`, the text of task 6;
-`permissions` of the function or state machine that the task is about; `ended`, the same of the rule, in another task.
+`permissions` of the function or state machine that the task is about; `ended`, the same of the rule, in another task;
+`beside`, further parts that are there.
 """
 
 import json
@@ -40,7 +41,7 @@ def give(lab, number, answer, scratch):
     files = FILES | answer.get("files", {})
     for name, text in files.items():
         (scratch / name).write_text(text)
-    for part in sorted(_PARTS[number], key=[*_GIVE].index):
+    for part in sorted([*_PARTS[number], *answer.get("beside", [])], key=[*_GIVE].index):
         with suppress(deploy.DeployError):  # a learner sees it, and then runs the check
             _GIVE[part](lab, scratch, answer if part == _PARTS[number][0] else answer.get(part, {}))
 
@@ -87,9 +88,10 @@ def _rule(lab, scratch, answer):
     pattern = json.loads(json.dumps(pattern).replace("LAB_TASKS", deploy.arn("dms", f"task:{lab.name('')}")))
     events, resume = boto3.client("events"), lab.name("resume")
     arn = events.put_rule(Name=name, EventPattern=json.dumps(pattern), State=options.get("state", "ENABLED"))["RuleArn"]
-    function = deploy.arn("lambda", f"function:{options.get('target', resume)}")
-    if options.get("target", resume):
-        events.put_targets(Rule=name, Targets=[{"Id": "resume", "Arn": function}])
+    target = options.get("target", "RESUME").replace("RESUME", resume)
+    function = deploy.arn("lambda", f"function:{target}")
+    if target:
+        events.put_targets(Rule=name, Targets=[{"Id": "resume", "Arn": function, **options.get("gets", {})}])
     if options.get("permit", True):
         permission = {"FunctionName": resume, "StatementId": "ended", "Action": "lambda:InvokeFunction"}
         source = arn.replace(name, options.get("permit_for", name))
@@ -225,7 +227,7 @@ _ASKS_STEP_FUNCTIONS = """
 import boto3
 
 from dms_task import begun, describe, start
-from waiting import find, new_item, table
+from waiting import find, forget, new_item, table
 
 stepfunctions = boto3.client("stepfunctions")
 
@@ -257,7 +259,7 @@ def lambda_handler(event, context):
             start(task)
     except Exception as problem:
         if before or not begun(describe(arn), new["StartedBefore"]):
-            table.delete_item(Key={"ReplicationTaskArn": arn})
+            forget(new)
             raise problem
     return {"started": True}
 """
@@ -304,7 +306,8 @@ def lambda_handler(event, context):
     except Exception:
         runs, begins = look(arn)
         if busy or not (runs or begins != before):
-            dynamodb.delete_item(TableName=TABLE, Key=key)
+            same = {"ConditionExpression": "TaskToken = :t", "ExpressionAttributeValues": {":t": {"S": token}}}
+            dynamodb.delete_item(TableName=TABLE, Key=key, **same)
             raise
 """
 _LOOKS_AGAIN_AND_AGAIN = """
@@ -396,8 +399,64 @@ def lambda_handler(event, context):
             start(task)
 '''
 
+_IN_A_TRANSACTION = """
+import logging
+import os
+
+import boto3
+from dms_task import begun, describe, start
+from waiting import find, forget, new_item
+
+client = boto3.client("dynamodb")
+log = logging.getLogger()
+
+
+class Start:
+    def __init__(self, event):
+        self.arn = event["ReplicationTaskArn"]
+        self.old = find(self.arn)
+        self.task = describe(self.arn)
+        self.item = new_item(event, self.task)
+        self.mine = self.old.get("Execution") == event["Execution"]
+        self.item["StartedBefore"] = self.old["StartedBefore"] if self.mine else self.item["StartedBefore"]
+
+    def save(self):
+        if self.old.get("TaskToken") == self.item["TaskToken"]:
+            return
+        item = {k: {"N": str(v)} if isinstance(v, int) else {"S": v} for k, v in self.item.items()}
+        values = {":now": item["CreatedAt"], ":mine": {"S": self.old["TaskToken"] if self.mine else "nobody's"}}
+        put = {
+            "TableName": os.environ["TABLE"],
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(Execution) OR ExpiresAt < :now OR TaskToken = :mine",
+            "ExpressionAttributeValues": values,
+        }
+        client.transact_write_items(TransactItems=[{"Put": put}])
+
+    def start(self):
+        ours = begun(self.task, self.item["StartedBefore"])
+        if self.mine and ours:
+            return
+        try:
+            start(self.task)
+        except Exception:
+            log.exception("the start failed, or its answer got lost")
+            if not ours and begun(describe(self.arn), self.item["StartedBefore"]):
+                return
+            forget(self.item)
+            raise
+
+
+def lambda_handler(event, context):
+    it = Start(event)
+    it.save()
+    it.start()
+    log.info("now %s", describe(it.arn)["Status"])
+"""
+
 TASK_1 = [
     dict(name="the solution"),
+    dict(name="a class, a transaction, and more looks than it needs", files={"start.py": _IN_A_TRANSACTION}),
     dict(name="a context manager, conditions as objects", files={"start.py": _IN_A_PLACE}),
     dict(name="decides in Python, writes on condition that nothing changed", files={"start.py": _IN_PYTHON}),
     dict(name="writes first, and looks at what was there", files={"start.py": _PUTS_FIRST}),
@@ -722,6 +781,76 @@ TASK_1 = [
         says="not yet",
         words="The migration had never run, and the function raised",
     ),
+    dict(
+        name="forgets its token when it could not save it",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                "        try:\n    " + _PUT + "        except Exception:\n            forget(new)\n            raise\n",
+            ),
+        ),
+        says="not yet",
+        words="The same token came twice at the same moment (fault: hold)",
+    ),
+    dict(
+        name="puts without a condition over what has expired",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                '        if old and not again and old["ExpiresAt"] < new["CreatedAt"]:\n'
+                "            table.put_item(Item=new)\n        else:\n    " + _PUT,
+            ),
+        ),
+        says="not yet",
+        words="found an item that had expired, and both invocations ended without an error",
+    ),
+    dict(
+        name="deletes whatever item there is when its start fails",
+        files=changed(
+            "start.py",
+            (
+                "            forget(new)\n",
+                '            table.delete_item(Key={"ReplicationTaskArn": new["ReplicationTaskArn"]})\n',
+            ),
+        ),
+        says="not yet",
+        words="was slow (fault: hold), and DMS refused its start (AccessDeniedFault)",
+    ),
+    dict(
+        name="asks after a lost answer only whether it is under way",
+        files=changed(
+            "start.py",
+            (
+                'begun(describe(task["ReplicationTaskArn"]), new["StartedBefore"])',
+                'describe(task["ReplicationTaskArn"])["Status"] in ("starting", "running", "stopping")',
+            ),
+        ),
+        says="not yet",
+        words="which had ended when its answer got lost (fault: lost), and the function raised",
+    ),
+    dict(
+        name="says nothing to another execution",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                "        try:\n    "
+                + _PUT
+                + "        except table.meta.client.exceptions.ConditionalCheckFailedException:\n"
+                + '            return "somebody waits"\n',
+            ),
+        ),
+        says="not yet",
+        words="Another execution that still waits is not overwritten: the function raises",
+    ),
+    dict(
+        name="one item for all migrations",
+        files=changed("start.py", ("    again =", '    new["ReplicationTaskArn"] = "the migration"\n    again =')),
+        says="not yet",
+        words="and no item of it was in the table",
+    ),
     dict(  # only two troubles together show it: a function that died before its start, and another execution
         name="takes the place of one that waits where nothing was started",
         files=changed(
@@ -943,6 +1072,38 @@ TASK_2 = [
         words='"TablesErrored"',
     ),
     dict(name="JSONPath, no state after it", machine=_PATHS),
+    dict(
+        name="its input in a variable, and a second try for faults of Lambda that have no name",
+        machine=machine(
+            Arguments={"FunctionName": "FUNCTION_ARN", "InvocationType": "RequestResponse", "Payload": PAYLOAD},
+            Assign={"job": "{% $states.input %}"},
+            Retry=[{"ErrorEquals": [*LAMBDA_FAILS, "Lambda.Unknown"], "MaxAttempts": 1}],
+        ),
+    ),
+    dict(
+        name="three of Lambda's five failures",
+        machine=machine(Retry=[{"ErrorEquals": LAMBDA_FAILS[:3], "IntervalSeconds": 2, "MaxAttempts": 6}]),
+        says="not yet",
+        words="Lambda failed once (Lambda.",
+    ),
+    dict(
+        name="starts a migration that failed once more",
+        machine=machine(Retry=[*RETRY, {"ErrorEquals": ["MigrationFailed"], "MaxAttempts": 2}]),
+        says="not yet",
+        words="the state was tried again",
+    ),
+    dict(
+        name="invokes it as an event, so that nobody hears that it raised",
+        machine=machine(Arguments={"FunctionName": "START", "InvocationType": "Event", "Payload": PAYLOAD}),
+        says="not yet",
+        words="When its start function raised, the execution was still running",
+    ),
+    dict(
+        name="right, with a start that saves nothing",
+        files=changed("start.py", (_PUT, "        pass\n")),
+        says="not yet",
+        words="what exercise 1 made, and that is not right yet. The migration had never run",
+    ),
     dict(name="one Catch, and a Choice that looks at the error", machine=_CHOICE),
     dict(name="caught around it, by a Parallel", machine=_IN_PARALLEL),
     dict(
@@ -1314,6 +1475,19 @@ TASK_3 = [
         says="not yet",
         words="matches a replication instance that failed",
     ),
+    dict(name="a target that asks for the whole event", rule_options={"gets": {"InputPath": "$"}}),
+    dict(
+        name="hands over the detail only",
+        rule_options={"gets": {"InputPath": "$.detail"}},
+        says="not yet",
+        words="The rule's target has an InputPath: the function gets something else than the event",
+    ),
+    dict(
+        name="a target whose name begins with that of resume",
+        rule_options={"target": "RESUME-2"},
+        says="not yet",
+        words="The targets of the rule are arn:aws:lambda",
+    ),
     dict(name="no target", rule_options={"target": ""}, says="not yet", words="The targets of the rule are none"),
     dict(
         name="another function as its target",
@@ -1501,8 +1675,155 @@ def answer(item):
     return True
 """
 
+_ASKS_FIRST = """
+import enum
+import json
+
+from dms_task import describe, started
+from verdict import verdict
+from waiting import forget, stepfunctions
+
+
+class Outcome(enum.Enum):
+    UNDER_WAY, GOOD, BAD = None, True, False
+
+
+def is_waited_for(item):
+    return stepfunctions.describe_execution(executionArn=item["Execution"])["status"] == "RUNNING"
+
+
+def tell(token, outcome, **words):
+    call = {Outcome.GOOD: stepfunctions.send_task_success, Outcome.BAD: stepfunctions.send_task_failure}[outcome]
+    try:
+        call(taskToken=token, **words)
+    except call.__self__.exceptions.TaskTimedOut as late:
+        print("nobody waits with this token:", late)
+
+
+def answer(item):
+    task = describe(item["ReplicationTaskArn"])
+    done, why = verdict(task)
+    match Outcome(done):
+        case Outcome.UNDER_WAY:
+            return False
+        case outcome if started(task) == item["StartedBefore"]:
+            print("the run before this one:", outcome)
+            return None
+        case outcome if is_waited_for(item):
+            words = {"error": "MigrationFailed", "cause": f"{why} ({task['Status']})"}
+            if done:
+                words = {"output": json.dumps({"ReplicationTaskArn": task["ReplicationTaskArn"], "Status": "done"})}
+            tell(item["TaskToken"], outcome, **words)
+    forget(item)
+"""
+_SEND_FAILURE = '            stepfunctions.send_task_failure(taskToken=token, error="MigrationFailed", cause=why)\n'
+
 TASK_4 = [
     dict(name="the solution"),
+    dict(
+        name="asks first whether the execution still runs",
+        files={"answer.py": _ASKS_FIRST},
+        actions=[*_ANSWERS, *_ON_ITEMS, "states:DescribeExecution"],
+    ),
+    dict(
+        name="takes a closed token for no fault where it finished only",
+        files={
+            "answer.py": FILES["answer.py"]
+            .replace("        else:\n" + _SEND_FAILURE, "")
+            .replace("    forget(item)\n", "    if not finished:\n" + _SEND_FAILURE[4:] + "    forget(item)\n")
+        },
+        says="not yet",
+        words="A migration failed, and the execution had been stopped, so its token was closed (TaskTimedOut), and the",
+    ),
+    dict(
+        name="does not care whether its item went",
+        files=changed(
+            "answer.py",
+            ("    forget(item)\n", "    with suppress(Exception):\n        forget(item)\n"),
+            ("import json\n", "import json\nfrom contextlib import suppress\n"),
+        ),
+        says="not yet",
+        words="dynamodb:DeleteItem was refused (AccessDeniedException), and the function ended without an error",
+    ),
+    dict(
+        name="takes each event once",
+        files=changed(
+            "resume.py",
+            (
+                '    item = find(event["resources"][0])\n',
+                '    if event["id"] in SEEN:\n        return\n    SEEN.add(event["id"])\n'
+                '    item = find(event["resources"][0])\n',
+            ),
+            ("\n\ndef lambda_handler", "\nSEEN = set()\n\n\ndef lambda_handler"),
+        ),
+        says="not yet",
+        words="The same event came again",
+    ),
+    dict(
+        name="gives up at the second fault",
+        files={
+            "answer.py": FILES["answer.py"].replace("def answer(item)", "def once(item)")
+            + """
+
+FAULTS = set()
+
+
+def answer(item):
+    try:
+        return once(item)
+    except Exception:
+        if item["TaskToken"] in FAULTS:
+            return forget(item)
+        FAULTS.add(item["TaskToken"])
+        raise
+"""
+        },
+        says="not yet",
+        words="states:SendTaskSuccess was refused (AccessDeniedException), and the function ended without an error",
+    ),
+    dict(
+        name="pays no heed to what is older than its item",
+        files=changed(
+            "resume.py",
+            (_LOOKS, '    if said < item["CreatedAt"]:\n        return\n' + _LOOKS),
+        ),
+        says="not yet",
+        words="younger than the run and its event), and the function ended without an error",
+    ),
+    dict(
+        name="looks three times in a row",
+        files=changed("resume.py", (_LOOKS, "    for pause in (0, 0, 0):\n")),
+        says="not yet",
+        words="It looks again twice, a second apart",
+    ),
+    dict(
+        name="a cause of its own where DMS has no message",
+        files=changed("answer.py", ("cause=why", 'cause=task.get("LastFailureMessage", "It failed.")')),
+        says="not yet",
+        words="its StopReason where there is none",
+    ),
+    dict(
+        name="remembers who waits",
+        files=changed(
+            "waiting.py",
+            ("def find(arn)", "@functools.cache\ndef find(arn)"),
+            ("import os\n", "import functools\nimport os\n"),
+        ),
+        says="not yet",
+        words="and the function raised ConditionalCheckFailedException",
+    ),
+    dict(
+        name="right, with a start that saves nothing",
+        files=changed("start.py", (_PUT, "        pass\n")),
+        says="not yet",
+        words="what exercise 1 made, and that is not right yet. The migration had never run",
+    ),
+    dict(
+        name="right, with a state that gives its failures another name",
+        migrate={"machine": machine(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Timed out"}])},
+        says="not yet",
+        words="what exercise 2 made, and that is not right yet. When it was answered with a failure",
+    ),
     dict(name="answers a newer token at once", files={"answer.py": _AND_THE_NEXT}),
     dict(
         name="takes a token that does not exist for a closed one",
@@ -1526,7 +1847,7 @@ TASK_4 = [
             ),
         ),
         says="not yet",
-        words="so that the item was younger than the run), and the function ended without an error",
+        words="so that the item was younger than the run and its event), and the function ended without an error",
     ),
     dict(name="in other words; output with the whole item", files={"answer.py": _OWN_WORDS}),
     dict(name="without the given files; raises where nobody waits", files={"resume.py": _ALL_IN_ONE}),
@@ -1595,7 +1916,7 @@ def lambda_handler(event, context):
         name="takes the run before for a reason not to answer",
         files=changed("answer.py", (_NOT_BEGUN, ' or item["StartedBefore"]')),
         says="not yet",
-        words="younger than the run), and the function ended without an error, and the execution that waits was not",
+        words="younger than the run and its event), and the function ended without an error, and the execution that waits",
     ),
     dict(
         name="stopped is success",
@@ -1613,7 +1934,7 @@ def lambda_handler(event, context):
         name="a failure while it is under way",
         files=changed("answer.py", ("if finished is None or", "if")),
         says="not yet",
-        words="An event of long ago came while the migration was under way, and the execution ended FAILED",
+        words="and the execution ended FAILED (MigrationFailed",
     ),
     dict(
         name="does not say that it is under way",
@@ -1752,7 +2073,7 @@ def lambda_handler(event, context):
         name="right, and no event gets in any more",
         ended={"rule_options": {"permit": False}},
         says="not yet",
-        words="the rule matched, and answer-4-",
+        words="what exercise 3 made, and that is not right yet. A migration ended, the rule matched, and answer-4-",
     ),
     dict(
         name="only tells success",
@@ -2066,8 +2387,28 @@ TASK_5 = [
     dict(
         name="with an answer that lets items expire",
         files=changed("answer.py", ("    forget(item)\n", "")),
+        beside=["resume"],
         says="not yet",
-        words="and its item was still there",
+        words="what exercise 4 made, and that is not right yet. A migration finished",
+    ),
+    dict(
+        name="goes on only where AWS refused something",
+        files=changed(
+            "reconcile.py",
+            (_CAUGHT, "            except ClientError as fault:\n"),
+            ("import time\n", "import time\n\nfrom botocore.exceptions import ClientError\n"),
+        ),
+        says="not yet",
+        words="DMS did not answer when it was asked about another (fault: lost). After reconcile the execution",
+    ),
+    dict(
+        name="leaves out what has expired",
+        files=changed(
+            "reconcile.py",
+            ('item["CreatedAt"] <= newest', 'item["CreatedAt"] <= newest and time.time() < item["ExpiresAt"]'),
+        ),
+        says="not yet",
+        words="its item had expired. After reconcile the item was still there",
     ),
     dict(
         name="another name for the age",

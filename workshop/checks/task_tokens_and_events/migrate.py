@@ -7,7 +7,8 @@ from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, state_machine
 from workshop.checks.task_tokens_and_events import migrate_scenes as machines
-from workshop.checks.task_tokens_and_events.parts import needs
+from workshop.checks.task_tokens_and_events.parts import needs, require_earlier
+from workshop.checks.task_tokens_and_events.start import Start
 
 
 class Migrate(Exercise):
@@ -32,10 +33,16 @@ class Migrate(Exercise):
             "an answer with another output", {"TimeoutSeconds": one_of(1200, 5400)}, "is slow", machines.gets_success
         ),
         "failure": Case(
-            "an answer that is a failure", {"TimeoutSeconds": one_of(300, 3600)}, "is slow", machines.gets_failure
+            "an answer that is a failure",
+            {"TimeoutSeconds": one_of(300, 3600), "Error": "MigrationFailed"},
+            "is slow",
+            machines.gets_failure,
         ),
         "failure in JSON": Case(
-            "a failure whose cause is JSON", {"TimeoutSeconds": 1800}, "is slow", machines.gets_failure_in_json
+            "a failure whose cause is JSON",
+            {"TimeoutSeconds": 1800, "Error": one_of("NoSpaceLeft", "Other")},
+            "is slow",
+            machines.gets_failure_in_json,
         ),
         "refused": Case(
             "a migration that ran already", {"TimeoutSeconds": one_of(60, 90)}, "is slow", machines.is_refused
@@ -46,13 +53,16 @@ class Migrate(Exercise):
         "later": Case(
             "nobody's answer, with TimeoutSeconds 4", {"TimeoutSeconds": 4}, "is slow", machines.gets_no_answer
         ),
-        "Lambda fails": Case(
-            "a migration where Lambda failed",
-            {"TimeoutSeconds": 600},
-            "is slow",
-            machines.meets_a_fault_of_lambda,
-            needs_sandbox=True,
-        ),
+        **{
+            f"Lambda fails: {code}": Case(
+                f"a migration where Lambda failed ({code})",
+                {"TimeoutSeconds": 600, "code": code},
+                "is slow",
+                machines.meets_a_fault_of_lambda,
+                needs_sandbox=True,
+            )
+            for code in machines.LAMBDA_FAILS
+        },
         "answer lost": Case(
             "a migration where Lambda's answer got lost",
             {"TimeoutSeconds": 600},
@@ -65,8 +75,12 @@ class Migrate(Exercise):
     def observe(self, lab, draw, cases):
         machine, table = state_machine(lab, "migrate"), Table(lab)
         needs(lab, "start", 1)
-        print("Waiting for timeouts of two and four seconds ...")
-        return machines.play(lab, machine, table, cases, draw)
+        if "late" in cases:
+            print("Waiting for timeouts of two and four seconds ...")
+        seen = machines.play(lab, machine, table, cases, draw)
+        if self.judge(seen):
+            require_earlier(lab, draw, 1, Start(), ["new"])
+        return seen
 
     @contract(
         'It invokes `lab.name("start")` with the four keys of exercise 1, and waits for the answer.',
@@ -146,7 +160,7 @@ class Migrate(Exercise):
         "Where Lambda itself fails (`Lambda.ServiceException`, `Lambda.AWSLambdaException`, "
         "`Lambda.SdkClientException`, `Lambda.ClientExecutionTimeoutException`, `Lambda.TooManyRequestsException`), it "
         "invokes the function again.",
-        cases="Lambda fails, answer lost",
+        cases=", ".join([*(f"Lambda fails: {code}" for code in machines.LAMBDA_FAILS), "answer lost"]),
     )
     def tries_again(self, seen: Execution):
         if seen.status == "SUCCEEDED":

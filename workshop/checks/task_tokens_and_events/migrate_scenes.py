@@ -30,7 +30,6 @@ LAMBDA_FAILS = (
     "ClientExecutionTimeoutException",
     "TooManyRequestsException",
 )
-ERRORS = ("MigrationFailed", "NoSpaceLeft", "Other")
 
 
 class Watched(StateMachineRun):
@@ -127,7 +126,7 @@ def gets_failure_in_json(scene):
 
 
 def _fail(scene, cause):
-    error = scene.chance.choice(ERRORS)
+    error = scene.input["Error"]
     scene.facts |= {"when": f"it was answered with a failure ({error}: {cause})", "cause": cause}
     scene.begin()
     if scene.waits():
@@ -149,7 +148,7 @@ def gets_no_answer(scene):
 
 def meets_a_fault_of_lambda(scene):
     """The function is not even invoked."""
-    code = scene.chance.choice(LAMBDA_FAILS)
+    code = scene.input["code"]
     scene.facts["failure"] = f"Lambda.{code}"
     with faults.during(_of(scene, fault="refuse", code=code), label="check-2"):
         scene.begin()

@@ -1,7 +1,11 @@
 """What the exercises of lab 02 need of each other's answers."""
 
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+
 from workshop import clients, deploy
-from workshop.checking.outcomes import NotAttempted
+from workshop.checking.exercises import Draw, Exercise
+from workshop.checking.outcomes import NotAttempted, NotYet
 from workshop.checking.resources import function, state_machine
 
 
@@ -31,3 +35,28 @@ def needs(lab, thing: str, number: int):
             f"It works together with {lab.name(thing)}, which is not there yet: do exercise {number} first "
             f"(after three tries lab.solution({number}) shows one)."
         ) from None
+
+
+def require_earlier(lab, draw: Draw, number: int, exercise: Exercise, cases: Sequence[str]):
+    """Raise a NotYet where an earlier exercise, of that number, is at fault; these cases of it tell.
+
+    For a check that has seen a fault of what it looks at, which may be the earlier one's.
+    """
+    with contextlib.suppress(NotAttempted):
+        fault = exercise.judge(exercise.observe(lab, draw, {name: exercise.cases[name] for name in cases}))
+        if fault:
+            raise NotYet(
+                f"This works together with what exercise {number} made, and that is not right yet. {fault.args[0]}",
+                f"Mend exercise {number} first: lab.check({number}) says what is missing there.",
+                fault.events,
+            )
+
+
+def with_fewest_troubles(story, wrong_in: Callable, alone: Callable[[Sequence], Iterable]):
+    """This story of two troubles; where something is wrong in it, that of one of them alone, if that is enough.
+
+    wrong_in: says what is wrong in a story. alone: plays each of the troubles that it gets alone; returns the stories.
+    """
+    if len(story.troubles) < 2 or not wrong_in(story):
+        return story
+    return next((each for each in alone(story.troubles) if wrong_in(each)), story)

@@ -6,7 +6,9 @@ from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.resources import Table, function
 from workshop.checks.task_tokens_and_events import reconcile_scenes as scenes
+from workshop.checks.task_tokens_and_events.parts import require_earlier
 from workshop.checks.task_tokens_and_events.reconcile_scenes import Rounds
+from workshop.checks.task_tokens_and_events.resume import Resume
 
 
 class Reconcile(Exercise):
@@ -29,13 +31,16 @@ class Reconcile(Exercise):
         "under way": Case("a migration that is under way", migration="is slow"),
         "not begun": Case("a migration that has only ended its run before"),
         "stopped": Case("a migration whose execution was stopped"),
-        "refused": Case("a migration about which DMS refused to speak", needs_sandbox=True),
+        "refused": Case("a migration about which DMS did not answer", needs_sandbox=True),
     }
 
     at_once = math.inf  # one scene plays them all
 
     def observe(self, lab, draw, cases):
-        return scenes.play(lab, function(lab, "reconcile"), Table(lab), self.playable(), draw)
+        seen = scenes.play(lab, function(lab, "reconcile"), Table(lab), self.playable(), draw)
+        if self.judge(seen):
+            require_earlier(lab, draw, 4, Resume(), ["finished", "failed", "set aside", "closed"])
+        return seen
 
     @contract(
         "Items that are younger than `OlderThanSeconds` are left alone.",
@@ -94,20 +99,21 @@ class Reconcile(Exercise):
         if seen.about == self.cases["stopped"].about:
             if seen.item:
                 return Fault(
-                    f"The execution had been stopped, and after reconcile its item was still there.{raised}",
+                    "The execution had been stopped, and its item had expired. After reconcile the item was still "
+                    f"there.{raised}",
                     "Nobody waits for that answer: the item goes, as `answer` does it.",
                 )
         elif seen.about == self.cases["refused"].about:
             if then.ended or not seen.item:
                 state = then.in_words() if then.ended else "had lost its item"
                 return Fault(
-                    f"DMS refused to speak about a migration (AccessDeniedFault), and its execution {state}.",
+                    f"DMS did not answer when it was asked about a migration (fault: lost), and its execution {state}.",
                     "Who is not answered stays in the table, as with resume: the next round may settle it.",
                 )
         elif not then.ended:
             return Fault(
-                "Some items were of tasks that were deleted, and about one DMS refused to speak. After reconcile the "
-                f"execution of {seen.about} was still waiting.{raised}",
+                "Some items were of tasks that were deleted, and DMS did not answer when it was asked about another "
+                f"(fault: lost). After reconcile the execution of {seen.about} was still waiting.{raised}",
                 "One that cannot be settled does not keep it from the others.",
             )
         else:

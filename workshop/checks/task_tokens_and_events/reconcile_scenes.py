@@ -46,7 +46,7 @@ def play(lab, reconcile: str, table: Table, cases: Mapping[str, Case], draw: Dra
 
     alone: only those are there whose migration has not ended. too young: all, none of which is old enough. due: those
     that have waited for long are. last: all are; now there are also items of tasks that were deleted, of an execution
-    that was stopped, and one about which DMS refuses to speak.
+    that was stopped, and one about which DMS does not answer.
     """
     with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
         return _play(lab, reconcile, table, cases, draw, made)
@@ -55,7 +55,7 @@ def play(lab, reconcile: str, table: Table, cases: Mapping[str, Case], draw: Dra
 def _play(lab, reconcile, table, cases, draw, made):
     table.find("nobody")
     migrations.lose_events(*made.values())
-    seconds = draw.random("ages").choice((300, 900, 1800))
+    seconds = draw.random("ages").choice((300, 900, 1200))
     ages = {"alone": 0, "too young": seconds * 4, "due": seconds, "last": 0}
     waiters, now = Waiters(lab), int(time.time())
     waits_for = {name: 0 if name in (*YOUNG, *SPOILED) else seconds * 2 for name in cases}
@@ -81,7 +81,8 @@ def _play(lab, reconcile, table, cases, draw, made):
         make_round("too young")
         make_round("due", DUE)
         begun["stopped"].stop()
-        with _refused(reconcile, made.get("refused")):
+        table.change(made["stopped"].arn, "ExpiresAt", int(time.time()) - 60)
+        with _unanswered(reconcile, made.get("refused")):
             make_round("last", YOUNG)
         calls = {
             name: lines_of_calls(function=reconcile.rpartition(":")[2], resource=made[name].arn)[-4:] for name in cases
@@ -105,13 +106,12 @@ def _play(lab, reconcile, table, cases, draw, made):
         table.delete(*deleted, *(one.arn for one in made.values()))
 
 
-def _refused(function, migration):
-    """While this lasts, DMS says nothing about a migration to a function. (On AWS it does.)"""
+def _unanswered(function, migration):
+    """While this lasts, DMS does not answer a function that asks about a migration. (On AWS it does.)"""
     if not on_sandbox():
         return contextlib.nullcontext()
-    refuses = {"fault": "refuse", "operation": "dms:DescribeReplicationTasks", "code": "AccessDeniedFault", "count": 9}
-    about = {"function": function.rpartition(":")[2], "resource": migration.arn}
-    return faults.during({**refuses, **about}, label="check-5")
+    loses = {"fault": "lost", "operation": "dms:DescribeReplicationTasks", "tries": "all", "count": 9}
+    return faults.during({**loses, "function": function.rpartition(":")[2], "resource": migration.arn}, label="check-5")
 
 
 def _let_run(migration, case):

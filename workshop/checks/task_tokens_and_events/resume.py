@@ -1,6 +1,5 @@
 """Exercise 4, the function `resume`: it hears of an end, looks, and answers. How its cases play: `resume_scenes.py`."""
 
-import dataclasses
 import json
 
 from workshop.checking.executions import Execution
@@ -9,9 +8,11 @@ from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, function
 from workshop.checking.waiting import side_by_side
 from workshop.checks.task_tokens_and_events import resume_scenes as answering
-from workshop.checks.task_tokens_and_events.parts import event_rule, pipeline
-from workshop.checks.task_tokens_and_events.resume_scenes import Answers
-from workshop.checks.task_tokens_and_events.rule import Rule, delivered
+from workshop.checks.task_tokens_and_events.migrate import Migrate
+from workshop.checks.task_tokens_and_events.parts import pipeline, require_earlier
+from workshop.checks.task_tokens_and_events.resume_scenes import Answers, Story
+from workshop.checks.task_tokens_and_events.rule import Rule
+from workshop.checks.task_tokens_and_events.start import Start
 
 
 class Resume(Exercise):
@@ -50,16 +51,30 @@ class Resume(Exercise):
         ),
         "runs on": Case("a migration that runs on", migration="is slow", play=answering.told_while_it_runs_on),
         "closed": Case("an execution that was stopped", play=answering.told_of_a_closed_token),
+        "closed failure": Case(
+            "an execution that was stopped, of a migration that failed",
+            migration="fails",
+            play=answering.told_of_a_closed_token,
+        ),
         "made up": Case("a token that is none", play=answering.told_of_a_token_that_is_none),
         "refused": Case(
-            "an answer that was refused",
-            {"operation": "states:SendTaskSuccess", "code": "TaskDoesNotExist"},
+            "an answer that was refused twice",
+            {"operation": "states:SendTaskSuccess", "codes": ("TaskDoesNotExist", "AccessDeniedException")},
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
         "nothing said": Case(
             "a question that was refused",
-            {"operation": one_of("dms:DescribeReplicationTasks", "dynamodb:GetItem"), "code": "AccessDeniedException"},
+            {
+                "operation": one_of("dms:DescribeReplicationTasks", "dynamodb:GetItem"),
+                "codes": ("AccessDeniedException",),
+            },
+            play=answering.refused_and_told_again,
+            needs_sandbox=True,
+        ),
+        "not forgotten": Case(
+            "an item that could not be deleted",
+            {"operation": "dynamodb:DeleteItem", "codes": ("AccessDeniedException",)},
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
@@ -75,6 +90,10 @@ class Resume(Exercise):
         "retried": Case(
             "a state that was retried meanwhile", play=answering.answers_while_the_state_is_retried, needs_sandbox=True
         ),
+        "pair": Case("two troubles", play=answering.goes_through(), needs_sandbox=True),
+        "another pair": Case(
+            "two troubles with a failure", migration="fails", play=answering.goes_through(), needs_sandbox=True
+        ),
         "twice": Case("a migration whose event was sent twice (fault: duplicate)"),
         "early": Case("a migration whose event was sent before the start call returned (fault: early)"),
         "late": Case("a migration whose event was sent a second late (fault: delay)"),
@@ -89,6 +108,8 @@ class Resume(Exercise):
         "a failure",
     )  # cases whose events come from DMS, through all parts
 
+    pairs = ("pair", "another pair")
+
     def observe(self, lab, draw, cases):
         resume, table, machine = function(lab, "resume"), Table(lab), pipeline(lab)
         real = {name: case for name, case in cases.items() if name in self._real}
@@ -97,17 +118,20 @@ class Resume(Exercise):
             lambda: answering.play(lab, resume, table, direct, draw),
             lambda: answering.play_pipeline(lab, machine, table, real),
         )
-        if not all(execution.ended for execution in of_real.values()):
-            fault = Rule().delivers(delivered(lab, event_rule(lab)))  # a function that hears nothing cannot answer
-            of_real = {case: dataclasses.replace(each, facts={"delivers": fault}) for case, each in of_real.items()}
+        if self.judge(of_real):
+            require_earlier(lab, draw, 1, Start(), ["new", "ran before"])
+            require_earlier(lab, draw, 2, Migrate(), ["success", "failure"])
+            require_earlier(lab, draw, 3, Rule(), ["ends", "others", "delivered"])
         return seen | of_real
 
     @contract(
         "Where the migration finished, the answer is a success, with an object as output that has the key "
         "`ReplicationTaskArn`.",
-        cases="finished, finished again",
+        cases="finished, finished again, pair",
     )
-    def tells_success(self, seen: Answers):
+    def tells_success(self, seen: Answers | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, answering.ANSWER)
         if fault := _not_answered(seen.told[0]):
             return fault
         execution = seen.told[0].execution
@@ -123,19 +147,28 @@ class Resume(Exercise):
     @contract(
         "Where it ended in any other way, the answer is a failure, with the error `MigrationFailed` and the verdict's "
         "words as the cause.",
-        cases="failed, set aside, stopped",
+        cases="failed, set aside, stopped, old event, another pair",
     )
-    def tells_failure(self, seen: Answers):
-        if fault := _not_answered(seen.told[0]):
+    def tells_failure(self, seen: Answers | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, answering.ANSWER)
+        told = seen.told[-1]
+        if seen.about == self.cases["old event"].about and len(seen.told) < 2:
+            return None  # it was answered too early, of which the next sentence tells
+        if fault := _not_answered(told):
             return fault
-        execution = seen.told[0].execution
-        observed = f"{seen.told[0].what}, and the execution {execution.in_words()}."
-        if execution.status != "FAILED":
+        observed = f"{told.what}, and the execution {told.execution.in_words()}."
+        if told.execution.status != "FAILED":
             return Fault(observed, "The answer is a failure.")
-        if execution.error != "MigrationFailed":
+        if told.execution.error != "MigrationFailed":
             return Fault(observed, "The error is MigrationFailed.")
-        if not execution.cause or seen.migration.get("LastFailureMessage", "") not in execution.cause:
-            return Fault(observed, "The cause contains DMS's LastFailureMessage, where there is one.")
+        why = seen.migration.get("LastFailureMessage") or seen.migration.get("StopReason", "")
+        if not told.execution.cause or why not in told.execution.cause:
+            return Fault(
+                observed,
+                "The cause is the verdict's words: DMS's LastFailureMessage where there is one, its StopReason where "
+                "there is none.",
+            )
 
     @contract(
         "Nobody is answered while the migration is under way, nor while `started(task)` is still `StartedBefore`: then "
@@ -163,6 +196,12 @@ class Resume(Exercise):
         elif about == self.cases["runs on"].about:
             if not told.error:
                 return Fault(f"{told}.", "It raises, so that Lambda tries again: there will be no other event.")
+            looks = seen.facts.get("looks")
+            if looks and looks[-1] - looks[0] < 1.9:  # twice a second
+                return Fault(
+                    f"{told}. It had asked DMS {len(looks)} times within {looks[-1] - looks[0]:.1f} s.",
+                    "It looks again twice, a second apart: DMS needs a moment.",
+                )
             if "timed out" in told.error:
                 return Fault(f"{told}.", "It looks again twice, and does not wait until its own time is over.")
         elif told.error:
@@ -170,35 +209,42 @@ class Resume(Exercise):
 
     @contract(
         "A closed token (`TaskTimedOut`) is no fault: it was answered before, or has expired.",
-        cases="closed, died later",
+        cases="closed, closed failure, died later, pair, another pair",
     )
-    def takes_a_closed_token(self, seen: Answers):
+    def takes_a_closed_token(self, seen: Answers | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, answering.CLOSED)
         if seen.told[-1].error:
             return f"{seen.told[-1]}."
 
     @contract(
         "Anything else that goes wrong is raised, and the item stays, so that Lambda tries again and somebody sees it.",
-        cases="made up, refused, nothing said, died",
+        cases="made up, refused, nothing said, not forgotten, died, pair, another pair",
     )
-    def raises_what_is_a_fault(self, seen: Answers):
-        told = seen.told[0]
+    def raises_what_is_a_fault(self, seen: Answers | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, answering.RAISES)
         if seen.facts.get("met") == 0:
             return None  # it makes no such call
-        if not told.error:
-            return f"{told}."
-        if not told.item:
-            return Fault(
-                f"{told}, and the item was gone.",
-                "The item stays until the answer was given: the next attempt needs it.",
-            )
-        if len(seen.told) > 1 and (fault := _not_answered(seen.told[1])):
-            return fault
+        *spoiled, last = seen.told if len(seen.told) > 1 else (*seen.told, None)
+        for told in spoiled:
+            if not told.error:
+                return f"{told}."
+            if not told.item:
+                return Fault(
+                    f"{told}, and the item was gone.",
+                    "The item stays until the answer was given: the next attempt needs it.",
+                )
+        return last and _not_answered(last)
 
     @contract(
         "Once the answer is given, or nobody wants it any more, the item goes, unless a new token has taken its place.",
-        cases="finished, failed, closed, refused, died later, retried",
+        cases="finished, failed, closed, closed failure, refused, not forgotten, died later, retried, pair, "
+        "another pair",
     )
-    def forgets(self, seen: Answers):
+    def forgets(self, seen: Answers | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, answering.FORGETS)
         told = seen.told[-1]
         if "newest" in seen.facts and not told.execution.ended:  # it may be answered at once
             if told.item.get("TaskToken") != seen.facts["newest"]:
@@ -215,13 +261,17 @@ class Resume(Exercise):
         cases="twice, early, late, out of order, a failure",
     )
     def ends_executions(self, seen: Execution):
-        if not seen.ended and seen.facts.get("delivers"):
-            return seen.facts["delivers"]
         expected = "FAILED" if seen.migration["Status"] == "failed" else "SUCCEEDED"
         if seen.status != expected:
             return Fault(f"{seen}.", f"It ends {expected}.", slow=not seen.ended)
         if seen.migration.get("LastFailureMessage", "") not in seen.cause:
             return Fault(f"{seen}.", "The cause contains DMS's message.")
+
+
+def _broken(story: Story, rule):
+    """A Fault where a story with two troubles breaks this sentence."""
+    wrong = answering.wrong_in(story)
+    return Fault(wrong[1], events=story.lines(), whole=True) if wrong and wrong[0] == rule else None
 
 
 def _not_answered(told):

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import datetime
 import time
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +17,7 @@ from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import side_by_side, until
 from workshop.checks.task_tokens_and_events.migrate_scenes import Watched
+from workshop.checks.task_tokens_and_events.parts import with_fewest_troubles
 from workshop.events import fault
 
 ENDS = 5  # seconds of patience with an execution that ends only if it was answered
@@ -59,8 +61,9 @@ class Answers:
 class Scene:
     """One case while it plays. input: what the case says."""
 
-    def __init__(self, case, function, table, waiters, migration, input):
+    def __init__(self, case, function, table, waiters, migration, input, chance):
         self.case, self.function, self.table, self.migration, self.input = case, function, table, migration, input
+        self.chance = chance
         self._waiters, self.waiter = waiters, None
         self.told, self.facts = [], {}
 
@@ -72,11 +75,21 @@ class Scene:
         """An execution waits for the migration from now on."""
         self.waiter = self._waiters.begin(self.arn, **item)
 
-    def runs(self, times=1):
-        """The migration runs to its end, so often."""
-        for time_ in range(times):
-            self.migration.start("reload-target" if time_ else "start-replication")
-            until(lambda: migrations.ended(self.migration), LONG, "a migration to end")
+    def runs(self):
+        """The migration runs to its end."""
+        self.migration.start()
+        until(lambda: migrations.ended(self.migration), LONG, "a migration to end")
+
+    def retried(self):
+        """Its state is retried, and waits with a new token, which is in the table; returns it. The old one is dead."""
+        dead = self.waiter.token
+        clients.of("stepfunctions").send_task_failure(taskToken=dead, error="Again")
+        self.waiter.token = self.waiter.next_token(but=dead)
+        return self.waiter.token
+
+    def end(self):
+        """The event with which the migration's run ended."""
+        return failed(self.arn) if self.case.migration == "fails" else stopped(self.arn)
 
     def begins(self):
         """The migration runs, and takes its time."""
@@ -110,23 +123,34 @@ class Scene:
         self.table.delete(self.arn)
 
 
-def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Answers]:
-    """Play these cases side by side; returns what was seen of each."""
+def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> "dict[str, Answers | Story]":
+    """Play these cases side by side; returns what was seen of each: a Story of those with two troubles."""
     table.find("nobody")
     waiters = Waiters(lab)
 
     def play_one(name, case, migration):
-        scene = Scene(case, function, table, waiters, migration, draw.values(name, case.input))
+        chance = draw.random(f"troubles of {name}")
+        scene = Scene(case, function, table, waiters, migration, draw.values(name, case.input), chance)
         try:
             case.play(scene)
             return scene.seen()
         finally:
             scene.forget()
 
+    def story(name, seen):
+        def alone(troubles):
+            plays = enumerate(map(goes_through, troubles), start=1)
+            again = {f"{name} {nth}": dataclasses.replace(cases[name], play=one) for nth, one in plays}
+            return play(lab, function, table, again, draw).values()
+
+        whole = Story(seen.about, seen.facts["story"], cases[name].migration == "fails", seen.evidence)
+        return with_fewest_troubles(whole, wrong_in, alone)
+
     with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
         migrations.lose_events(*made.values(), runs=2)
         seen = side_by_side(*(lambda n=name: play_one(n, cases[n], made[n]) for name in cases))
-    return dict(zip(cases, seen, strict=True))
+    found = zip(cases, seen, strict=True)
+    return {name: story(name, each) if "story" in each.facts else each for name, each in found}
 
 
 # -- events that `resume` gets -----------------------------------------------------------------------------------------
@@ -136,21 +160,23 @@ def told_of_its_end(scene):
     scene.waits()
     scene.runs()
     what = {"fails": "failed", "sets a table aside": "finished without one of its tables"}
-    event = failed(scene.arn) if scene.case.migration == "fails" else stopped(scene.arn)
-    scene.tell(f"A migration {what.get(scene.case.migration, 'finished')}", event)
+    scene.tell(f"A migration {what.get(scene.case.migration, 'finished')}", scene.end())
 
 
 def told_of_a_second_run(scene):
+    """Its event was slower than the next attempt of the state, whose item is younger than the run and the event."""
     scene.runs()
     before = migrations.started(scene.migration)
     scene.migration.start("reload-target")
     until(lambda: migrations.ended(scene.migration), LONG, "a migration to end")
-    began = scene.migration.describe()["ReplicationTaskStats"]["StartDate"].timestamp()
-    until(lambda: int(time.time()) > began, LONG, "a second to pass")  # an item's CreatedAt is in whole seconds
+    event, began = scene.end(), scene.migration.describe()["ReplicationTaskStats"]["StartDate"].timestamp()
+    said = datetime.datetime.fromisoformat(event["time"]).timestamp()
+    until(lambda: int(time.time()) > max(began, said), LONG, "a second to pass")  # CreatedAt is in whole seconds
     scene.waits(started_before=before)
     scene.tell(
         "A migration that had run before finished again (its state had been retried meanwhile, so that the item was "
-        "younger than the run)"
+        "younger than the run and its event)",
+        event,
     )
 
 
@@ -162,10 +188,15 @@ def told_of_a_stop(scene):
 
 
 def told_what_is_old(scene):
+    """And then, in the same process, of the end, when the state was retried and waits with another token."""
     scene.begins()
     scene.waits()
     what = "An event of long ago came while the migration was under way"
     scene.tell(what, _long_ago(scene.arn), answered=False)
+    if not scene.told[0].execution.ended:
+        scene.retried()
+        migrations.stop(scene.migration)
+        scene.tell("Then its state was retried, and the migration was stopped", stopped(scene.arn, "NORMAL"))
 
 
 def told_of_the_run_before(scene):
@@ -189,13 +220,19 @@ def told_while_it_runs_on(scene):
     scene.begins()
     scene.waits()
     scene.tell("The end was announced, and DMS said over and over that the migration still runs", answered=False)
+    if on_sandbox():
+        about = {"operation": "dms:DescribeReplicationTasks", "resource": scene.arn}
+        calls = faults.calls(scene.function.rpartition(":")[2], **about)
+        scene.facts["looks"] = [call["time"] for call in calls]
 
 
 def told_of_a_closed_token(scene):
     scene.runs()
     scene.waits()
     scene.waiter.stop()
-    scene.tell("The execution that had waited was stopped, so its token was closed (TaskTimedOut)", answered=False)
+    how = "failed" if scene.case.migration == "fails" else "finished"
+    what = f"A migration {how}, and the execution had been stopped, so its token was closed (TaskTimedOut)"
+    scene.tell(what, scene.end(), answered=False)
 
 
 def told_of_a_token_that_is_none(scene):
@@ -206,26 +243,29 @@ def told_of_a_token_that_is_none(scene):
 
 
 def refused_and_told_again(scene):
+    """Each attempt is refused with another error, and then none is."""
     scene.runs()
     scene.waits()
-    operation, code = scene.input["operation"], scene.input["code"]
+    operation, event, scene.facts["met"] = scene.input["operation"], scene.end(), 0
     about = scene.waiter.token if operation in ANSWERS else scene.arn
-    refuses = scene.fault(fault="refuse", operation=operation, resource=about, code=code)
-    with faults.during(refuses, label="check-4") as made:
-        scene.tell(f"{operation} was refused ({code})", answered=False)
-        scene.facts["met"] = made.met[0]
-    scene.tell("The event came again, and nothing was refused any more")
+    for code in scene.input["codes"]:
+        refuses = scene.fault(fault="refuse", operation=operation, resource=about, code=code)
+        with faults.during(refuses, label="check-4") as made:
+            again = "The same event came again, and " if scene.told else ""
+            scene.tell(f"{again}{operation} was refused ({code})", event, answered=False)
+            scene.facts["met"] += made.met[0]
+    scene.tell("The same event came again, and nothing was refused any more", event)
 
 
 def died_and_told_again(scene):
     """The function's process is killed, before its answer is given or after."""
     scene.runs()
     scene.waits()
-    where = scene.input["where"]
+    where, event = scene.input["where"], scene.end()
     kill = scene.fault(fault="kill", operation=ANSWERS, resource=scene.waiter.token, where=where)
     with faults.during(kill, label="check-4"):
-        scene.tell(f"The function died just {where} its answer (fault: kill)", answered=where == "after")
-    scene.tell(f"The function had died just {where} its answer (fault: kill); the event came again")
+        scene.tell(f"The function died just {where} its answer (fault: kill)", event, answered=where == "after")
+    scene.tell(f"The function had died just {where} its answer (fault: kill); the same event came again", event)
 
 
 def answers_while_the_state_is_retried(scene):
@@ -238,15 +278,152 @@ def answers_while_the_state_is_retried(scene):
         running = pool.submit(scene.tell, what, answered=False)
         until(lambda: made.records[0].get("held") or running.done(), LONG, "an answer")
         if not running.done():
-            dead = scene.waiter.token
-            clients.of("stepfunctions").send_task_failure(taskToken=dead, error="Again")
-            scene.facts["newest"] = scene.waiter.next_token(but=dead)
+            scene.facts["newest"] = scene.retried()
         made.end()
     was_held(made, running.result().error)
 
 
 def _long_ago(arn):
     return {**stopped(arn), "time": "2026-01-01T00:00:00Z"}
+
+
+# -- pairs of faults --------------------------------------------------------------------------------------------------
+
+DIES_BEFORE, DIES_AFTER, REFUSED, LOST, UNDER_WAY, RETRIED, CLEAN = (
+    "the function was killed just before its answer",
+    "the function was killed just after its answer",
+    "a call of the function was refused",
+    "the answer arrived, and what Step Functions said to it got lost",
+    "DMS said once that the migration still runs (fault: stale)",
+    "its state had been retried, and waited with a new token",
+    "nothing went wrong",
+)
+CALLS = {  # that may be refused: (the calls, the errors)
+    "its question to DMS": ("dms:DescribeReplicationTasks", ["AccessDeniedFault"]),
+    "its look into the table": ("dynamodb:GetItem", ["AccessDeniedException"]),
+    "its answer": (ANSWERS, ["TaskDoesNotExist", "InvalidToken", "AccessDeniedException"]),
+    "its deletion of the item": ("dynamodb:DeleteItem", ["AccessDeniedException"]),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trouble:
+    """What goes wrong with one delivery of the event, of those above.
+
+    call, code: of a refusal, one of CALLS and an error. tries: which of Step Functions' words get lost, "one" or "all".
+    """
+
+    what: str
+    call: str = "its answer"
+    code: str = "TaskDoesNotExist"
+    tries: str = "one"
+
+
+@dataclasses.dataclass(frozen=True)
+class Delivery:
+    """One delivery of the event, and what came of it. met: whether the trouble came about."""
+
+    trouble: Trouble
+    told: Told
+    met: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """The same event, delivered a few times, one after the other, the last of them with nothing in its way."""
+
+    about: str
+    deliveries: Sequence[Delivery]
+    failed: bool = False  # whether the migration had
+    evidence: Sequence[str] = ()
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        return [delivery.trouble for delivery in self.deliveries[:-1]]
+
+    def lines(self) -> list[str]:
+        """What happened, in order."""
+        return [f"{nth}. {delivery.told}." for nth, delivery in enumerate(self.deliveries, start=1)]
+
+
+# What of the contract a story breaks.
+ANSWER, CLOSED, RAISES, FORGETS = "answer", "closed", "raises", "forgets"
+
+
+def wrong_in(story: Story) -> tuple[str, str] | None:
+    """What goes wrong in a story: (which of the contract's sentences, what was observed), None where nothing does."""
+    for delivery in story.deliveries:
+        told, what = delivery.told, delivery.trouble.what
+        spoiled = delivery.met and what in (DIES_BEFORE, DIES_AFTER, REFUSED, LOST)
+        if told.execution.ended:
+            right = ("FAILED", "MigrationFailed") if story.failed else ("SUCCEEDED", "")
+            if (told.execution.status, told.execution.error) != right:
+                return ANSWER, f"{told.what}, and the execution {told.execution.in_words()}."
+            if told.error and (not spoiled or (what == LOST and "TaskTimedOut" in told.error)):
+                return CLOSED, f"{told}."
+            if delivery.met and what == REFUSED and not told.error and told.item:
+                return RAISES, f"{told}."
+            if not told.error and told.item:
+                return FORGETS, f"{told}, and the item was still there."
+        else:
+            if not told.error:
+                return RAISES if spoiled else ANSWER, f"{told}, and the execution that waits was not answered."
+            if not told.item:
+                return RAISES, f"{told}, and the item was gone."
+            if not spoiled:
+                return ANSWER, f"{told}."
+        if not told.item:
+            return None  # nobody waits any more: what the function makes of further events is the learner's
+    return None
+
+
+def goes_through(*troubles: Trouble):
+    """The event comes again and again, with these troubles, or with two that chance draws, and then with none."""
+
+    def play(scene):
+        scene.runs()
+        scene.waits()
+        event, deliveries = scene.end(), []
+        for trouble in (*(troubles or _two_by(scene.chance)), Trouble(CLEAN)):
+            deliveries.append(_delivery(scene, event, trouble, again=bool(deliveries)))
+        scene.facts["story"] = deliveries
+
+    return play
+
+
+def _two_by(chance):
+    what = [DIES_BEFORE, DIES_AFTER, REFUSED, REFUSED, LOST, UNDER_WAY, RETRIED]
+    calls = chance.sample(list(CALLS), 2)
+    return [
+        Trouble(chance.choice(what), call, chance.choice(CALLS[call][1]), chance.choice(["one", "all"]))
+        for call in calls
+    ]
+
+
+def _delivery(scene, event, trouble, again):
+    who, what = "The same event came again" if again else "Its event came", trouble.what
+    if what == CLEAN:
+        return Delivery(trouble, scene.tell(who, event))
+    if what in (UNDER_WAY, RETRIED):
+        met = not scene.waiter.look()
+        if met and what == RETRIED:
+            scene.retried()
+        elif met:
+            fault("stale", scene.migration)
+        return Delivery(trouble, scene.tell(f"{who}; {what}" if met else who, event), met)
+    operation = CALLS[trouble.call][0]
+    wrong = {
+        DIES_BEFORE: {"fault": "kill", "operation": ANSWERS, "where": "before"},
+        DIES_AFTER: {"fault": "kill", "operation": ANSWERS, "where": "after"},
+        REFUSED: {"fault": "refuse", "operation": operation, "code": trouble.code},
+        LOST: {"fault": "lost", "operation": ANSWERS, "tries": trouble.tries},
+    }[what]
+    about = scene.waiter.token if wrong["operation"] == ANSWERS else scene.arn
+    with faults.during(scene.fault(**wrong, resource=about), label="check-4") as made:
+        told = scene.tell(who, event, answered=False)
+    met = bool(made.met[0])
+    words = f"{trouble.call} was refused ({trouble.code})" if what == REFUSED else what
+    return Delivery(trouble, dataclasses.replace(told, what=f"{who}; {words}") if met else told, met)
 
 
 # -- events of real runs, through all the parts ------------------------------------------------------------------------

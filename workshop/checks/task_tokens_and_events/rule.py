@@ -45,7 +45,7 @@ class Rule(Exercise):
                 each for name in tasks for each in _matched(rule["EventPattern"], samples, f"{lab.name(name)}-1a2b3c")
             ]
         if "delivered" in cases and not any(self.judge({case: seen[case]}) for case in ("ends", "others")):
-            seen["delivered"] = delivered(lab, rule)
+            seen["delivered"] = _delivered(lab, rule)
         return seen
 
     @contract(
@@ -72,13 +72,21 @@ class Rule(Exercise):
                     f"The pattern matches {what}:", "It matches nothing but the end of a run.", events=_shown(event)
                 )
 
-    @contract('Its target is the function `lab.name("resume")`, and that function lets it in.', cases="delivered")
+    @contract(
+        'Its target is the function `lab.name("resume")`, which gets the event as it is, and lets the rule in.',
+        cases="delivered",
+    )
     def delivers(self, seen):
         if seen["state"] == "DISABLED":
             return Fault("The rule is switched off.", "The rule is enabled.")
         if not seen["is a target"]:
             shown = ", ".join(seen["targets"]) or "none"
             return Fault(f"The targets of the rule are {shown}.", f"The function {seen['function']} is a target.")
+        if seen["changed by"] and all(seen["changed by"]):
+            return Fault(
+                f"The rule's target has an {seen['changed by'][0]}: the function gets something else than the event.",
+                "It gets the event as it is: the task's ARN is in its resources.",
+            )
         if not seen["invoked"]:
             return Fault(
                 f"A migration ended, the rule matched, and {seen['function']} was not invoked.",
@@ -103,12 +111,23 @@ def _shown(event):
     return lines + [f"detail.{key}: {event['detail'][key]}" for key in keys if key in event["detail"]]
 
 
-def delivered(lab, rule):
+def _changed_by(target):
+    """The field of a target by which its function gets something else than the event; "" for none."""
+    if target.get("Input") is not None:
+        return "Input"
+    if target.get("InputPath") not in (None, "$"):
+        return "InputPath"
+    template = target.get("InputTransformer", {}).get("InputTemplate", "<aws.events.event.json>")
+    return "" if template.strip() == "<aws.events.event.json>" else "InputTransformer"
+
+
+def _delivered(lab, rule):
     """Whether the end of a real migration reaches the function, as a dict."""
     resume, name = function(lab, "resume"), lab.name("resume")
-    targets = [target["Arn"] for target in clients.of("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]]
-    seen = {"state": rule["State"], "targets": targets, "function": name, "invoked": False}
-    seen["is a target"] = any(target.startswith(resume) for target in targets)
+    targets = clients.of("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    ours = [target for target in targets if target["Arn"] == resume or target["Arn"].startswith(f"{resume}:")]
+    seen = {"state": rule["State"], "function": name, "invoked": False, "is a target": bool(ours)}
+    seen |= {"targets": [target["Arn"] for target in targets], "changed by": [*map(_changed_by, ours)]}
     if rule["State"] != "DISABLED" and seen["is a target"]:
         with migrations.small_migrations(lab, {"announced": "finishes"}) as made:
             announced = made["announced"]

@@ -4,7 +4,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from workshop import clients, faults
 from workshop.checking import migrations
@@ -14,6 +14,7 @@ from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import side_by_side, until
+from workshop.checks.task_tokens_and_events.parts import with_fewest_troubles
 from workshop.events import fault
 
 SAVE_CALLS = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems", "dynamodb:BatchWriteItem"]
@@ -186,20 +187,20 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> "
         finally:
             scene.forget()
 
-    def play_alone(name):
-        return lambda plays: play(
-            lab, function, table, {each: dataclasses.replace(cases[name], play=plays[each]) for each in plays}, draw
-        )
+    def story(name, seen):
+        def alone(troubles):
+            plays = [goes_through(each, ran_before=whole.ran_before) for each in troubles]
+            again = {f"{name} {n}": dataclasses.replace(cases[name], play=one) for n, one in enumerate(plays, start=1)}
+            return play(lab, function, table, again, draw).values()
+
+        whole = Story(seen.about, seen.facts["story"], seen.evidence)
+        return with_fewest_troubles(whole, wrong_in, alone)
 
     with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
         migrations.lose_events(*made.values(), runs=2)
         seen = side_by_side(*(lambda n=name: play_one(n, made[n]) for name in cases))
-    seen = dict(zip(cases, seen, strict=True))
-    stories = {name for name, each in seen.items() if "story" in each.facts}
-    return {
-        name: _with_fewest_troubles(name, each, play_alone(name)) if name in stories else each
-        for name, each in seen.items()
-    }
+    found = zip(cases, seen, strict=True)
+    return {name: story(name, each) if "story" in each.facts else each for name, each in found}
 
 
 # -- plays ------------------------------------------------------------------------------------------------------------
@@ -583,18 +584,3 @@ def _attempt(scene, first, trouble, before):
     met = bool(made.met[0])
     code = f" ({trouble.code})" if what == REFUSED else ""
     return Attempt(trouble, dataclasses.replace(came, who=f"{who}; {what}{code}") if met else came, met)
-
-
-def _with_fewest_troubles(name, seen: Starts, play_alone: Callable[[Mapping[str, Callable]], Mapping]) -> Story:
-    """What was seen of a case as a story; where it breaks something, with one of its troubles, if that is enough.
-
-    play_alone: plays these plays, {name: play}, each with a new migration, and returns what was seen of each.
-    """
-    story = Story(seen.about, seen.facts["story"], seen.evidence)
-    if len(story.troubles) < 2 or not wrong_in(story):
-        return story
-    plays = {
-        f"{name} {nth}": goes_through(trouble, ran_before=story.ran_before)
-        for nth, trouble in enumerate(story.troubles, start=1)
-    }
-    return next((alone for alone in play_alone(plays).values() if wrong_in(alone)), story)
