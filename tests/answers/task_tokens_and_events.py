@@ -1718,6 +1718,22 @@ def answer(item):
 """
 _SEND_FAILURE = '            stepfunctions.send_task_failure(taskToken=token, error="MigrationFailed", cause=why)\n'
 
+
+def _once(key):
+    """Changes of resume.py by which it writes down what it has heard, and does nothing when it hears it again."""
+    note = (
+        "    try:\n"
+        f'        table.put_item(Item={{"ReplicationTaskArn": {key}}}, ConditionExpression=NEW)\n'
+        "    except table.meta.client.exceptions.ConditionalCheckFailedException:\n"
+        "        return\n"
+    )
+    look = '    item = find(event["resources"][0])\n'
+    return (look, note + look), (
+        "import find\n",
+        'import find, table\n\nNEW = "attribute_not_exists(ReplicationTaskArn)"\n',
+    )
+
+
 TASK_4 = [
     dict(name="the solution"),
     dict(
@@ -1747,34 +1763,38 @@ TASK_4 = [
     ),
     dict(
         name="takes each event once",
-        files=changed(
-            "resume.py",
-            (
-                '    item = find(event["resources"][0])\n',
-                '    if event["id"] in SEEN:\n        return\n    SEEN.add(event["id"])\n'
-                '    item = find(event["resources"][0])\n',
-            ),
-            ("\n\ndef lambda_handler", "\nSEEN = set()\n\n\ndef lambda_handler"),
-        ),
+        files=changed("resume.py", *_once('event["id"]')),
         says="not yet",
         words="The same event came again",
     ),
     dict(
+        name="takes one event of each task",
+        files=changed("resume.py", *_once('"seen " + event["resources"][0]')),
+        says="not yet",
+        words="and the function ended without an error, and the execution that waits was not answered",
+    ),
+    dict(
         name="gives up at the second fault",
         files={
-            "answer.py": FILES["answer.py"].replace("def answer(item)", "def once(item)")
+            "answer.py": FILES["answer.py"]
+            .replace("def answer(item)", "def once(item)")
+            .replace("forget, stepfunctions", "forget, stepfunctions, table")
             + """
-
-FAULTS = set()
-
 
 def answer(item):
     try:
         return once(item)
     except Exception:
-        if item["TaskToken"] in FAULTS:
+        if "Faults" in item:
             return forget(item)
-        FAULTS.add(item["TaskToken"])
+        key = {"ReplicationTaskArn": item["ReplicationTaskArn"]}
+        one = {":one": 1, ":token": item["TaskToken"]}
+        table.update_item(
+            Key=key,
+            UpdateExpression="SET Faults = :one",
+            ConditionExpression="TaskToken = :token",
+            ExpressionAttributeValues=one,
+        )
         raise
 """
         },
@@ -1801,16 +1821,6 @@ def answer(item):
         files=changed("answer.py", ("cause=why", 'cause=task.get("LastFailureMessage", "It failed.")')),
         says="not yet",
         words="its StopReason where there is none",
-    ),
-    dict(
-        name="remembers who waits",
-        files=changed(
-            "waiting.py",
-            ("def find(arn)", "@functools.cache\ndef find(arn)"),
-            ("import os\n", "import functools\nimport os\n"),
-        ),
-        says="not yet",
-        words="and the function raised ConditionalCheckFailedException",
     ),
     dict(
         name="right, with a start that saves nothing",
@@ -1916,7 +1926,7 @@ def lambda_handler(event, context):
         name="takes the run before for a reason not to answer",
         files=changed("answer.py", (_NOT_BEGUN, ' or item["StartedBefore"]')),
         says="not yet",
-        words="younger than the run and its event), and the function ended without an error, and the execution that waits",
+        words="younger than the run and its event), and the function ended without an error, and the execution",
     ),
     dict(
         name="stopped is success",

@@ -13,6 +13,7 @@ from workshop.checking.dms_events import MUST_MATCH, MUST_NOT_MATCH
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Fault
 from workshop.checks.task_tokens_and_events import EXERCISES
+from workshop.checks.task_tokens_and_events import resume_scenes as resuming
 from workshop.checks.task_tokens_and_events import start_scenes as starting
 from workshop.checks.task_tokens_and_events.decide import Measured
 from workshop.checks.task_tokens_and_events.reconcile_scenes import Rounds
@@ -45,7 +46,7 @@ ITEM = came().item
 AGAIN = came(before=RUNS, item=ITEM)
 RETRIED = came(before=RUNS, token="t2", item={**ITEM, "TaskToken": "t2"})
 DIED = came(error="Runtime.ExitError", after=NEW)
-TWO = {"item": ITEM, "met": 2}
+TWO = SAME = {"item": ITEM, "stood": RUNS}
 REFUSED = came(error="InvalidResourceStateFault: it runs", before=RUNS, item={})
 
 STARTS = [
@@ -67,6 +68,11 @@ STARTS = [
     ("takes_the_same_token_once", starts(came(), came(error="Busy: it runs", item=ITEM)), "raised Busy"),
     ("takes_the_same_token_once", starts(came(), came(before=RUNS, item={})), "the item was changed"),
     ("takes_the_same_token_once", starts(came(), came(before=OVER, item=ITEM)), "started a second time"),
+    ("takes_the_same_token_once", starts(came(), came(error="Busy"), facts=SAME), ""),
+    ("takes_the_same_token_once", starts(came(error="Busy"), came(), facts={**SAME, "item": {}}), "no item of it"),
+    ("takes_the_same_token_once", starts(came(), came(), facts={**SAME, "item": {"TaskToken": "t"}}), "another token"),
+    ("takes_the_same_token_once", starts(came(), came(), facts={**SAME, "stood": NEW}), "did not run"),
+    ("takes_the_same_token_once", starts(came(error="B"), came(error="B"), facts=SAME), "One of the two gets to start"),
     ("takes_a_new_token", starts(came(), RETRIED), ""),
     ("takes_a_new_token", starts(came(), AGAIN), ""),
     ("takes_a_new_token", starts(came(), came(error="Busy", token="t2")), "raised Busy"),
@@ -80,8 +86,14 @@ STARTS = [
         "With TimeoutSeconds 60, at 100, the item has CreatedAt 5 and ExpiresAt 65",
     ),
     ("leaves_the_newest_token", starts(RETRIED, dataclasses.replace(RETRIED, sent=came().sent), newest="t2"), ""),
+    ("leaves_the_newest_token", starts(came(error="AccessDenied", item=RETRIED.item), RETRIED, newest="t2"), ""),
     ("leaves_the_newest_token", starts(RETRIED, came(), newest="t2"), "the token of that attempt"),
     ("leaves_the_newest_token", starts(RETRIED, came(item={}), newest="t2"), "no item of it any more"),
+    (
+        "leaves_the_newest_token",
+        starts(came(error="AccessDenied", item={}), dataclasses.replace(RETRIED, item={}), newest="t2"),
+        "no item of it any more",
+    ),
     ("starts_what_was_only_saved", starts(DIED, came(), facts={"killed": 1}), ""),
     ("starts_what_was_only_saved", starts(came(), AGAIN, facts={"killed": 0}), "put nothing into the table"),
     ("starts_what_was_only_saved", starts(DIED, came(after=NEW), facts={"killed": 1}), "was not started"),
@@ -110,6 +122,7 @@ STARTS = [
     ("fails_with_the_start", starts(REFUSED, came(error="Busy")), "stands in nobody's way"),
     ("fails_with_the_start", starts(REFUSED, came(after=NEW)), "was not started"),
     ("stands_a_lost_answer", starts(came()), ""),
+    ("stands_a_lost_answer", starts(came(after=OVER)), ""),
     ("stands_a_lost_answer", starts(came(error="ConnectionClosedError")), "raised ConnectionClosedError"),
     ("stands_a_lost_answer", starts(came(item={})), "no item of it"),
     ("stands_a_lost_answer", starts(came(after=NEW)), "was not started"),
@@ -185,8 +198,7 @@ STORIES = [
 @pytest.mark.parametrize("sentence, record, words", STORIES)
 def test_stories_of_two_troubles(sentence, record, words):
     """One sentence says what is wrong, and no other."""
-    judges = [each.judge.__name__ for each in START.contract if "pair" in each.cases]
-    found = {name: said(START, name, record) for name in judges}
+    found = {name: said(START, name, record) for name in judges_of(START, "pair")}
     assert [name for name, text in found.items() if text] == ([sentence] if sentence else [])
     assert words in found.get(sentence, "")
 
@@ -258,6 +270,7 @@ def matched(samples, but=None):
 
 
 DELIVERED = {"state": "ENABLED", "targets": ["arn"], "is a target": True, "invoked": True, "function": "resume"}
+DELIVERED |= {"changed by": [""]}
 RULES = [
     ("matches_ends", matched(MUST_MATCH), ""),
     ("matches_ends", matched(MUST_MATCH, but="a task that failed"), "does not match a task that failed"),
@@ -266,6 +279,8 @@ RULES = [
     ("delivers", DELIVERED, ""),
     ("delivers", {**DELIVERED, "state": "DISABLED"}, "switched off"),
     ("delivers", {**DELIVERED, "is a target": False, "targets": []}, "The targets of the rule are none"),
+    ("delivers", {**DELIVERED, "changed by": ["InputPath"]}, "has an InputPath"),
+    ("delivers", {**DELIVERED, "changed by": ["", "Input"]}, ""),
     ("delivers", {**DELIVERED, "invoked": False}, "was not invoked"),
 ]
 
@@ -280,6 +295,9 @@ BAD = Execution("it", status="FAILED", error="MigrationFailed", cause="It says: 
 WAITS = Execution("it")
 
 
+STAYS = {"TaskToken": "t"}
+
+
 def told(execution=GOOD, error=None, item=None):
     return Told("Its event came", error, execution, item or {})
 
@@ -289,7 +307,6 @@ def answers(*events, case="finished", **facts):
     return Answers(RESUME.cases[case].about, events, migration, facts)
 
 
-STAYS = {"TaskToken": "t"}
 RESUMES = [
     ("tells_success", answers(told()), ""),
     ("tells_success", answers(told(error="KeyError: 'x'")), "raised KeyError"),
@@ -302,6 +319,8 @@ RESUMES = [
     ("tells_failure", answers(told(GOOD)), "The answer is a failure"),
     ("tells_failure", answers(told(dataclasses.replace(BAD, error="Failed"))), "The error is MigrationFailed"),
     ("tells_failure", answers(told(dataclasses.replace(BAD, cause="failed"))), "LastFailureMessage"),
+    ("tells_failure", answers(told(BAD, item=STAYS), case="old event"), ""),
+    ("tells_failure", answers(told(WAITS, item=STAYS), told(WAITS), case="old event"), "was not answered"),
     ("answers_nobody_too_early", answers(told(WAITS, item=STAYS)), ""),
     ("answers_nobody_too_early", answers(told(BAD, item=STAYS)), "ended FAILED"),
     ("answers_nobody_too_early", answers(told(WAITS)), "the item was gone"),
@@ -310,6 +329,12 @@ RESUMES = [
     ("looks_again", answers(told(error="Still: x"), case="not told twice"), "raised Still"),
     ("looks_again", answers(told(WAITS, error="Still: x"), case="runs on"), ""),
     ("looks_again", answers(told(WAITS), case="runs on"), "there will be no other event"),
+    ("looks_again", answers(told(WAITS, error="Still: x"), case="runs on", looks=[1.0, 2.0, 3.1]), ""),
+    (
+        "looks_again",
+        answers(told(WAITS, error="Still: x"), case="runs on", looks=[1.0, 1.1, 1.3]),
+        "3 times within 0.3",
+    ),
     ("looks_again", answers(told(WAITS, error="Task timed out after 10 s"), case="runs on"), "its own time is over"),
     ("looks_again", answers(told(WAITS), case="old event"), ""),
     ("looks_again", answers(told(WAITS, error="Still: x"), case="old event"), "raised Still"),
@@ -319,6 +344,7 @@ RESUMES = [
     ("raises_what_is_a_fault", answers(told(WAITS, None, STAYS)), "ended without an error"),
     ("raises_what_is_a_fault", answers(told(WAITS, "InvalidToken: x")), "the item was gone"),
     ("raises_what_is_a_fault", answers(told(WAITS, "Denied: x", STAYS), told(WAITS)), "was not answered"),
+    ("raises_what_is_a_fault", answers(told(WAITS, "A: x", STAYS), told(WAITS), told()), "ended without an error"),
     ("raises_what_is_a_fault", answers(told(GOOD), met=0), ""),
     ("forgets", answers(told()), ""),
     ("forgets", answers(told(item=STAYS)), "the item was still there"),
@@ -329,7 +355,6 @@ RESUMES = [
     ("ends_executions", dataclasses.replace(GOOD, migration={"Status": "stopped"}), ""),
     ("ends_executions", dataclasses.replace(GOOD, migration={"Status": "failed"}), "It ends FAILED"),
     ("ends_executions", dataclasses.replace(WAITS, migration={"Status": "stopped"}), "It ends SUCCEEDED"),
-    ("ends_executions", dataclasses.replace(WAITS, facts={"delivers": "Nobody was invoked."}), "Nobody was invoked"),
     (
         "ends_executions",
         dataclasses.replace(BAD, migration={"Status": "failed", "LastFailureMessage": "another"}),
@@ -341,6 +366,49 @@ RESUMES = [
 @pytest.mark.parametrize("sentence, record, words", RESUMES)
 def test_resume(sentence, record, words):
     judged(RESUME, sentence, record, words)
+
+
+def deliveries(*those, failed=False):
+    """those: (what went wrong, what came of it), each of which met it."""
+    what = [resuming.Delivery(resuming.Trouble(what), seen, what != resuming.CLEAN) for what, seen in those]
+    return resuming.Story("two troubles", what, failed)
+
+
+DIED, KILLED_AFTER = told(WAITS, "Runtime.ExitError: x", STAYS), told(GOOD, "Runtime.ExitError: x", STAYS)
+NOTHING, OF_RUNS = resuming.CLEAN, told(dataclasses.replace(BAD, error="Other"))
+DELIVERIES = [  # what, the sentence that is broken, words
+    (deliveries((resuming.DIES_BEFORE, DIED), (resuming.DIES_AFTER, KILLED_AFTER), (NOTHING, told())), None, ""),
+    (deliveries((resuming.LOST, told(GOOD, "Closed: x", STAYS)), (NOTHING, told())), None, ""),
+    (deliveries((resuming.LOST, told()), (NOTHING, told(GOOD, "LookupError: nobody waits"))), None, ""),
+    (deliveries((resuming.UNDER_WAY, told(BAD)), (NOTHING, told(BAD)), failed=True), None, ""),
+    (deliveries((resuming.REFUSED, told(WAITS, "Denied: x", STAYS)), (NOTHING, told(BAD))), "tells_success", "FAILED"),
+    (deliveries((resuming.RETRIED, told(WAITS, item=STAYS))), "tells_success", "was not answered"),
+    (deliveries((resuming.RETRIED, told(WAITS, "Other: x", STAYS))), "tells_success", "raised Other"),
+    (deliveries((NOTHING, OF_RUNS), failed=True), "tells_failure", "ended FAILED (Other"),
+    (
+        deliveries((resuming.DIES_AFTER, KILLED_AFTER), (NOTHING, told(GOOD, "T: x", STAYS))),
+        "takes_a_closed_token",
+        "T:",
+    ),
+    (deliveries((resuming.LOST, told(GOOD, "TaskTimedOut: x", STAYS))), "takes_a_closed_token", "TaskTimedOut"),
+    (deliveries((resuming.REFUSED, told(WAITS, item=STAYS))), "raises_what_is_a_fault", "was not answered"),
+    (deliveries((resuming.REFUSED, told(GOOD, item=STAYS))), "raises_what_is_a_fault", "ended without an error"),
+    (deliveries((resuming.DIES_BEFORE, told(WAITS, "Exit: x"))), "raises_what_is_a_fault", "the item was gone"),
+    (deliveries((NOTHING, told(item=STAYS))), "forgets", "was still there"),
+]
+
+
+@pytest.mark.parametrize("record, sentence, words", DELIVERIES)
+def test_stories_of_one_event(record, sentence, words):
+    """One sentence says what is wrong, and no other."""
+    case = "another pair" if record.failed else "pair"
+    found = {name: said(RESUME, name, record) for name in judges_of(RESUME, case)}
+    assert [name for name, text in found.items() if text] == ([sentence] if sentence else [])
+    assert words in found.get(sentence, "")
+
+
+def judges_of(exercise, case):
+    return [each.judge.__name__ for each in exercise.contract if case in each.cases]
 
 
 def rounds(case="finished", age=600, errors=(), item=None, **after):
@@ -369,7 +437,7 @@ RECONCILES = [
     ("goes_on", rounds("young", last=GOOD), ""),
     ("goes_on", rounds("young"), "does not keep it from the others"),
     ("goes_on", rounds("stopped", last=BAD), ""),
-    ("goes_on", rounds("stopped", item=STAYS), "its item was still there"),
+    ("goes_on", rounds("stopped", item=STAYS), "the item was still there"),
     ("goes_on", rounds("refused", item=STAYS), ""),
     ("goes_on", rounds("refused"), "had lost its item"),
 ]
