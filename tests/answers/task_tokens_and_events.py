@@ -849,7 +849,7 @@ TASK_1 = [
         name="one item for all migrations",
         files=changed("start.py", ("    again =", '    new["ReplicationTaskArn"] = "the migration"\n    again =')),
         says="not yet",
-        words="and no item of it was in the table",
+        words="The migration had never run, and the function",
     ),
     dict(  # only two troubles together show it: a function that died before its start, and another execution
         name="takes the place of one that waits where nothing was started",

@@ -54,7 +54,7 @@ class Migrate(Exercise):
             "nobody's answer, with TimeoutSeconds 4", {"TimeoutSeconds": 4}, "is slow", machines.gets_no_answer
         ),
         **{
-            f"Lambda fails: {code}": Case(
+            f"Lambda fails with {code}": Case(
                 f"a migration where Lambda failed ({code})",
                 {"TimeoutSeconds": 600, "code": code},
                 "is slow",
@@ -160,7 +160,7 @@ class Migrate(Exercise):
         "Where Lambda itself fails (`Lambda.ServiceException`, `Lambda.AWSLambdaException`, "
         "`Lambda.SdkClientException`, `Lambda.ClientExecutionTimeoutException`, `Lambda.TooManyRequestsException`), it "
         "invokes the function again.",
-        cases=", ".join([*(f"Lambda fails: {code}" for code in machines.LAMBDA_FAILS), "answer lost"]),
+        cases=", ".join([*(f"Lambda fails with {code}" for code in machines.LAMBDA_FAILS), "answer lost"]),
     )
     def tries_again(self, seen: Execution):
         if seen.status == "SUCCEEDED":

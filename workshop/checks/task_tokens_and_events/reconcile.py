@@ -79,7 +79,7 @@ class Reconcile(Exercise):
     )
     def answers_all(self, seen: Rounds):
         then = seen.after["due"]
-        raised = f" The function raised {seen.errors['due']}." if seen.errors["due"] else ""
+        raised = _raised(seen, "due")
         if not then.ended:
             return Fault(
                 f"The event of {seen.about} was lost (fault: drop), and its execution was still waiting after "
@@ -95,7 +95,7 @@ class Reconcile(Exercise):
     )
     def goes_on(self, seen: Rounds):
         then = seen.after["last"]
-        raised = f" The function raised {seen.errors['last']}." if seen.errors["last"] else ""
+        raised = _raised(seen, "last")
         if seen.about == self.cases["stopped"].about:
             if seen.item:
                 return Fault(
@@ -118,6 +118,10 @@ class Reconcile(Exercise):
             )
         else:
             return _wrong_end(seen, then)
+
+
+def _raised(seen: Rounds, round):
+    return f" The function raised {seen.errors[round].rstrip('.')}." if seen.errors[round] else ""
 
 
 def _wrong_end(seen: Rounds, then: Execution):
