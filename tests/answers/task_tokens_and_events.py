@@ -703,6 +703,44 @@ TASK_1 = [
         words="Both are seconds since 1970",
     ),
     dict(
+        name="times as text",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                '        new |= {name: str(new[name]) for name in ("CreatedAt", "ExpiresAt")}\n' + _PUT,
+            ),
+        ),
+        says="not yet",
+        words="Both are seconds since 1970, as numbers",
+    ),
+    dict(
+        name="renews what expired, and leaves its times",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                """        if old and not again and old["ExpiresAt"] < new["CreatedAt"]:
+            table.update_item(
+                Key={"ReplicationTaskArn": new["ReplicationTaskArn"]},
+                UpdateExpression="SET TaskToken = :new, Execution = :me, StartedBefore = :before",
+                ConditionExpression="TaskToken = :old",
+                ExpressionAttributeValues={
+                    ":old": old["TaskToken"],
+                    ":new": new["TaskToken"],
+                    ":me": new["Execution"],
+                    ":before": new["StartedBefore"],
+                },
+            )
+        else:
+"""
+                + _PUT.replace("    table", "        table"),
+            ),
+        ),
+        says="not yet",
+        words="The table had an item that expired an hour ago. With TimeoutSeconds",
+    ),
+    dict(
         name="all times in milliseconds",
         files=changed("waiting.py", ("now = int(time.time())", "now = int(time.time() * 1000)")),
         says="not yet",
@@ -1266,7 +1304,7 @@ TASK_2 = [
             }
         ),
         says="not yet",
-        words="",
+        words="and no token of it came into the table",
     ),
     dict(
         name="a part of the answer",

@@ -27,19 +27,25 @@ class Migrate(Exercise):
     done = "It waits for its answer, tells a failure from a timeout, and does not wait for ever."
     cases = {
         "success": Case(
-            "an answer that is a success", {"TimeoutSeconds": one_of(600, 900)}, "is slow", machines.gets_success
+            "a migration that is to be answered with success",
+            {"TimeoutSeconds": one_of(600, 900)},
+            "is slow",
+            machines.gets_success,
         ),
         "another success": Case(
-            "an answer with another output", {"TimeoutSeconds": one_of(1200, 5400)}, "is slow", machines.gets_success
+            "a migration that is to be answered with another output",
+            {"TimeoutSeconds": one_of(1200, 5400)},
+            "is slow",
+            machines.gets_success,
         ),
         "failure": Case(
-            "an answer that is a failure",
+            "a migration that is to be answered with a failure",
             {"TimeoutSeconds": one_of(300, 3600), "Error": "MigrationFailed"},
             "is slow",
             machines.gets_failure,
         ),
         "failure in JSON": Case(
-            "a failure whose cause is JSON",
+            "a migration that is to be answered with a failure in JSON",
             {"TimeoutSeconds": 1800, "Error": one_of("NoSpaceLeft", "Other")},
             "is slow",
             machines.gets_failure_in_json,
@@ -48,10 +54,16 @@ class Migrate(Exercise):
             "a migration that ran already", {"TimeoutSeconds": one_of(60, 90)}, "is slow", machines.is_refused
         ),
         "late": Case(
-            "nobody's answer, with TimeoutSeconds 2", {"TimeoutSeconds": 2}, "is slow", machines.gets_no_answer
+            "a migration for which nobody answers, with TimeoutSeconds 2",
+            {"TimeoutSeconds": 2},
+            "is slow",
+            machines.gets_no_answer,
         ),
         "later": Case(
-            "nobody's answer, with TimeoutSeconds 4", {"TimeoutSeconds": 4}, "is slow", machines.gets_no_answer
+            "a migration for which nobody answers, with TimeoutSeconds 4",
+            {"TimeoutSeconds": 4},
+            "is slow",
+            machines.gets_no_answer,
         ),
         **{
             f"Lambda fails with {code}": Case(

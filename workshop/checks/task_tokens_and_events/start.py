@@ -1,5 +1,7 @@
 """Exercise 1, the function `start`: it saves the token, then starts. How its cases play: `start_scenes.py`."""
 
+from decimal import Decimal
+
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.resources import Table, function
 from workshop.checks.task_tokens_and_events import start_scenes as starting
@@ -190,8 +192,8 @@ class Start(Exercise):
             return f"{again.who}, and StartedBefore is {again.item.get('StartedBefore')!r}, not {died.before.run!r}."
 
     @contract(
-        "While one execution waits, another one is refused: the function raises, and the item stays. So it is for one "
-        "of two that come at the same moment.",
+        "While one execution waits, another one is refused: the function raises, and the item stays. Where two come at "
+        "the same moment, one of them is refused.",
         cases="another, another later, two at once, two find it expired, died and another, pair, another pair",
     )
     def refuses_another(self, seen: Starts | Story):
@@ -227,6 +229,7 @@ class Start(Exercise):
                 f"{came.item.get('StartedBefore')!r}.",
                 "StartedBefore says when its latest run before this one began.",
             )
+        return _wrong_times(came)
 
     @contract(
         "If the start fails, the function fails with that error, and the item is gone: who did not get to start does "
@@ -293,15 +296,15 @@ def _wrong_item(came: Came):
 
 
 def _wrong_times(came: Came):
-    try:
-        created, expires = int(came.item["CreatedAt"]), int(came.item["ExpiresAt"])
-    except (KeyError, TypeError, ValueError):
+    created, expires = (came.item.get(name) for name in ("CreatedAt", "ExpiresAt"))
+    told = [repr(value) if isinstance(value, str) else value for value in (created, expires)]
+    if not all(isinstance(value, int | Decimal) for value in (created, expires)):
         created = expires = 0
     timeout = came.sent["TimeoutSeconds"]
     if abs(expires - created - timeout) > 1 or not came.at - 2 <= created <= came.ended + 2:
         return Fault(
-            f"{came.who}. With TimeoutSeconds {timeout}, at {int(came.at)}, the item has CreatedAt "
-            f"{came.item.get('CreatedAt')} and ExpiresAt {came.item.get('ExpiresAt')}.",
+            f"{came.who}. With TimeoutSeconds {timeout}, at {int(came.at)}, the item has CreatedAt {told[0]} and "
+            f"ExpiresAt {told[1]}.",
             "Both are seconds since 1970, as numbers. The item expires when the token does.",
         )
 
