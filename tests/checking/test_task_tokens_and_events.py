@@ -46,6 +46,7 @@ ITEM = came().item
 AGAIN = came(before=RUNS, item=ITEM)
 RETRIED = came(before=RUNS, token="t2", item={**ITEM, "TaskToken": "t2"})
 DIED = came(error="Runtime.ExitError", after=NEW)
+WAS = {"was": ITEM}
 TWO = SAME = {"item": ITEM, "stood": RUNS}
 REFUSED = came(error="InvalidResourceStateFault: it runs", before=RUNS, item={})
 
@@ -64,11 +65,11 @@ STARTS = [
     ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": "noon"})), "Both are seconds since 1970"),
     ("saves_and_starts", starts(came(item={**ITEM, "CreatedAt": "100"})), "CreatedAt '100' and ExpiresAt 160"),
     ("saves_and_starts", starts(came(before=RAN, item=ITEM)), "StartedBefore is ''"),
-    ("takes_the_same_token_once", starts(came(), AGAIN), ""),
-    ("takes_the_same_token_once", starts(came(), came(before=OVER, after=OVER, item=ITEM)), ""),
-    ("takes_the_same_token_once", starts(came(), came(error="Busy: it runs", item=ITEM)), "raised Busy"),
-    ("takes_the_same_token_once", starts(came(), came(before=RUNS, item={})), "the item was changed"),
-    ("takes_the_same_token_once", starts(came(), came(before=OVER, item=ITEM)), "started a second time"),
+    ("takes_the_same_token_once", starts(came(), AGAIN, facts=WAS), ""),
+    ("takes_the_same_token_once", starts(came(), came(before=OVER, after=OVER, item=ITEM), facts=WAS), ""),
+    ("takes_the_same_token_once", starts(came(), came(error="Busy: it runs", item=ITEM), facts=WAS), "raised Busy"),
+    ("takes_the_same_token_once", starts(came(), came(before=RUNS, item={}), facts=WAS), "the item was changed"),
+    ("takes_the_same_token_once", starts(came(), came(before=OVER, item=ITEM), facts=WAS), "started a second time"),
     ("takes_the_same_token_once", starts(came(), came(error="Busy"), facts=SAME), ""),
     ("takes_the_same_token_once", starts(came(error="Busy"), came(), facts={**SAME, "item": {}}), "no item of it"),
     ("takes_the_same_token_once", starts(came(), came(), facts={**SAME, "item": {"TaskToken": "t"}}), "another token"),
@@ -464,6 +465,7 @@ DECIDES = [
     ("measures", measured(4, 0.1), "It returns three numbers"),
     ("measures", measured(3, 0.1, 1.5), "retries counted"),
     ("measures", measured(4, 0.0001, 1.5), "1,000 migrations"),
+    ("measures", measured(4, 0.1001, 1.5), "1,000 migrations"),
     ("measures", measured(4, 0.1, -1.5), "measure returns -1.5"),
     ("measures", measured(4, 0.1, -2.5, late=-2.5), ""),
     ("measures", measured(4, 0.1, 0, late=-2.5), "The job ended 2.5 s after the execution did"),

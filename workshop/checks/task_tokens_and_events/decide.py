@@ -74,7 +74,7 @@ class Decide(Exercise):
                     f"For {each.what} measure returns {transitions:g} state transitions.",
                     f"It returns the {each.transitions} of its history, retries counted.",
                 )
-            if not math.isclose(usd, price(each.transitions) * 1000, rel_tol=0.01):
+            if not math.isclose(usd, price(each.transitions) * 1000, rel_tol=1e-4):
                 return Fault(
                     f"For {transitions:g} state transitions measure returns {usd:g} USD for 1,000 migrations.",
                     "1,000 state transitions cost 0.025 USD, and it returns the price of 1,000 migrations.",

@@ -130,7 +130,7 @@ class Start(Exercise):
         first, again = seen.came
         if first.error or again.error:
             return f"{first if first.error else again}."
-        if again.item != first.item:
+        if again.item != seen.facts["was"]:
             return f"{again.who}, and the item was changed."
         return _started_twice(again)
 

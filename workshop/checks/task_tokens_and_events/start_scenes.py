@@ -231,7 +231,9 @@ def comes_again(scene):
     scene.comes("The migration had never run", first)
     scene.settles()
     when = "while its migration was under way" if scene.kind == "is slow" else "after its migration had ended"
-    scene.comes(f"The same token came again {when}", first)
+    scene.ages(TIMEOUT // 2)
+    scene.more["facts"] = {"was": scene.table.find(scene.arn) or {}}
+    scene.comes(f"The same token came again {when}, half an hour after the first (by the times of its item)", first)
 
 
 def is_retried(scene):
