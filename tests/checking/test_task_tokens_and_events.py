@@ -352,7 +352,7 @@ RESUMES = [
     ("raises_what_is_a_fault", answers(told(WAITS, "InvalidToken: x")), "the item was gone"),
     ("raises_what_is_a_fault", answers(told(WAITS, "Denied: x", STAYS), told(WAITS)), "was not answered"),
     ("raises_what_is_a_fault", answers(told(WAITS, "A: x", STAYS), told(WAITS), told()), "ended without an error"),
-    ("raises_what_is_a_fault", answers(told(GOOD), met=0), ""),
+    ("raises_what_is_a_fault", answers(told(GOOD), told(GOOD), met=[0]), ""),
     ("forgets", answers(told()), ""),
     ("forgets", answers(told(item=STAYS)), "the item was still there"),
     ("forgets", answers(told(WAITS, item=STAYS), newest="t"), ""),

@@ -3,7 +3,7 @@
 import json
 
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
+from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, function
 from workshop.checking.waiting import side_by_side
@@ -13,6 +13,8 @@ from workshop.checks.task_tokens_and_events.parts import pipeline, require_earli
 from workshop.checks.task_tokens_and_events.resume_scenes import Answers, Story
 from workshop.checks.task_tokens_and_events.rule import Rule
 from workshop.checks.task_tokens_and_events.start import Start
+
+_ANSWER = "states:SendTaskSuccess "
 
 
 class Resume(Exercise):
@@ -59,22 +61,19 @@ class Resume(Exercise):
         "made up": Case("a token that is none", play=answering.told_of_a_token_that_is_none),
         "refused": Case(
             "an answer that was refused twice",
-            {"operation": "states:SendTaskSuccess", "codes": ("TaskDoesNotExist", "AccessDeniedException")},
+            {"refusals": (_ANSWER + "TaskDoesNotExist", _ANSWER + "AccessDeniedException")},
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
         "nothing said": Case(
-            "a question that was refused",
-            {
-                "operation": one_of("dms:DescribeReplicationTasks", "dynamodb:GetItem"),
-                "codes": ("AccessDeniedException",),
-            },
+            "questions that were refused",
+            {"refusals": ("dms:DescribeReplicationTasks AccessDeniedFault", "dynamodb:GetItem AccessDeniedException")},
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
         "not forgotten": Case(
             "an item that could not be deleted",
-            {"operation": "dynamodb:DeleteItem", "codes": ("AccessDeniedException",)},
+            {"refusals": ("dynamodb:DeleteItem AccessDeniedException",)},
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
@@ -100,14 +99,8 @@ class Resume(Exercise):
         "out of order": Case("a migration whose start was announced after its end (fault: reorder)"),
         "a failure": Case("a migration that failed, with its event", migration="fails"),
     }
-    _real = (
-        "twice",
-        "early",
-        "late",
-        "out of order",
-        "a failure",
-    )  # cases whose events come from DMS, through all parts
-
+    # Those whose events come from DMS, through all the parts.
+    _real = ("twice", "early", "late", "out of order", "a failure")
     pairs = ("pair", "another pair")
 
     def observe(self, lab, draw, cases):
@@ -225,10 +218,10 @@ class Resume(Exercise):
     def raises_what_is_a_fault(self, seen: Answers | Story):
         if isinstance(seen, Story):
             return _broken(seen, answering.RAISES)
-        if seen.facts.get("met") == 0:
-            return None  # it makes no such call
         *spoiled, last = seen.told if len(seen.told) > 1 else (*seen.told, None)
-        for told in spoiled:
+        for told, met in zip(spoiled, seen.facts.get("met", [1] * len(spoiled)), strict=True):
+            if not met:
+                return None  # it makes no such call
             if not told.error:
                 return f"{told}."
             if not told.item:

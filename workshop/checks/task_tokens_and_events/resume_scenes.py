@@ -243,17 +243,17 @@ def told_of_a_token_that_is_none(scene):
 
 
 def refused_and_told_again(scene):
-    """Each attempt is refused with another error, and then none is."""
+    """In each attempt another call is refused, or with another error, and then none is."""
     scene.runs()
     scene.waits()
-    operation, event, scene.facts["met"] = scene.input["operation"], scene.end(), 0
-    about = scene.waiter.token if operation in ANSWERS else scene.arn
-    for code in scene.input["codes"]:
+    event, scene.facts["met"] = scene.end(), []
+    for operation, code in map(str.split, scene.input["refusals"]):
+        about = scene.waiter.token if operation in ANSWERS else scene.arn
         refuses = scene.fault(fault="refuse", operation=operation, resource=about, code=code)
         with faults.during(refuses, label="check-4") as made:
             again = "The same event came again, and " if scene.told else ""
             scene.tell(f"{again}{operation} was refused ({code})", event, answered=False)
-            scene.facts["met"] += made.met[0]
+            scene.facts["met"].append(made.met[0])
     scene.tell("The same event came again, and nothing was refused any more", event)
 
 

@@ -404,8 +404,10 @@ def ran(scene):
 def _at_once(scene, who, *waiters):
     """These come at the same moment: all have looked into the table, or written, before one of them hears of it."""
     gate = scene.fault(fault="hold", operation="dynamodb:*", where="after", together=len(waiters), seconds=40)
-    with faults.during(gate, label="check-1"):
+    with faults.during(gate, label="check-1") as made:
         side_by_side(*(lambda waiter=waiter: scene.comes(who, waiter) for waiter in waiters))
+    for came in scene.came:
+        was_held(made, came.error)
     scene.more["facts"] = {"item": scene.table.find(scene.arn) or {}, "stood": scene.stood()}
 
 
