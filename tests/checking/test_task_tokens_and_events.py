@@ -47,6 +47,7 @@ AGAIN = came(before=RUNS, item=ITEM)
 RETRIED = came(before=RUNS, token="t2", item={**ITEM, "TaskToken": "t2"})
 DIED = came(error="Runtime.ExitError", after=NEW)
 WAS = {"was": ITEM}
+BOTH = START.cases["two find it expired"].about
 TWO = SAME = {"item": ITEM, "stood": RUNS}
 REFUSED = came(error="InvalidResourceStateFault: it runs", before=RUNS, item={})
 
@@ -111,6 +112,8 @@ STARTS = [
     ("refuses_another", starts(came(), came(token="t2"), facts=TWO), "One of the two is refused"),
     ("refuses_another", starts(came(error="B"), came(error="B"), facts=TWO), "One of the two gets to start"),
     ("refuses_another", starts(came(error="B"), came(token="t2"), facts=TWO), "its token, not that of the other"),
+    ("refuses_another", dataclasses.replace(starts(came(error="B"), came(error="B"), facts=TWO), about=BOTH), ""),
+    ("replaces_what_expired", starts(came(error="B"), came(error="B"), facts=TWO), "One of the two gets to start"),
     ("replaces_what_expired", starts(came(before=RAN)), ""),
     ("replaces_what_expired", starts(came(before=RAN, error="Conditional")), "raised Conditional"),
     ("replaces_what_expired", starts(came(before=RAN, item={})), "was not replaced"),
