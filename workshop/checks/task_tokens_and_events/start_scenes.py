@@ -338,15 +338,17 @@ def two_come_at_once(scene):
 
 
 def two_find_an_expired_item(scene):
-    _left_an_expired_item(scene)
+    first, second = scene.waiter(), scene.waiter()
+    _left_an_expired_item(scene, f"{first.arn}-of-last-week")
     who = "Two executions came at the same moment (fault: hold), and found an item that had expired"
-    _at_once(scene, who, scene.waiter(), scene.waiter())
+    _at_once(scene, who, first, second)
 
 
 def finds_an_expired_item(scene):
     ran(scene)
-    _left_an_expired_item(scene)
-    scene.comes("The table had an item that expired an hour ago", scene.waiter())
+    first = scene.waiter()
+    _left_an_expired_item(scene, f"{first.arn}-of-last-week")
+    scene.comes("The table had an item that expired an hour ago", first)
 
 
 def is_refused_since_it_runs(scene):
@@ -411,12 +413,12 @@ def _at_once(scene, who, *waiters):
     scene.more["facts"] = {"item": scene.table.find(scene.arn) or {}, "stood": scene.stood()}
 
 
-def _left_an_expired_item(scene):
+def _left_an_expired_item(scene, execution):
     now = int(time.time())
     scene.table.put(
         ReplicationTaskArn=scene.arn,
         TaskToken="a token of last week",
-        Execution=f"{scene.waiter().arn}-of-last-week",
+        Execution=execution,
         CreatedAt=now - 7200,
         ExpiresAt=now - 3600,
         StartedBefore="",
