@@ -10,7 +10,8 @@ from workshop.checking.messages import Sent
 from workshop.checking.resources import Invoked
 from workshop.checking.submitting import Submitted
 from workshop.checking.vendors import Order
-from workshop.checks.callback_urls import EXERCISES, ITS_REPORT
+from workshop.checks.callback_urls import EXERCISES
+from workshop.checks.callback_urls.silence import ITS_REPORT
 
 ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
 TOKENS = ("AAAA" * 40 + "first", "BBBB" * 40 + "second")

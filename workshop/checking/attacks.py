@@ -183,5 +183,8 @@ def is_final(status):
     return status is not None and 400 <= status < 500 and status not in (408, 429)
 
 
+FINAL = [status for status in range(400, 452) if is_final(status)]
+
+
 def in_words(status):
     return f"got no answer within {LONGEST_ANSWER} seconds" if status is None else f"was answered with {status}"

@@ -1,16 +1,13 @@
 """What the vendor, or a stranger, sends to an execution's URL, and what becomes of it: for lab 03."""
 
 import dataclasses
-import json
-import secrets
 from collections.abc import Mapping
 
-from workshop import faults, logs
+from workshop import logs
 from workshop.checking.attacks import (
     JSON,
     in_words,
     is_success,
-    report,
     report_of,
     send,
 )
@@ -101,7 +98,6 @@ class Waiters:
         return Sent(what, answer, run.status, output, error, right)
 
 
-DENIED = ("AccessDeniedException", "InternalServerError", "ThrottlingException", "ServiceUnavailable")
 CODES = ("TableNotReadable", "OutOfTime", "Check.Failed")
 LONGEST_LAMENT = 500  # characters, as the vendor's page says
 LAMENTS = ("Half of it is missing.", "Nobody may read “airports” (§ 7).", "The table is empty: 0 rows.")
@@ -139,86 +135,3 @@ class Vendor:
 
     def sends_progress(self, what="Progress") -> Sent:
         return self.sends(what, "check.progress", percent=50)
-
-
-def reported(vendor: Vendor):
-    vendor.sends_report()
-    vendor.sends_report("A report that came a second time")
-    vendor.sends_progress("Progress that came after the report")
-    vendor.sends_failure("A failure that came after the report")
-
-
-def reported_at_once(vendor: Vendor):
-    side_by_side(*[lambda: vendor.sends_report("One of two reports that came at the same moment")] * 2)
-
-
-def failed(vendor: Vendor):
-    vendor.sends_failure()
-    vendor.sends_failure("The news that the audit failed, a second time")
-    vendor.sends_report("A report that came after the failure")
-
-
-def strange(vendor: Vendor):
-    report = {"report": vendor.report}
-    for kind in ("check.annotated", "check.completed.v2", "check.progress.estimated", "invoice.paid"):
-        vendor.sends(f"A message of the type {kind}", kind, percent=1, error=vendor.failure, **report)
-
-
-def malformed(vendor: Vendor):
-    vendor.sends_bytes("A signed body that is no JSON", b"done")
-    vendor.sends_bytes("A signed body that is a JSON list", b"[]")
-    vendor.sends_bytes("A signed body that is null", b"null")
-    vendor.sends_bytes("A signed message without a type", json.dumps({"callback_url": vendor.run.url}).encode())
-    vendor.sends_bytes("A report without a signature", report(vendor._waiters.verirow, vendor.run.url), signed=False)
-
-
-def elsewhere(vendor: Vendor):
-    url, other = vendor.run.url, vendor._waiters.begin()
-    vendor.sends("A genuine report about another execution", "check.completed", other.url, report=vendor.report)
-    vendor.sends("A genuine report about a longer URL", "check.completed", f"{url}-2", report=vendor.report)
-    vendor.sends("A genuine failure about another execution", "check.failed", other.url, error=vendor.failure)
-    own, vendor.run.url = url, f"{url.rpartition('/')[0]}/{secrets.token_urlsafe(32)}"
-    vendor.sends("A genuine report for an address that nobody has", "check.completed", report=vendor.report)
-    vendor.sends_progress("Progress for an address that nobody has")
-    vendor.run.url = own
-
-
-def expired(vendor: Vendor):
-    vendor.run.stop()
-    vendor.sends_report("A report for an execution that does not wait any more")
-
-
-def outage(vendor: Vendor):
-    """AWS refuses what the function asks of it, once for each of its calls; then the report comes again."""
-    chance = vendor.chance
-    token, address = vendor.run.attempt().token, vendor.run.url.rpartition("/")[2]
-    refused = {
-        "dynamodb:*": (address, vendor.sends_report, "a report", "DynamoDB"),
-        "states:SendTaskSuccess": (token, vendor.sends_report, "a report", "Step Functions"),
-        "states:SendTaskFailure": (token, vendor.sends_failure, "a failure", "Step Functions"),
-        "states:SendTaskHeartbeat": (token, vendor.sends_progress, "progress", "Step Functions"),
-    }
-    for operation, (resource, send_it, message, service) in refused.items():
-        code = chance.choice(DENIED[:2] if service == "DynamoDB" else DENIED)  # boto3 tries longer there than we wait
-        refusal = {"fault": "refuse", "operation": operation, "resource": resource, "code": code, "tries": "all"}
-        with faults.during({**refusal, "count": 20}, label="check") as made:
-            send_it(f"While {service} refused the function its call ({code}), {message}")
-        if made.met == [0]:  # it made no such call
-            vendor.sent.pop()
-    vendor.sends_report("The report that came again after an outage")
-
-
-def refused_at_first(vendor: Vendor):
-    """Step Functions refuses the answer, and the vendor sends the same message again."""
-    refusal = {"fault": "refuse", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
-    with faults.during({**refusal, "code": "AccessDeniedException", "tries": "all"}, label="check"):
-        vendor.sends_report("While Step Functions refused the function its call (AccessDeniedException), a report")
-    vendor.sends_report("The same message, sent again after that,")
-
-
-def unanswered(vendor: Vendor):
-    """Step Functions takes the answer, and the function does not hear of it; then the report comes again."""
-    lost = {"fault": "lost", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
-    with faults.during({**lost, "tries": "all"}, label="check"):
-        vendor.sends_report("While the answer of Step Functions was lost, a report")
-    vendor.sends_report("The report that came again after that")

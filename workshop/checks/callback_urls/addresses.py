@@ -1,0 +1,194 @@
+"""Exercise 1: an address for each execution, which leads to the token of its latest attempt.
+
+An execution waits that does nothing else, and the learner's function `submit` is invoked with its token, as a state
+machine would: now and again, too late, twice at the same moment.
+"""
+
+import secrets
+import urllib.parse
+
+from workshop.checking.attacks import in_words, report
+from workshop.checking.exercises import Case, Fault, contract
+from workshop.checking.guessing import computed, random_bits
+from workshop.checking.outcomes import listed
+from workshop.checking.resources import Invoked, invoke
+from workshop.checking.submitting import (
+    AT_A_TIME,
+    REPORT,
+    Ordering,
+    Submitted,
+    again,
+    at_once,
+    has_token,
+    killed,
+    late,
+    once,
+    overtaken,
+)
+from workshop.checking.vendors import signed_up
+from workshop.checking.waiting import side_by_side
+
+FEWEST_BITS = 100
+URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+class Address(Ordering):
+    title = "An address that tells nothing"
+    hints = (
+        "secrets.token_urlsafe() makes an address that nobody guesses. Keep it where an execution that comes again "
+        "finds it: find(execution) returns what is known of it.",
+        "Two items: one under the execution, which holds its address, and one under the address, which holds the "
+        "token. Two who come at the same moment look before either has written: keep(..., only_if=...) decides who "
+        "was first, and find(execution) then says what holds for both.",
+        'Attr("CallbackId").not_exists() is true for whoever is first. A token takes the place of another one only if '
+        "its attempt is no earlier: keep the attempt beside the token. | means or, and Attr(...).lte(...) less or "
+        "equal.",
+    )
+    cases = {
+        "first": Case("an execution whose report came", play=once),
+        "second": Case("an execution whose report did not come", play=once),
+        "third": Case("another execution whose report did not come", play=once),
+        "again": Case("a state that was retried with a new token", play=again),
+        "late": Case("an attempt whose function began when that of the next attempt was done", play=late),
+        "overtaken": Case(
+            "an attempt whose function was slow, and was overtaken by that of the next one",
+            play=overtaken,
+            needs_sandbox=True,
+        ),
+        "at once": Case("a function that was invoked twice at the same moment", play=at_once, needs_sandbox=True),
+        "killed": Case("a function whose process ended before it had saved its token", play=killed, needs_sandbox=True),
+        "nobody": Case("an address that nobody has", play=lambda scene: None),
+    }
+    done = "The address is random and leads to the token of the latest attempt; the token stays at home."
+
+    def play(self, lab, scenes):
+        side_by_side(*(lambda scene=scene: scene.case.play(scene) for scene in scenes.values()), most=AT_A_TIME)
+        quiet = ("second", "third", "nobody")
+        side_by_side(*(scene.report for name, scene in scenes.items() if name not in quiet), most=AT_A_TIME)
+        if "nobody" in scenes:
+            scenes["nobody"].facts["invoked"] = _asked_for_nobody(lab)
+
+    @contract("Nothing that the vendor gets contains the token.", cases="first, second, again")
+    def keeps_the_token(self, seen: Submitted):
+        if not any(order.url for order in seen.orders):
+            failed = next((each.in_words() for each in seen.invoked if each.error), "ended without an error")
+            return Fault(
+                f"The vendor got no order with a callback URL. The function submit {failed}.",
+                "submit orders an audit, with a callback URL that ends in the address.",
+            )
+        if has_token(seen):
+            return "The vendor's log has your task token: it was in the order that it got."
+
+    @contract(
+        "An address does not contain the token, the execution's ARN or its name, and cannot be computed from one of "
+        "them.",
+        cases="first, second, again",
+    )
+    def tells_nothing(self, seen: Submitted):
+        url, address = seen.orders[0].url, seen.orders[0].address
+        known = {"the execution's ARN": seen.execution, "the execution's name": seen.execution.rpartition(":")[2]}
+        for what, text in known.items():
+            if text in urllib.parse.unquote(url):
+                return f"The address {address[:90]} contains {what}."
+        for what, text in {"the task token": seen.tokens[0], "the task token ": seen.tokens[-1], **known}.items():
+            if any(made in url for made in computed(text)):
+                return f"The address {address[:90]} can be computed from {what.strip()}: it is a hash or an encoding."
+
+    @contract("Nothing that you log contains the token.", cases="first, again")
+    def logs_no_token(self, seen: Submitted):
+        if seen.logged:
+            return f"A task token stands in the log of {listed(seen.logged)}."
+
+    @contract(
+        "`open_callback` returns an address for an execution: letters, digits, `-` and `_`, with at least 100 random "
+        "bits, and another one for each execution.",
+        cases="first, second, third",
+    )
+    def is_random(self, seen: Submitted):
+        addresses = seen.facts["addresses"]
+        if len(addresses) < seen.facts["executions"]:
+            return Fault("Two executions got the same address.", "Each execution has an address of its own.")
+        odd = next((one for one in addresses if not set(one) <= URL_SAFE), None)
+        if odd is not None:
+            return Fault(
+                f"An address is {odd[:80]!r}.", "It has letters, digits, - and _ only, since it stands in a URL."
+            )
+        bits = random_bits(addresses)
+        if bits < FEWEST_BITS:
+            return Fault(
+                f"Addresses of {len(addresses)} executions: {', '.join(addresses[:3])}, ... That is {bits:.0f} random "
+                "bits at most.",
+                f"It has at least {FEWEST_BITS} random bits, so that nobody can guess it.",
+            )
+
+    @contract(
+        "Called again for the same execution, also at the same moment, it returns the same address.",
+        cases="again, at once, killed",
+    )
+    def keeps_the_address(self, seen: Submitted):
+        failed = next((each for each in seen.invoked[-1:] if each.error), None)
+        if failed:
+            return f"Of {seen.about}: submit {failed.in_words()}."
+        urls = [order.url for order in seen.orders]
+        if len(set(urls)) > 1:
+            return (
+                f"Of {seen.about}: the vendor got {len(set(urls))} addresses for one execution, "
+                f"{listed(dict.fromkeys(order.address[:12] + '…' for order in seen.orders))}."
+            )
+
+    @contract(
+        "`token_of` returns the token behind an address, and `None` for an address that nobody has.",
+        cases="first, second, third, nobody",
+    )
+    def leads_to_its_execution(self, seen: Submitted):
+        if "invoked" in seen.facts:
+            invoked = seen.facts["invoked"]
+            if any(place.startswith(("callbacks.py", "waiting.py")) for place in invoked.raised_in):
+                return f"token_of, asked about an address that nobody has, {invoked.in_words()}."
+            return None
+        if seen.about == Address.cases["first"].about:
+            if seen.status != "SUCCEEDED":
+                return (
+                    f"A report that was sent to an execution's URL {in_words(seen.answer)}, and it {seen.in_words()}."
+                )
+        elif seen.status != "RUNNING":
+            return Fault(
+                f"A report for one execution came, and another one {seen.in_words()}.",
+                "Each address leads to its own execution.",
+            )
+
+    @contract(
+        "The address leads to the token of the latest attempt, in whatever order their functions begin and end.",
+        cases="again, killed, late, overtaken, at once",
+    )
+    def leads_to_the_latest(self, seen: Submitted):
+        if seen.status == "SUCCEEDED":
+            return None
+        missing = None
+        if seen.about == Address.cases["again"].about:
+            missing = "The address leads to the new token; the old one is dead."
+        elif len(seen.tokens) > 1:
+            missing = (
+                "A token takes the place of another one only if its attempt is later. Otherwise it is a dead token."
+            )
+        return Fault(
+            f"Of {seen.about}: a report {in_words(seen.answer)}, and the execution {seen.in_words()}.", missing
+        )
+
+
+def _asked_for_nobody(lab) -> Invoked:
+    """How the function `callback` ends when a genuine report comes to an address that nobody has."""
+    verirow, address = signed_up(lab), secrets.token_urlsafe(32)
+    body = report(verirow, f"https://nobody.example/{address}", report=REPORT)
+    headers = {name.lower(): value for name, value in verirow.headers(body).items()}
+    return invoke(
+        lab.name("callback"),
+        {
+            "version": "2.0",
+            "routeKey": "POST /callbacks/{id}",
+            "headers": headers,
+            "pathParameters": {"id": address},
+            "body": body.decode(),
+            "isBase64Encoded": False,
+        },
+    )

@@ -1,0 +1,313 @@
+"""Exercise 4: what the function `callback` answers, and what the execution hears."""
+
+import json
+import secrets
+import time
+
+from workshop import faults
+from workshop.checking.attacks import is_final, is_success, report, send
+from workshop.checking.executions import Execution
+from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
+from workshop.checking.messages import Sent, Vendor, Waiters
+from workshop.checking.outcomes import SandboxProblem, shortened
+from workshop.checking.submitting import AT_A_TIME, built
+from workshop.checking.waiting import side_by_side
+
+HEARTBEAT = 4  # seconds
+DENIED = ("AccessDeniedException", "InternalServerError", "ThrottlingException", "ServiceUnavailable")
+
+
+# -- plays: what the vendor sends to an execution's URL ----------------------------------------------------------------
+
+
+def reported(vendor: Vendor):
+    vendor.sends_report()
+    vendor.sends_report("A report that came a second time")
+    vendor.sends_progress("Progress that came after the report")
+    vendor.sends_failure("A failure that came after the report")
+
+
+def reported_at_once(vendor: Vendor):
+    side_by_side(*[lambda: vendor.sends_report("One of two reports that came at the same moment")] * 2)
+
+
+def failed(vendor: Vendor):
+    vendor.sends_failure()
+    vendor.sends_failure("The news that the audit failed, a second time")
+    vendor.sends_report("A report that came after the failure")
+
+
+def strange(vendor: Vendor):
+    report = {"report": vendor.report}
+    for kind in ("check.annotated", "check.completed.v2", "check.progress.estimated", "invoice.paid"):
+        vendor.sends(f"A message of the type {kind}", kind, percent=1, error=vendor.failure, **report)
+
+
+def malformed(vendor: Vendor):
+    vendor.sends_bytes("A signed body that is no JSON", b"done")
+    vendor.sends_bytes("A signed body that is a JSON list", b"[]")
+    vendor.sends_bytes("A signed body that is null", b"null")
+    vendor.sends_bytes("A signed message without a type", json.dumps({"callback_url": vendor.run.url}).encode())
+    vendor.sends_bytes("A report without a signature", report(vendor._waiters.verirow, vendor.run.url), signed=False)
+
+
+def elsewhere(vendor: Vendor):
+    url, other = vendor.run.url, vendor._waiters.begin()
+    vendor.sends("A genuine report about another execution", "check.completed", other.url, report=vendor.report)
+    vendor.sends("A genuine report about a longer URL", "check.completed", f"{url}-2", report=vendor.report)
+    vendor.sends("A genuine failure about another execution", "check.failed", other.url, error=vendor.failure)
+    own, vendor.run.url = url, f"{url.rpartition('/')[0]}/{secrets.token_urlsafe(32)}"
+    vendor.sends("A genuine report for an address that nobody has", "check.completed", report=vendor.report)
+    vendor.sends_progress("Progress for an address that nobody has")
+    vendor.run.url = own
+
+
+def expired(vendor: Vendor):
+    vendor.run.stop()
+    vendor.sends_report("A report for an execution that does not wait any more")
+
+
+def outage(vendor: Vendor):
+    """AWS refuses what the function asks of it, once for each of its calls; then the report comes again."""
+    chance = vendor.chance
+    token, address = vendor.run.attempt().token, vendor.run.url.rpartition("/")[2]
+    refused = {
+        "dynamodb:*": (address, vendor.sends_report, "a report", "DynamoDB"),
+        "states:SendTaskSuccess": (token, vendor.sends_report, "a report", "Step Functions"),
+        "states:SendTaskFailure": (token, vendor.sends_failure, "a failure", "Step Functions"),
+        "states:SendTaskHeartbeat": (token, vendor.sends_progress, "progress", "Step Functions"),
+    }
+    for operation, (resource, send_it, message, service) in refused.items():
+        code = chance.choice(DENIED[:2] if service == "DynamoDB" else DENIED)  # boto3 tries longer there than we wait
+        refusal = {"fault": "refuse", "operation": operation, "resource": resource, "code": code, "tries": "all"}
+        with faults.during({**refusal, "count": 20}, label="check") as made:
+            send_it(f"While {service} refused the function its call ({code}), {message}")
+        if made.met == [0]:  # it made no such call
+            vendor.sent.pop()
+    vendor.sends_report("The report that came again after an outage")
+
+
+def refused_at_first(vendor: Vendor):
+    """Step Functions refuses the answer, and the vendor sends the same message again."""
+    refusal = {"fault": "refuse", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
+    with faults.during({**refusal, "code": "AccessDeniedException", "tries": "all"}, label="check"):
+        vendor.sends_report("While Step Functions refused the function its call (AccessDeniedException), a report")
+    vendor.sends_report("The same message, sent again after that,")
+
+
+def unanswered(vendor: Vendor):
+    """Step Functions takes the answer, and the function does not hear of it; then the report comes again."""
+    lost = {"fault": "lost", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
+    with faults.during({**lost, "tries": "all"}, label="check"):
+        vendor.sends_report("While the answer of Step Functions was lost, a report")
+    vendor.sends_report("The report that came again after that")
+
+
+# -- the exercise -----------------------------------------------------------------------------------------------------
+
+
+class Answer(Exercise):
+    title = "What to answer"
+    hints = (
+        "First: who waits for it (token_of), and is it meant for this URL? Each question has its final 4xx.",
+        "A second answer to a token raises stepfunctions.exceptions.TaskTimedOut. Catch that one and no other: all "
+        "else is our own fault, and a handler that raises is a 500.",
+        "send_task_heartbeat for progress, send_task_success with json.dumps(report) as output, send_task_failure "
+        "with error and cause. For a type that you do not know, 200 and nothing else.",
+    )
+    cases = {
+        "reported": Case("a report, and what came after it", play=reported),
+        "at once": Case("two reports at the same moment", play=reported_at_once),
+        "failed": Case("an audit that failed", play=failed),
+        "strange": Case("messages of other types", play=strange),
+        "malformed": Case("what is no message of the vendor's", play=malformed),
+        "elsewhere": Case("messages for other URLs", play=elsewhere),
+        "expired": Case("an execution that was stopped", play=expired),
+        "outage": Case("AWS that refused", play=outage, needs_sandbox=True),
+        "refused at first": Case(
+            "a report that Step Functions refused at first", play=refused_at_first, needs_sandbox=True
+        ),
+        "unanswered": Case("an answer of Step Functions that was lost", play=unanswered, needs_sandbox=True),
+        "awake": Case("progress, for longer than the heartbeat"),
+        "asleep": Case("messages of other types, for longer than the heartbeat"),
+    }
+    done = "The vendor comes again for what went wrong on your side, and for nothing else."
+
+    def observe(self, lab, draw, cases):
+        built(lab, "submit"), built(lab, "callback")
+        waiters = Waiters(lab)
+        try:
+            chatting = [name for name in ("awake", "asleep") if name in cases]
+            # Alone: what a process of the function remembers shows only if the next message meets the same process.
+            alone = [name for name in cases if name == "refused at first"]
+            others = [name for name in cases if name not in [*chatting, *alone]]
+            seen = side_by_side(
+                lambda: self._chats(waiters, chatting, cases),
+                *(lambda name=name: self._plays(waiters, cases[name], draw.random(name)) for name in others),
+                most=AT_A_TIME + 1,
+            )
+            records = seen[0] | dict(zip(others, seen[1:], strict=True))
+            records |= {name: self._plays(waiters, cases[name], draw.random(name)) for name in alone}
+            if "awake" in chatting and "awake" not in records and not self.judge(records):
+                raise SandboxProblem(
+                    f"This machine is too busy to send progress every {HEARTBEAT} seconds. Try again later."
+                )
+            return records
+        finally:
+            waiters.end()
+
+    @staticmethod
+    def _plays(waiters, case, chance):
+        vendor = Vendor(waiters, waiters.begin(), chance)
+        case.play(vendor)
+        return vendor.run.seen(
+            case.about, facts={"sent": vendor.sent, "report": vendor.report, "message": vendor.failure["message"]}
+        )
+
+    @staticmethod
+    def _chats(waiters, names, cases):
+        """Send messages for longer than a heartbeat, so often that progress keeps an execution awake.
+
+        Returns no record of "awake" where the machine is too busy for that.
+        """
+        if not names:
+            return {}
+        verirow = waiters.verirow
+        kinds = {"awake": ("check.progress", {"percent": 1}), "asleep": ("check.annotated", {"note": "of next year"})}
+        for _ in range(LOOKS):
+            began = before_last = time.monotonic()
+            # The first one has begun earlier: what does not keep it awake lets it end before the other.
+            runs = {name: waiters.begin(HEARTBEAT) for name in kinds}
+            sent, longest = {name: [] for name in kinds}, 0
+
+            def tell(name, runs=runs, sent=sent):
+                kind, more = kinds[name]
+                body = verirow.message(kind, runs[name].url, **more)
+                answer = send(runs[name].url, verirow.headers(body), body)
+                runs[name].look()
+                sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status))
+
+            while time.monotonic() - began < HEARTBEAT * 4 and not runs["asleep"].look():
+                starts = time.monotonic()
+                side_by_side(*(lambda name=name: tell(name) for name in kinds))
+                longest, before_last = max(longest, time.monotonic() - before_last), starts
+                time.sleep(0.4)
+            stayed = not runs["awake"].look()
+            longest = max(longest, time.monotonic() - before_last)
+            seen = {name: runs[name].seen(cases[name].about, facts={"sent": sent[name]}) for name in names}
+            if stayed or longest < HEARTBEAT - 0.5:
+                return seen
+            seen.pop("awake", None)
+            if not runs["asleep"].look():
+                break
+        return seen
+
+    @contract(
+        "`check.completed`, the first time: 2xx, and the execution succeeds with the `report` as its output.",
+        cases="reported, at once",
+    )
+    def succeeds(self, seen: Execution):
+        if fault := _not_taken(seen.facts["sent"][0]):
+            return fault
+        if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
+            output = f" with the output {shortened(str(seen.output))}" * (seen.status == "SUCCEEDED")
+            return Fault(f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.")
+
+    @contract(
+        "`check.failed`, the first time: 2xx, and the execution fails with the error `CheckFailed` and the error's "
+        "`message` as the cause.",
+        cases="failed",
+    )
+    def fails(self, seen: Execution):
+        if fault := _not_taken(seen.facts["sent"][0]):
+            return fault
+        if seen.status != "FAILED" or seen.error != "CheckFailed":
+            return f"The audit failed, and the execution {seen.in_words()}."
+        message = seen.facts["message"]
+        if seen.cause and message.startswith(seen.cause) and message != seen.cause:
+            return (
+                f"The vendor's message had {len(message)} characters, and the cause has the first {len(seen.cause)} of "
+                "them."
+            )
+        if message not in seen.cause:
+            return f"The vendor said: {shortened(message)} The execution {seen.in_words()}."
+
+    @contract(
+        "Any of them again, or after the end: 2xx, and nothing more.", cases="reported, at once, failed, unanswered"
+    )
+    def has_it(self, seen: Execution):
+        for sent in seen.facts["sent"][1:]:
+            if fault := _not_taken(sent):
+                return fault
+
+    @contract("An unknown type: 2xx, and nothing more. It is no heartbeat either.", cases="strange, asleep")
+    def ignores(self, seen: Execution):
+        for sent in seen.facts["sent"]:
+            if sent.went_on and seen.error != "States.HeartbeatTimeout" and seen.error != "States.Timeout":
+                return f"{sent.what} came, and the execution {seen.in_words()}."
+            if fault := _not_taken(sent):
+                return fault
+        if seen.about == self.cases["asleep"].about and not seen.ended:
+            return (
+                "Messages of a type that is not in the vendor's page came each second, HeartbeatSeconds was "
+                f"{HEARTBEAT}, and after {HEARTBEAT * 4} seconds the execution {seen.in_words()}."
+            )
+
+    @contract("No good signature, no JSON object, or no `type`: a final 4xx, and nothing more.", cases="malformed")
+    def turns_away(self, seen: Execution):
+        return _not_turned_away(seen)
+
+    @contract(
+        "An unknown address, or a message whose `callback_url` is not the one that it came by: a final 4xx, and "
+        "nothing more.",
+        cases="elsewhere",
+    )
+    def is_not_for_it(self, seen: Execution):
+        return _not_turned_away(seen)
+
+    @contract("For a token that has expired: 2xx or a final 4xx.", cases="expired")
+    def is_over(self, seen: Execution):
+        for sent in seen.facts["sent"]:
+            if not is_success(sent.answer) and not is_final(sent.answer):
+                return Fault(f"{sent.answered}, so the vendor sends it again needlessly.", slow=sent.answer is None)
+
+    @contract(
+        "Anything is wrong on our side (AWS throttles, denies, fails): 5xx, so that the vendor comes again and "
+        "nothing is lost.",
+        cases="outage, refused at first, unanswered",
+    )
+    def owns_up(self, seen: Execution):
+        *during, after = seen.facts["sent"]
+        for sent in during:
+            if sent.answer is not None and sent.answer < 500 and not (sent.went_on and is_success(sent.answer)):
+                return f"{sent.answered}: the vendor will not send it again, and the report is lost."
+        if fault := _not_taken(after):
+            return fault
+        if seen.status != "SUCCEEDED":
+            return Fault(f"{after.answered}, and the execution {seen.in_words()}.", "The report is not lost.")
+
+    @contract("`check.progress`: 2xx, and a heartbeat for the execution.", cases="awake")
+    def beats(self, seen: Execution):
+        for sent in seen.facts["sent"]:
+            if fault := _not_taken(sent):
+                return fault
+        if seen.ended:
+            sent = f"The vendor sent progress each second, HeartbeatSeconds was {HEARTBEAT}"
+            return f"{sent}, and the execution {seen.in_words()}."
+
+
+def _not_taken(sent):
+    if not is_success(sent.answer):
+        again = "" if is_final(sent.answer) else ", so the vendor sends it again"
+        return Fault(
+            f"{sent.answered}{again}.", "The vendor is told that it has arrived: 2xx.", slow=sent.answer is None
+        )
+
+
+def _not_turned_away(seen):
+    for sent in seen.facts["sent"]:
+        if sent.went_on:
+            return f"{sent.what} got through: the execution {seen.in_words()}."
+        if not is_final(sent.answer):
+            again = "" if is_success(sent.answer) else ", so the vendor sends it again needlessly"
+            return Fault(f"{sent.answered}{again}.", slow=sent.answer is None)

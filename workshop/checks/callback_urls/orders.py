@@ -1,0 +1,278 @@
+"""Exercise 2: one order for each execution, whatever the vendor answers; `submit` is invoked as in exercise 1."""
+
+from workshop import clients, deploy, faults
+from workshop.checking.attacks import FINAL, in_words, is_success
+from workshop.checking.exercises import LOOKS, Case, Fault, contract
+from workshop.checking.outcomes import SandboxProblem
+from workshop.checking.submitting import (
+    AT_A_TIME,
+    LONG,
+    QUIET,
+    SOON,
+    TOO_BUSY,
+    Ordering,
+    Scene,
+    Submitted,
+    again,
+    at_once,
+    has_token,
+    is_unavailable,
+    once,
+)
+from workshop.checking.waiting import side_by_side, until
+
+OVERLOADED = range(500, 600)
+
+
+def each_answer(scene: Scene):
+    """An attempt for each answer of the vendor's, and one more; the state is tried again as it would be."""
+    for _ in range(len(scene.facts["how"]["answers"]) + 1):
+        once(scene)
+
+
+def two_executions(scene: Scene):
+    """Another execution is there for the same table."""
+    once(scene)
+    other = scene.another_run()
+    scene.submit(other.attempt(), other)
+
+
+def closed(scene: Scene):
+    """The vendor takes the order, and its connection closes without an answer; the state is tried again."""
+    lost = {"fault": "lost", "operation": "execute-api:Invoke", "resource": scene.table}
+    attempt = scene.attempt()
+    with faults.during(lost, label="check"):
+        scene.submit(attempt)
+    once(scene)
+
+
+def killed_when_it_knows(scene: Scene):
+    """The function's process ends just before it keeps the vendor's check_id; the state is tried again."""
+    attempt = scene.attempt()
+    kill = {"fault": "kill", "operation": "dynamodb:*", "function": scene.name("submit"), "resource": "chk_"}
+    with faults.during(kill, label="check"):
+        scene.submit(attempt)
+    once(scene)
+
+
+def unreachable(scene: Scene):
+    """Nobody listens at the vendor's address; then somebody does again, and the state is tried again."""
+    name, client = scene.name("submit"), clients.of("lambda")
+    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    attempt = scene.attempt()
+
+    def set_to(variables):
+        deploy.patiently(client.update_function_configuration, FunctionName=name, Environment={"Variables": variables})
+        deploy.wait_until(client, "function_updated_v2", FunctionName=name)
+
+    set_to({**before, "VENDOR_URL": "http://127.0.0.1:9"})  # the port "discard", where nobody is
+    try:
+        scene.submit(attempt)
+    finally:
+        set_to(before)
+    once(scene)
+
+
+class OrderOnce(Ordering):
+    title = "Order once"
+    hints = (
+        "What stays the same, however often an execution tries, and is another for each execution? That is the "
+        "key: order(table, callback_id, key=...).",
+        "urlopen waits as long as you let it: timeout=2. For an answer of 400 or more it raises HTTPError, which "
+        "has a code; without an answer it raises an OSError (URLError, TimeoutError). HTTPError is an OSError "
+        "too, so it comes first.",
+        "408 and 429 are 4xx and worth another try. All that is left of 4xx is not.",
+        'The answer is JSON: json.load(answer)["check_id"]. Keep it with the execution when it is there.',
+    )
+    common = QUIET
+    by_default = staticmethod(each_answer)
+    cases = {
+        "takes it": Case("a vendor that took the order", play=once),
+        "again": Case("a vendor that took the order, and a state that was tried again all the same", play=again),
+        "other": Case("two executions with the same table", play=two_executions),
+        "takes a second": Case(
+            "a vendor that answered after a second", {"answers": ["slow"], "slow_seconds": 1}, play=once
+        ),
+        "calls at once": Case(
+            "a vendor that called back before it had answered the order",
+            {"silent": False, "seconds": 0, "answers": ["overtaken"], "rows": [{"iata": "ABC"}]},
+            play=once,
+        ),
+        "overloaded": Case("a vendor that was overloaded, and then took the order"),
+        "refuses": Case("a vendor that refused the order"),
+        "loses the answer": Case(
+            "a vendor that took the order, and whose answer was lost (a 502)", {"answers": ["lost"]}
+        ),
+        "closes": Case(
+            "a vendor that took the order, and closed the connection without an answer", play=closed, needs_sandbox=True
+        ),
+        "is slow": Case(
+            "a vendor that took the order, and did not answer for almost three seconds",
+            {"answers": ["slow"], "slow_seconds": 2.8},
+        ),
+        "at once": Case("a function that was invoked twice at the same moment", play=at_once, needs_sandbox=True),
+        "killed": Case(
+            "a function whose process ended when the vendor had taken the order",
+            play=killed_when_it_knows,
+            needs_sandbox=True,
+        ),
+        "unreachable": Case("a vendor that could not be reached", play=unreachable),
+    }
+    ALONE = ("killed", "unreachable")  # what happens to them would happen to the others, too
+    done = "One audit for each execution, however often it is ordered; what is refused is not tried again."
+
+    def rehearsal(self, draw, name, case):
+        drawn = {
+            "overloaded": [408, 429, 500, 503, draw.random("overloaded").choice(OVERLOADED)],
+            "refuses": [400, 422, *draw.random("refuses").sample(FINAL, 3)],
+        }
+        how = super().rehearsal(draw, name, case)
+        return how | ({"answers": drawn[name]} if name in drawn else {})
+
+    def observe(self, lab, draw, cases):
+        seen = {}
+        for _ in range(LOOKS):
+            seen |= super().observe(lab, draw, {name: case for name, case in cases.items() if name not in seen})
+            seen = {name: one for name, one in seen.items() if "busy" not in one.facts}
+            if len(seen) == len(cases):
+                return seen
+        raise SandboxProblem(TOO_BUSY)
+
+    def play(self, lab, scenes):
+        together = [one for name, one in scenes.items() if name not in self.ALONE]
+        side_by_side(*(lambda one=one: self._play(one) for one in together), most=AT_A_TIME)
+        for name in self.ALONE:
+            if name in scenes:
+                self._play(scenes[name])
+
+    def _play(self, scene):
+        (scene.case.play or each_answer)(scene)
+        if scene.facts["how"]["silent"]:
+            scene.report()
+        else:
+            until(lambda: all(audit["deliveries"] for audit in scene.audits()), LONG, "the vendor to call")
+            until(scene.run.look, SOON, "an execution to end")
+
+    @contract(
+        "It opens the callback and *then* orders, since the vendor may call before it has answered the order.",
+        cases="takes it, again, overloaded, calls at once",
+    )
+    def opens_and_orders(self, seen: Submitted):
+        if not seen.audits:
+            got = f"{len(seen.orders) or 'no'} orders"
+            return Fault(
+                f"The vendor got {got}, and took none. The function submit {seen.invoked[-1].in_words()}.",
+                "It orders once, with what verirow.order returns.",
+                slow=is_unavailable(seen.invoked[-1]),
+            )
+        answers = [told["answer"] for audit in seen.audits for told in audit["deliveries"]]
+        if answers and (not is_success(answers[0]) or seen.status != "SUCCEEDED"):
+            return Fault(
+                f"The vendor called back before it had answered the order. It {in_words(answers[0])}, and the "
+                f"execution {seen.in_words()}.",
+                slow=answers[0] is None,
+            )
+        if seen.status != "SUCCEEDED":
+            return Fault(
+                f"Of {seen.about}: a report {in_words(seen.answer)}, and the execution {seen.in_words()}.",
+                "It opens the callback with the new token, whenever it is invoked.",
+                slow=seen.answer is None,
+            )
+
+    @contract(
+        "Where the vendor answers with 408, 429 or any 5xx, it raises `VendorUnavailable`.",
+        cases="overloaded, loses the answer",
+    )
+    def may_be_tried_again(self, seen: Submitted):
+        return _wrong_error(seen, "VendorUnavailable")
+
+    @contract(
+        "Where no answer comes within two seconds, or the vendor cannot be reached, it raises `VendorUnavailable`.",
+        cases="takes a second, is slow, closes, unreachable",
+    )
+    def waits_two_seconds(self, seen: Submitted):
+        first = seen.invoked[0]
+        if seen.about == self.cases["takes a second"].about:
+            if first.error:
+                return Fault(
+                    f"The vendor answered after a second, and submit {first.in_words()}.",
+                    "It waits two seconds for an answer.",
+                    slow=True,
+                )
+        elif not is_unavailable(first):
+            return Fault(f"Of {seen.about}: submit {first.in_words()}.", slow=first.error is None)
+
+    @contract("Where the vendor answers with any other 4xx, it raises `VendorRefused`.", cases="refuses")
+    def gives_up(self, seen: Submitted):
+        return _wrong_error(seen, "VendorRefused")
+
+    @contract(
+        "It orders once whenever it is invoked: how often it is tried is the state machine's business.",
+        cases="overloaded, refuses",
+    )
+    def orders_once(self, seen: Submitted):
+        if len(seen.orders) != len(seen.invoked):
+            return f"submit was invoked {len(seen.invoked)} times, and the vendor got {len(seen.orders)} orders."
+
+    @contract(
+        "However often it is invoked for an execution, also twice at the same moment, the vendor makes one audit: the "
+        "URL and the key are the same each time.",
+        cases="again, loses the answer, closes, is slow, at once, killed, unreachable, overloaded",
+    )
+    def one_audit(self, seen: Submitted):
+        if seen.invoked[-1].error:
+            return Fault(
+                f"Of {seen.about}: the state was tried again, and submit {seen.invoked[-1].in_words()}.",
+                slow=is_unavailable(seen.invoked[-1]),
+            )
+        if len({order.url for order in seen.orders}) > 1:
+            return Fault(
+                f"Of {seen.about}: the vendor got {len(seen.orders)} orders, and another callback URL each time.",
+                "The address is the same each time. Exercise 1 asks for that, so run lab.check(1) first.",
+            )
+        if len(seen.audits) != 1:
+            return f"Of {seen.about}: the vendor now makes {len(seen.audits)} audits for one execution."
+        if len({order.key for order in seen.orders}) > 1:
+            return f"Of {seen.about}: the vendor got another key with the second order."
+
+    @contract("Another execution has another key, also where its table is the same.", cases="other")
+    def a_key_of_its_own(self, seen: Submitted):
+        if len({order.key for order in seen.orders}) < len(seen.orders):
+            return Fault(
+                f"Two executions had the same table, and their orders had the same key. The second submit "
+                f"{seen.invoked[-1].in_words()}."
+            )
+        if len(seen.audits) != 2:
+            return Fault(
+                f"Two executions had the same table, and the vendor makes {len(seen.audits)} audits. The second submit "
+                f"{seen.invoked[-1].in_words()}.",
+                slow=is_unavailable(seen.invoked[-1]),
+            )
+
+    @contract(
+        "The key is something that the vendor may see: it does not contain the token.", cases="takes it, overloaded"
+    )
+    def keeps_the_token(self, seen: Submitted):
+        if has_token(seen):
+            return "The vendor's log has your task token."
+
+    @contract(
+        "When it has the answer, it keeps the vendor's `check_id` with the execution: "
+        '`keep(event["Execution"], CheckId=...)`.',
+        cases="takes it, overloaded, killed",
+    )
+    def keeps_the_check_id(self, seen: Submitted):
+        check_id = seen.audits[0]["check_id"]
+        if seen.item.get("CheckId") != check_id:
+            return (
+                f"Of {seen.about}: the vendor answered with the check_id {check_id}, and the item of the execution has "
+                f"CheckId {seen.item.get('CheckId')!r}."
+            )
+
+
+def _wrong_error(seen, wanted):
+    """The first of the vendor's answers after which submit did not fail as it should."""
+    for answer, invoked in zip(seen.facts["how"]["answers"], seen.invoked, strict=False):
+        if invoked.kind != wanted:
+            told = "took the order and answered 502" if answer == "lost" else f"answered {answer}"
+            return Fault(f"The vendor {told}, and submit {invoked.in_words()}.", slow=is_unavailable(invoked))

@@ -1,0 +1,277 @@
+"""Exercise 5: executions of the learner's state machine, with vendors that call late or never."""
+
+import json
+import math
+import threading
+import time
+
+from workshop import faults
+from workshop.checking.attacks import FINAL, send
+from workshop.checking.executions import Execution
+from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
+from workshop.checking.messages import LAMENTS
+from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened
+from workshop.checking.resources import function, state_machine
+from workshop.checking.submitting import LONG, QUIET
+from workshop.checking.vendors import VendorRun, orders_of, rehearse, signed_up
+from workshop.checking.waiting import side_by_side, until
+
+SILENCE = 10  # seconds without an event, after which an execution just waits; more than any heartbeat but one
+ROWS = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
+ITS_REPORT = {"rows": 2, "missing": {"city": 1}, "out_of_range": 0}
+MANY = 99  # orders, more than a check makes
+
+
+class Stage:
+    """One execution of the learner's state machine while its case plays. Its `play` gets it.
+
+    table: the ARN of the table. how: how its audit goes.
+    """
+
+    def __init__(self, lab, verirow, run, table, case, how):
+        self.lab, self.verirow, self.run, self.table, self.case, self.how = lab, verirow, run, table, case, how
+        self.facts = {}
+
+    def audits(self):
+        return self.verirow.checks(self.table)
+
+    def url(self) -> str | None:
+        """Where the vendor calls, once it has an order; None where it gets none."""
+        until(lambda: self.audits() or self._is_over(), LONG, "an order to be taken")
+        found = self.audits()
+        return found[0]["callback_url"] if found else None
+
+    def sends(self, kind, **content):
+        url = self.url()
+        body = self.verirow.message(kind, url, **content)
+        send(url, self.verirow.headers(body), body)
+
+    def asked(self) -> int:
+        """How often the function `ask` was invoked."""
+        scheduled = (event for event in self.run.events() if event["type"].endswith("Scheduled"))
+        return sum(self.lab.name("ask") in json.dumps(event, default=str) for event in scheduled)
+
+    def waits_for_its_end(self, questions=3):
+        """Until it has ended, or just waits, or has asked so often that it will go on to."""
+        until(lambda: self._is_over() or self.asked() > questions, LONG, "an execution to end")
+
+    def _is_over(self):
+        told = self._has_told()  # before the look: what was told has arrived then
+        if self.run.look():
+            return True
+        return told and time.time() - self.run.events()[-1]["timestamp"].timestamp() > SILENCE
+
+    def _has_told(self):
+        """Whether the vendor has said all that it will say by itself."""
+        if self.how["seconds"] >= 3600:
+            return True
+        return all(a["status"] != "running" and (a["deliveries"] or self.how["silent"]) for a in self.audits())
+
+
+def chats(stage: Stage, seconds: float = math.inf):
+    """Send progress again and again, for so long, or until the execution has ended."""
+    if stage.url() is None:
+        return
+    began = time.monotonic()
+    longest, before_last = 0, began - (time.time() - stage.run.began())
+    while time.monotonic() - began < seconds and time.monotonic() - began < 15 and not stage.run.look():
+        starts = time.monotonic()
+        stage.sends("check.progress", percent=1)
+        longest, before_last = max(longest, time.monotonic() - before_last), starts
+        time.sleep(0.4)
+    stage.facts["longest"] = longest
+
+
+def chats_and_reports(stage: Stage):
+    """For longer than its heartbeat the vendor sends progress, and then its report."""
+    chats(stage, stage.run.input["HeartbeatSeconds"] * 1.5)
+    if stage.url():
+        stage.sends("check.completed", report=ITS_REPORT)
+    stage.waits_for_its_end()
+
+
+def does_not_answer(stage: Stage):
+    """The vendor refuses the first question."""
+    if stage.url() is None:
+        return stage.waits_for_its_end()
+    refusal = {"fault": "refuse", "operation": "execute-api:Invoke", "resource": stage.audits()[0]["check_id"]}
+    with faults.during(refusal, label="check"):
+        stage.waits_for_its_end()
+
+
+def _statuses(chance):
+    return chance.choice([status for status in FINAL if status != 404]), chance.choice([408, 429, 500, 503])
+
+
+class NeverCalls(Exercise):
+    title = "The vendor that never calls"
+    hints = (
+        "Both limits take an expression from the input, as Table does in the Payload.",
+        "Silence raises States.Timeout, and so does the limit for the whole. States.ALL would match it too: the "
+        'more special Catcher stands first. With "Output": "{% $states.errorOutput %}" the next state gets Error '
+        "and Cause.",
+        "completed and failed are dealt with before, so there is one thing left to ask for waits_on: is seconds "
+        "still less than $states.context.Execution.Input.TimeoutSeconds? It goes into {% and %}.",
+    )
+    common = {"HeartbeatSeconds": 3, "TimeoutSeconds": 600}
+    cases = {
+        "refused": Case("a vendor that refused the order"),
+        "unavailable": Case("a vendor that was down and stayed so"),
+        "calls": Case("a vendor that called", {"HeartbeatSeconds": 60}),
+        "calls failed": Case("a vendor that called and said that the audit failed"),
+        "silent": Case("a vendor that had its report after a second, and never called"),
+        "silent failed": Case("a vendor whose audit failed, and that never called", {"HeartbeatSeconds": 2}),
+        "long": Case("a vendor that worked for four seconds in silence, and never called"),
+        "calls late": Case("a vendor that worked for five seconds in silence, and called then"),
+        "no answer": Case("a vendor that did not answer the first question", play=does_not_answer, needs_sandbox=True),
+        "chatty": Case(
+            "a vendor that sent progress, and a report in the end", {"HeartbeatSeconds": 4}, play=chats_and_reports
+        ),
+        # Who gives up a heartbeat too early does so seconds too early, also on a busy machine.
+        "endless": Case("a vendor that worked on and on in silence", {"TimeoutSeconds": 5}),
+        "chatty endless": Case(
+            "a vendor that worked on and on, and sent progress",
+            {"HeartbeatSeconds": 5, "TimeoutSeconds": 7},
+            play=chats,
+        ),
+    }
+    audits = {
+        "calls": {"seconds": 5, "rows": ROWS},  # longer than any heartbeat but its own
+        "calls failed": {"seconds": 1, "fails": LAMENTS[0]},
+        "silent": {"silent": True, "seconds": 1, "rows": ROWS},
+        "silent failed": {"silent": True, "seconds": 1, "fails": LAMENTS[1]},
+        "long": {"silent": True, "seconds": 4, "rows": ROWS},
+        "calls late": {"seconds": 5, "rows": ROWS},
+        "no answer": {"silent": True, "seconds": 1, "rows": ROWS},
+    }
+    done = "It hears the vendor, asks it when it is silent, waits on while it works, and ends by itself."
+
+    def observe(self, lab, draw, cases):
+        machine = state_machine(lab, "check")
+        for thing, number in (("submit", 2), ("callback", 4), ("ask", 5)):
+            try:
+                function(lab, thing)
+            except NotAttempted:
+                raise NotAttempted(f"There is no {lab.name(thing)} yet: do exercise {number} first.") from None
+        print("Waiting for a vendor that is silent, with heartbeats of some seconds ...")
+        seen, left = {}, dict(cases)
+        for _ in range(LOOKS):
+            seen |= self._plays(lab, machine, draw, left)
+            left = {name: case for name, case in cases.items() if self._was_disturbed(name, seen[name])}
+            others = {name: one for name, one in seen.items() if name not in left}
+            if not left or self.judge(others):
+                return others
+        raise SandboxProblem("This machine is too busy for limits of a few seconds. Try again later.")
+
+    @staticmethod
+    def _was_disturbed(name, one):
+        """Whether the machine was too busy for what this case is to show."""
+        gaps = one.facts["asked"] and one.facts.get("longest", 0) > one.input["HeartbeatSeconds"] - 0.5
+        return gaps or (one.error == "VendorUnavailable" and name not in ("unavailable", "refused"))
+
+    def _plays(self, lab, machine, draw, cases):
+        verirow = signed_up(lab)
+        final, again = _statuses(draw.random("statuses"))
+        audits = {**self.audits, "refused": {"answers": [final] * MANY}, "unavailable": {"answers": [again] * MANY}}
+        hows = {name: {**QUIET, "silent": False, **audits.get(name, {})} for name in cases}
+        tables = rehearse(lab, verirow, hows)
+        stages = []
+        # One order after the other: many at once get no answer within two seconds where a machine is busy.
+        ordering = threading.Lock()
+
+        def play(name, case):
+            with ordering:
+                run = VendorRun(machine, {"Table": tables[name], **self.common, **case.input})
+                stages.append(stage := Stage(lab, verirow, run, tables[name], case, hows[name]))
+                until(lambda: orders_of(verirow, stage.table) or run.look(), LONG, "an order")
+            (case.play or Stage.waits_for_its_end)(stage)
+            return run.seen(case.about, facts={"asked": stage.asked(), "audits": len(stage.audits()), **stage.facts})
+
+        try:
+            seen = side_by_side(*(lambda name=name, case=case: play(name, case) for name, case in cases.items()))
+        finally:
+            side_by_side(*(stage.run.stop for stage in stages))
+        return dict(zip(cases, seen, strict=True))
+
+    @contract(
+        "When the order is refused, or the vendor stays unavailable, it ends `FAILED` with that error.",
+        cases="refused, unavailable",
+    )
+    def fails_with_the_order(self, seen: Execution):
+        wanted = "VendorRefused" if seen.about == self.cases["refused"].about else "VendorUnavailable"
+        if seen.status != "FAILED" or seen.error != wanted:
+            return Fault(f"{seen}.", slow=seen.error == "VendorUnavailable")
+
+    @contract(
+        "When it has asked, there is no result, and `TimeoutSeconds` have passed since the execution's start, it ends "
+        "`FAILED` (with any error but `CheckFailed`).",
+        cases="endless",
+    )
+    def gives_up(self, seen: Execution):
+        if not seen.ended:
+            return Fault(f"{_limits(seen)} {seen}, and had asked {seen.facts['asked']} times.", slow=True)
+        if seen.status != "FAILED" or seen.error == "CheckFailed":
+            return f"{_limits(seen)} {seen}."
+        if not seen.facts["asked"]:
+            return f"{_limits(seen)} {seen}, without asking."
+        if seen.history.seconds < seen.input["TimeoutSeconds"] - 0.1:
+            return f"{_limits(seen)} {seen}, after {seen.history.seconds:.1f} seconds."
+
+    @contract(
+        "When nothing was heard for `HeartbeatSeconds`, it asks the vendor: `completed` and `failed` end it just as "
+        "the callback would have.",
+        cases="silent, silent failed",
+    )
+    def asks(self, seen: Execution):
+        return _not_as_it_should_end(seen)
+
+    @contract("Where there is no result yet, or no answer, it waits on.", cases="long, no answer, calls late")
+    def waits_on(self, seen: Execution):
+        return _not_as_it_should_end(seen)
+
+    @contract(
+        "The vendor's callback ends it as in exercise 4: `SUCCEEDED` with the report as its output, or `FAILED` with "
+        "the error `CheckFailed` and the vendor's message in the cause.",
+        cases="calls, calls failed",
+    )
+    def hears(self, seen: Execution):
+        return _not_as_it_should_end(seen)
+
+    @contract("While there are signs of life, it asks nobody.", cases="calls, chatty")
+    def leaves_alone(self, seen: Execution):
+        if seen.facts["asked"]:
+            return Fault(f"{_limits(seen)} {seen}, and it had asked {seen.facts['asked']} times.", slow=True)
+        return _not_as_it_should_end(seen)
+
+    @contract("No stay in *Check* is longer than `TimeoutSeconds`.", cases="chatty endless")
+    def has_a_limit(self, seen: Execution):
+        return self.gives_up(seen)
+
+    @contract("However often it submits, the vendor makes one audit.", cases="long, calls late, silent")
+    def one_audit(self, seen: Execution):
+        if seen.facts["audits"] != 1:
+            return f"Of {seen.about}: the vendor has made {seen.facts['audits']} audits for one execution."
+
+
+def _limits(seen):
+    return f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, TimeoutSeconds {seen.input['TimeoutSeconds']}."
+
+
+def _not_as_it_should_end(seen):
+    lament = next(
+        (
+            how["fails"]
+            for name, how in NeverCalls.audits.items()
+            if "fails" in how and NeverCalls.cases[name].about == seen.about
+        ),
+        None,
+    )
+    if lament is None:
+        if seen.status != "SUCCEEDED":
+            return Fault(f"{_limits(seen)} {seen}.", "It ends SUCCEEDED, with the vendor's report.")
+        if seen.output != ITS_REPORT:
+            return Fault(f"{seen} with the output {shortened(str(seen.output))}.", "Its output is the report.")
+    elif seen.status != "FAILED" or seen.error != "CheckFailed":
+        return Fault(f"{_limits(seen)} {seen}.", "It ends FAILED, with the error CheckFailed.")
+    elif lament not in seen.cause:
+        return Fault(f"The vendor said: {lament} {seen}.", "The cause contains the vendor's message.")
