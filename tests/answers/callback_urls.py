@@ -256,7 +256,7 @@ TASK_1 = [
         name="one for each attempt",
         changes={WHO_IS_FIRST: WHO_IS_FIRST.replace("(execution", "(execution + attempt")},
         says="not yet",
-        words="Of a state that was retried with a new token: the vendor got 2 addresses",
+        words="In the case of a state that was retried with a new token, the vendor got 2 addresses",
     ),
     dict(
         name="a new one each time, although another was first",
@@ -268,7 +268,7 @@ TASK_1 = [
         name="looks first, and then writes",
         changes={WHO_IS_FIRST: LOOKS_FIRST},
         says="not yet",
-        words="Of a function that was invoked twice at the same moment: the vendor got 2 addresses",
+        words="In the case of a function that was invoked twice at the same moment, the vendor got 2 addresses",
     ),
     dict(
         name="looks, and writes on condition, and goes on with its own",
@@ -276,7 +276,7 @@ TASK_1 = [
             WHO_IS_FIRST: LOOKS_FIRST.replace("keep(execution, ", 'keep(execution, Attr("CallbackId").not_exists(), ')
         },
         says="not yet",
-        words="Of a function that was invoked twice at the same moment: the vendor got 2 addresses",
+        words="In the case of a function that was invoked twice at the same moment, the vendor got 2 addresses",
     ),
     dict(
         name="remembers the addresses in its memory",
@@ -313,7 +313,7 @@ TASK_1 = [
         name="whoever writes last has the address",
         changes={"only_if=newest, ": ""},
         says="not yet",
-        words="Of an attempt whose function began when that of the next attempt was done: a report was answered with",
+        words="an attempt whose function began when that of its retry was done, a report was answered with",
     ),
     dict(
         name="looks which attempt is the latest, and then writes",
@@ -322,7 +322,7 @@ TASK_1 = [
             "        keep(callback_id, TaskToken=token, Attempt=attempt)\n"
         },
         says="not yet",
-        words="Of an attempt whose function was slow, and was overtaken by that of the next one: a report was answered",
+        words="an attempt whose function was slow, and was overtaken by that of the next one, a report",
     ),
     dict(
         name="the later attempt is the one that began later",
@@ -331,13 +331,13 @@ TASK_1 = [
             "import secrets": "import secrets\nimport time",
         },
         says="not yet",
-        words="Of an attempt whose function began when that of the next attempt was done: a report was answered with",
+        words="an attempt whose function began when that of its retry was done, a report was answered with",
     ),
     dict(
         name="does not keep which attempt it was",
         changes={", Attempt=attempt": ""},
         says="not yet",
-        words="Of an attempt whose function began when",
+        words="an attempt whose function began when",
     ),
     dict(
         name="writes the token into the log",
@@ -361,13 +361,108 @@ TASK_1 = [
         name="there is always a token",
         changes={TOKEN_OF: 'find(callback_id)["TaskToken"]'},
         says="not yet",
-        words="asked about an address that nobody has, failed with KeyError: 'TaskToken' (callbacks.py, line",
+        words="that nobody has, and the function callback failed with KeyError: 'TaskToken' (callbacks.py, line",
     ),
     dict(
         name="asks under the execution",
         changes={"keep(callback_id, only_if": "keep(execution, only_if"},
         says="not yet",
         words="was answered with 500",
+    ),
+    dict(
+        name="the last part of a hash of the execution",
+        changes=id_is("hashlib.sha256(execution.encode()).hexdigest()[32:]", "hashlib"),
+        says="not yet",
+        words="can be computed from the execution's ARN",
+    ),
+    dict(
+        name="random, with the execution as its seed",
+        changes=id_is("f'{random.Random(execution).getrandbits(256):x}'", "random"),
+        says="not yet",
+        words="can be computed from the execution's ARN",
+    ),
+    dict(
+        name="a hash of the execution's name, as a UUID",
+        changes=id_is("str(uuid.UUID(hashlib.md5(execution.split(':')[-1].encode()).hexdigest()))", "hashlib", "uuid"),
+        says="not yet",
+        words="can be computed from the execution's name",
+    ),
+    dict(
+        name="short, and twice that it looks longer",
+        changes={NEW_ID: "secrets.token_urlsafe(8) * 2"},
+        says="not yet",
+        words="random bits at most",
+    ),
+    dict(
+        name="the token stands under the execution too, so that its ARN is an address",
+        changes={KEEPS_TOKEN: KEEPS_TOKEN + "    keep(execution, TaskToken=token)\n"},
+        says="not yet",
+        words="A report came with the execution's ARN or its name in place of the address, and it ended SUCCEEDED",
+    ),
+    dict(
+        name="an empty text where nobody waits",
+        changes={TOKEN_OF: 'find(callback_id).get("TaskToken", "")'},
+        says="not yet",
+        words="asked about an address that nobody has, and did not return None: the function callback failed with",
+    ),
+    dict(
+        name="a token that is none where nobody waits",
+        changes={TOKEN_OF: 'find(callback_id).get("TaskToken", "nobody")'},
+        says="not yet",
+        words="asked about an address that nobody has, and did not return None: the function callback failed with",
+    ),
+    dict(
+        name="logs the token of an attempt that came too late",
+        changes={
+            KEEPS_TOKEN: f"    if not {KEEPS_TOKEN.strip()}:\n        print('a dead token:', token)\n",
+        },
+        says="not yet",
+        words="A task token stands in the log of submit",
+    ),
+    dict(
+        name="compares only when the state was entered, and not the retries",
+        changes={
+            "    newest =": "    attempt = attempt.split()[0]\n    newest =",
+        },
+        says="not yet",
+        words="an attempt whose function began when that of its retry was done, a report was answered",
+    ),
+    dict(
+        name="compares only the number of retries",
+        changes={
+            "    newest =": "    attempt = attempt.split()[-1]\n    newest =",
+        },
+        says="not yet",
+        words="an attempt whose function was slow, and was overtaken by that of the next one",
+    ),
+    dict(
+        name="another address for an attempt that came too late",
+        changes={
+            KEEPS_TOKEN: f"    if not {KEEPS_TOKEN.strip()}:\n        return {NEW_ID}\n",
+        },
+        says="not yet",
+        words="an attempt whose function began when that of its retry was done, the vendor got 2 addresses",
+    ),
+    dict(
+        name="no None, but an error of its own, where nobody waits",
+        changes={
+            f"    return {TOKEN_OF}": f"    token = {TOKEN_OF}\n    if token is None:\n"
+            "        raise LookupError(callback_id)\n    return token"
+        },
+        says="not yet",
+        words="asked about an address that nobody has, and the function callback failed with LookupError",
+    ),
+    dict(
+        name="looks first, and so writes an address only where there is none",
+        changes={
+            WHO_IS_FIRST: '    if "CallbackId" not in find(execution):\n'
+            f'        keep(execution, only_if=Attr("CallbackId").not_exists(), CallbackId={NEW_ID})\n'
+            '    callback_id = find(execution)["CallbackId"]\n'
+        },
+    ),
+    dict(
+        name="prints the address and the attempt",
+        changes={"    return callback_id": "    print('waits:', callback_id, attempt)\n    return callback_id"},
     ),
 ]
 
@@ -522,7 +617,7 @@ TASK_2 = [
             "import keep": "import find, keep",
         },
         says="not yet",
-        words="has your task token",
+        words="the key of the order contains it",
     ),
     dict(
         name="one key for all executions",
@@ -594,13 +689,13 @@ TASK_2 = [
         name="waits for the answer as long as it takes",
         changes={", timeout=2": ""},
         says="not yet",
-        words="did not answer for almost three seconds: submit ended without an error",
+        words="did not answer for almost three seconds, submit ended without an error",
     ),
     dict(
         name="waits for five seconds",
         changes={"timeout=2": "timeout=5"},
         says="not yet",
-        words="did not answer for almost three seconds: submit ended without an error",
+        words="did not answer for almost three seconds, submit ended without an error",
     ),
     dict(
         name="waits for half a second",
@@ -612,13 +707,13 @@ TASK_2 = [
         name="an answer that does not come is nobody's business",
         changes={NO_ANSWER: ""},
         says="not yet",
-        words="did not answer for almost three seconds: submit failed with TimeoutError",
+        words="did not answer for almost three seconds, submit failed with TimeoutError",
     ),
     dict(
         name="what cannot be reached is left out",
         changes={"(OSError, HTTPException) as error": "(TimeoutError, ConnectionError, HTTPException) as error"},
         says="not yet",
-        words="a vendor that could not be reached: submit failed with URLError",
+        words="a vendor that could not be reached, submit failed with URLError",
     ),
     dict(
         name="only what urllib calls an error",
@@ -627,7 +722,7 @@ TASK_2 = [
             "import HTTPError": "import HTTPError, URLError",
         },
         says="not yet",
-        words="closed the connection without an answer: submit failed with RemoteDisconnected",
+        words="closed the connection without an answer, submit failed with RemoteDisconnected",
     ),
     dict(
         name="tries again by itself, in a loop, and then by the state machine too",
@@ -689,19 +784,19 @@ TASK_2 = [
         name="does not keep the vendor's check_id",
         changes={KEEPS_CHECK: "    print(check_id)"},
         says="not yet",
-        words="and the item of the execution has CheckId None",
+        words="and the item of the execution has the CheckId None",
     ),
     dict(
         name="keeps the check_id under the address",
         changes={'keep(event["Execution"], CheckId': "keep(callback_id, CheckId"},
         says="not yet",
-        words="and the item of the execution has CheckId None",
+        words="and the item of the execution has the CheckId None",
     ),
     dict(
         name="keeps all of the answer",
         changes={'json.load(answer)["check_id"]': "json.dumps(json.load(answer))"},
         says="not yet",
-        words="and the item of the execution has CheckId '{",
+        words="and the item of the execution has the CheckId '{",
     ),
     dict(
         name="the former callbacks.py: two at the same moment make two addresses",
@@ -720,7 +815,7 @@ TASK_2 = [
             OPENS: '    if "CheckId" in find(event["Execution"]):\n        return\n' + OPENS,
         },
         says="not yet",
-        words="a state that was tried again all the same: a report was answered with",
+        words="a state that was tried again all the same, a report was answered with",
     ),
 ]
 
@@ -1001,6 +1096,66 @@ TASK_3 = [
         changes={'expected = "v1=" + ': "expected = ", "signature.encode()": 'signature.lstrip("v1=").encode()'},
         says="not yet",
         words="A report whose signature begins with v1=1 was answered with 401",
+    ),
+    dict(
+        name="returns the body as text",
+        changes={"return body if": "return body.decode() if"},
+        says="not yet",
+        words="A report that begins with a byte order mark was answered with",
+    ),
+    dict(
+        name="knows that it is a number, and reads it before it knows whose",
+        changes={
+            COMPARED: "    if abs(time.time() - int(timestamp)) > MOST_SECONDS:\n        return None\n" + COMPARED,
+        },
+        says="not yet",
+        words="A report with a timestamp of 5,000 digits was answered with 500 (ValueError",
+    ),
+    dict(
+        name="takes the signature apart at its equals sign",
+        changes={
+            COMPARED: '    if "=" not in signature:\n        return None\n    version, given = signature.split("=")\n'
+            '    if version != "v1" or not hmac.compare_digest(expected[3:].encode(), given.encode()):\n'
+            "        return None\n"
+        },
+        says="not yet",
+        words="more than one equals sign was answered with 500 (ValueError",
+    ),
+    dict(
+        name="reads the signature as hex",
+        changes={
+            COMPARED: '    given = bytes.fromhex(signature.removeprefix("v1="))\n'
+            "    if not hmac.compare_digest(bytes.fromhex(expected[3:]), given):\n        return None\n"
+        },
+        says="not yet",
+        words="was answered with 500 (ValueError",
+    ),
+    dict(
+        name="what begins like a good signature is good",
+        changes={COMPARED: "    if not signature or not expected.startswith(signature):\n        return None\n"},
+        says="not yet",
+        words='A report with the signature "v1=" got through',
+    ),
+    dict(
+        name="the body in lower case",
+        changes={EXPECTED: EXPECTED.replace("body", "body.lower()")},
+        says="not yet",
+        words="A report as Verirow sends it was answered with 401",
+    ),
+    dict(
+        name="compares digests of the signatures, so that the time tells nothing",
+        changes={
+            COMPARED: "    key = os.urandom(32)\n"
+            '    if hmac.digest(key, expected.encode(), "sha256") != hmac.digest(key, signature.encode(), "sha256"):\n'
+            "        return None\n"
+        },
+    ),
+    dict(
+        name="as a class of its own",
+        changes={
+            "def signed_body(event):\n": "class Door:\n    def __call__(self, event):\n"
+            "        return opened(event)\n\n\nsigned_body = Door()\n\n\ndef opened(event):\n"
+        },
     ),
 ]
 

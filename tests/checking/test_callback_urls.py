@@ -53,7 +53,11 @@ ONE = {
     "late": {"tokens": TOKENS, "invoked": [Invoked(None), Invoked("RuntimeError: too late")]},
     "overtaken": {"tokens": TOKENS},
     "killed": {"tokens": TOKENS, "invoked": [Invoked("Runtime.ExitError: killed"), Invoked(None)]},
-    "nobody": {"orders": [], "facts": {"invoked": Invoked("ParamValidationError: None", raised_in=("callback.py",))}},
+    "nobody": {
+        "orders": [],
+        "facts": {"invoked": Invoked("ParamValidationError: ... taskToken, value: None", raised_in=("callback.py",))},
+    },
+    "by its name": {"status": "RUNNING", "answer": None},
 }
 
 
@@ -82,7 +86,7 @@ def test_an_address_that_is_right(case):
         (
             "at once",
             {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]},
-            "twice at the same moment: the vendor",
+            "twice at the same moment, the vendor",
         ),
         ("killed", {"invoked": [Invoked(None), Invoked("KeyError: 'x'")]}, "submit failed with KeyError"),
         ("first", {"status": "RUNNING", "answer": 500}, "was answered with 500, and it was still running"),
@@ -93,8 +97,18 @@ def test_an_address_that_is_right(case):
             "nobody has",
         ),
         ("again", {"status": "RUNNING"}, "the old one is dead"),
+        (
+            "nobody",
+            {"facts": {"invoked": Invoked("ParamValidationError: ... for parameter taskToken, value: 0")}},
+            "did not return None",
+        ),
+        ("nobody", {"facts": {"invoked": Invoked("InvalidToken: Invalid Token")}}, "did not return None"),
+        ("by its name", {"status": "SUCCEEDED"}, "does not know its address"),
+        ("late", {"logged": ["submit"]}, "in the log of submit"),
         ("late", {"status": "RUNNING"}, "only if its attempt is later"),
-        ("overtaken", {"status": "RUNNING"}, "was overtaken by that of the next one: a report was answered with 200"),
+        ("late", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]}, "2 addresses for one execution"),
+        ("at once", {"invoked": [FAILED, Invoked(None)]}, "twice at the same moment, submit failed with KeyError"),
+        ("overtaken", {"status": "RUNNING"}, "was overtaken by that of the next one, a report was answered with 200"),
     ],
 )
 def test_an_address_that_is_not(case, changed, words):
@@ -140,7 +154,7 @@ def test_an_order_that_is_right(case):
         ("takes it", {"audits": [], "orders": []}, "The vendor got no orders"),
         ("calls at once", {"audits": [{"check_id": CHECK_ID, "deliveries": [{"answer": 404}]}]}, "answered with 404"),
         ("overloaded", {"status": "RUNNING"}, "opens the callback with the new token"),
-        ("again", {"orders": [ORDER], "status": "RUNNING"}, "tried again all the same: a report was answered with 200"),
+        ("again", {"orders": [ORDER], "status": "RUNNING"}, "tried again all the same, a report was answered with 200"),
         ("overloaded", {"invoked": [REFUSED, Invoked(None)]}, "answered 429, and submit failed with VendorRefused"),
         (
             "loses the answer",
@@ -148,23 +162,25 @@ def test_an_order_that_is_right(case):
             "submit failed with KeyError: 'x' (callbacks.py, line 3",
         ),
         ("takes a second", {"invoked": [UNAVAILABLE]}, "answered after a second, and submit failed"),
-        ("is slow", {"invoked": [Invoked(None)]}, "almost three seconds: submit ended without an error"),
-        ("closes", {"invoked": [FAILED]}, "closed the connection without an answer: submit failed with KeyError"),
+        ("is slow", {"invoked": [Invoked(None)]}, "almost three seconds, submit ended without an error"),
+        ("closes", {"invoked": [FAILED]}, "closed the connection without an answer, submit failed with KeyError"),
         (
             "unreachable",
             {"invoked": [Invoked("URLError: refused")]},
-            "could not be reached: submit failed with URLError",
+            "could not be reached, submit failed with URLError",
         ),
         ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
-        ("refuses", {"orders": [ORDER] * 3}, "invoked 1 times, and the vendor got 3 orders"),
+        ("refuses", {"orders": [ORDER] * 3}, "invoked once, and the vendor got 3 orders"),
         ("loses the answer", {"audits": [*TAKEN["audits"]] * 2}, "makes 2 audits for one execution"),
         ("at once", {"orders": [ORDER, order(ADDRESSES[1], key="two")]}, "Exercise 1 asks for that"),
-        ("killed", {"invoked": [FAILED, FAILED]}, "was tried again, and submit failed"),
-        ("is slow", {"orders": [ORDER, order(ADDRESSES[0], key="two")]}, "another key with the second order"),
+        ("killed", {"invoked": [FAILED, FAILED]}, "the last submit failed with KeyError"),
+        ("is slow", {"orders": [ORDER, order(ADDRESSES[0], key="two")]}, "orders of one execution had different keys"),
         ("other", {"orders": [ORDER, order(ADDRESSES[1], key="one")]}, "had the same key"),
-        ("other", {"audits": TAKEN["audits"]}, "the vendor makes 1 audits"),
-        ("takes it", {"orders": [order(ADDRESSES[0], more=TOKENS[0])]}, "has your task token"),
-        ("killed", {"item": {"CheckId": "chk_0"}}, "has CheckId 'chk_0'"),
+        ("other", {"audits": TAKEN["audits"]}, "the vendor makes 1 audit. "),
+        ("takes it", {"orders": [order(ADDRESSES[0], key=TOKENS[0])]}, "the key of the order contains it"),
+        ("takes it", {"orders": [order(TOKENS[0])]}, "run lab.check(1) first"),
+        ("takes it", {"audits": [], "invoked": [FAILED]}, "Exercise 1 is about callbacks.py: run lab.check(1) first."),
+        ("killed", {"item": {"CheckId": "chk_0"}}, "has the CheckId 'chk_0'"),
     ],
 )
 def test_an_order_that_is_not(case, changed, words):

@@ -3,6 +3,7 @@
 ATTACKS: what must not get through. GENUINE: what must.
 """
 
+import codecs
 import dataclasses
 import http.client
 import json
@@ -36,15 +37,15 @@ def report_of(chance) -> dict:
 NOT_ONE = "023456789abcdef"
 
 
-def _signed(change=None, *, late=0, size=0, fill="x", begins=NOT_ONE, secret=None, **options):
+def _signed(change=None, *, late=0, size=0, fill="x", begin_with=b"", begins=NOT_ONE, secret=None, **options):
     """A report with the vendor's signature, `late` seconds old, of that size; `change` may change its (headers, body).
 
-    fill: the letter that makes it so large. begins: one of these digits is the first of its signature. secret: another
-    one to sign it with.
+    fill: the letter that makes it so large. begin_with: bytes before the report. begins: one of these digits is the
+    first of its signature. secret: another one to sign it with.
     """
 
     def forge(vendor, url, content):
-        body = report(vendor, url, report=content)
+        body = begin_with + report(vendor, url, report=content)
         if size:
             body = report(vendor, url, report={**content, "note": ""})
             letters, rest = divmod(size - len(body), len(fill.encode()))
@@ -126,6 +127,10 @@ ATTACKS = {
         "A report with letters in the signature that are not ASCII": _signed(_with(signature="v1=\xe9\xe8")),
         "A report with a timestamp that is not ASCII": _signed(_with(timestamp="\xb2")),
         "A report with a timestamp of 400 digits": _signed(_with(timestamp="9" * 400)),
+        # Python's int() takes no more than 4,300 of them.
+        "A report with a timestamp of 5,000 digits": _signed(_with(timestamp="9" * 5000)),
+        "A report with the timestamp nan": _signed(_with(timestamp="nan")),
+        "A report whose signature has more than one equals sign": _signed(_with(signature="v1=q83vASNFZ4k==")),
         "A report of another type of content, without a signature": _signed(
             lambda headers, body: ({"Content-Type": "application/octet-stream"}, body)
         ),
@@ -142,6 +147,8 @@ ATTACKS = {
 GENUINE = {
     "A report as Verirow sends it": _signed(),
     "A report whose signature begins with v1=1": _signed(begins="1"),
+    # As bytes it is JSON. Once it is text, Python refuses it for its first letter.
+    "A report that begins with a byte order mark": _signed(begin_with=codecs.BOM_UTF8),
     "A report that API Gateway hands over in base64": _signed(content_type="application/vnd.verirow+json"),
     "A report that was signed four and a half minutes ago": _signed(late=270),
     "A report from a clock that is four and a half minutes ahead": _signed(late=-270),

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import math
+import random
+import string
 import urllib.parse
 import uuid
 
@@ -18,22 +20,39 @@ def pieces(secret):
 
 
 def computed(text):
-    """What somebody would try, who knows a text: hashes and encodings of it, their beginnings."""
+    """Pieces of what somebody makes of a text who knows it: hashes, encodings, and `random` with it as the seed."""
+    for made in _made_of(text):
+        yield from (made[at : at + 16] for at in range(len(made) - 15))
+
+
+def _made_of(text):
     data = text.encode()
-    for name in ("md5", "sha1", "sha256", "sha512"):
+    yield from _written(data)
+    for name in sorted(hashlib.algorithms_guaranteed):
         digest = hashlib.new(name, data)
-        yield digest.hexdigest()[:16]
-        yield base64.urlsafe_b64encode(digest.digest()).decode()[:16]
-    for space in (uuid.NAMESPACE_DNS, uuid.NAMESPACE_URL, uuid.NAMESPACE_OID):
-        for made in (uuid.uuid3(space, text), uuid.uuid5(space, text)):
-            yield made.hex[:16]
-            yield str(made)[:18]
-    yield base64.urlsafe_b64encode(data).decode()[:32]
+        yield from _written(digest.digest(*[32] * (digest.digest_size == 0)))  # a shake is as long as one likes
+    for space in (uuid.NAMESPACE_DNS, uuid.NAMESPACE_URL, uuid.NAMESPACE_OID, uuid.NAMESPACE_X500):
+        yield from _written(uuid.uuid3(space, text).bytes)
+        yield from _written(uuid.uuid5(space, text).bytes)
+    for size in (16, 20, 32):
+        number = random.Random(text).getrandbits(8 * size)
+        yield from _written(number.to_bytes(size, "big"))
+        yield from _written(number.to_bytes(size, "little"))
+    for letters in (string.ascii_letters + string.digits, string.ascii_lowercase + string.digits, "0123456789abcdef"):
+        chance = random.Random(text)
+        yield "".join(chance.choice(letters) for _ in range(32))
+        yield "".join(random.Random(text).choices(letters, k=32))
+
+
+def _written(data):
+    yield from (data.hex(), data.hex().upper(), str(int.from_bytes(data, "big")))
+    yield from (base64.urlsafe_b64encode(data).decode(), base64.b32encode(data).decode())
+    yield str(uuid.UUID(bytes=data[:16].rjust(16)))
 
 
 def random_bits(ids):
-    """How many bits of these IDs can be random at most: those of the places where they are not all the same."""
+    """How many bits of these IDs can be random at most: those of the places that differ, and not all in one way."""
     used = set("".join(ids)) - set("-")
     alphabet = 10 if used <= set("0123456789") else 16 if used <= set("0123456789abcdef") else 64
-    varying = sum(len(set(place)) > 1 for place in zip(*ids, strict=False))
-    return varying * math.log2(alphabet)
+    varying = {place for place in zip(*ids, strict=False) if len(set(place)) > 1}
+    return len(varying) * math.log2(alphabet)

@@ -27,6 +27,7 @@ from workshop.checking.vendors import (
 )
 from workshop.checking.waiting import side_by_side, until
 
+FILES = {"callbacks.py": 1, "submit.py": 2, "signature.py": 3, "answer.py": 4}  # whose exercise it is
 TOO_BUSY = "This machine is too busy: an order got no answer within two seconds, again and again. Try again later."
 SOON = 8  # seconds of patience, for what comes only if the answer is right
 LONG = 60  # seconds of patience, for what comes whatever the answer is
@@ -105,9 +106,16 @@ class Scene:
         self.facts: dict = {"how": how}
         self.answer = None
 
-    def attempt(self) -> Attempt:
-        """The first attempt of its state, or the next one: then the token of the one before is dead."""
+    def attempt(self, retries: Attempt | None = None) -> Attempt:
+        """The first attempt of its state, or the next one: then the token of the one before is dead.
+
+        retries: the attempt of which it is to be the retry. A state that is retried was entered at the same time as
+        before, and its RetryCount is higher. (A retry takes a second at least, so here it is entered anew.)
+        """
         attempt = self.run.next_attempt() if self.tokens else self.run.attempt()
+        if retries:
+            entered, _, count = retries.order.rpartition(" ")
+            attempt = dataclasses.replace(attempt, order=f"{entered} {int(count) + 1:03}")
         self.tokens.append(attempt.token)
         return attempt
 
@@ -221,8 +229,9 @@ def again(scene: Scene):
 
 
 def late(scene: Scene):
-    """The function of the first attempt begins late: when that of the second one is done."""
-    first, second = scene.attempt(), scene.attempt()
+    """The function of the first attempt begins late: when that of its retry is done."""
+    first = scene.attempt()
+    second = scene.attempt(retries=first)
     scene.submit(second)
     scene.submit(first)
 
@@ -264,9 +273,39 @@ def killed(scene: Scene):
     once(scene)
 
 
-def has_token(seen):
-    return any(piece in order.text for order in seen.orders for token in seen.tokens for piece in pieces(token))
+def gives_away(text: str, tokens: Sequence[str]) -> bool:
+    """Whether a text contains one of these tokens, or a longer part of it, in whatever encoding."""
+    return any(piece in text for token in tokens for piece in pieces(token))
 
 
-def is_unavailable(invoked):
+def has_token(seen: Submitted) -> bool:
+    return any(gives_away(order.text, seen.tokens) for order in seen.orders)
+
+
+def is_unavailable(invoked: Invoked) -> bool:
     return invoked.kind == "VendorUnavailable"
+
+
+# -- words of refusals -------------------------------------------------------------------------------------------------
+
+
+def many(number: int, what: str) -> str:
+    """As in "1 order" and "2 orders"."""
+    return f"{number or 'no'} {what}" + "s" * (number != 1)
+
+
+def times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def belongs_to_earlier(places: Sequence[str], number: int) -> str | None:
+    """What is missing where an error was raised in a file of an exercise before this one; None where it was not.
+
+    places: where it was raised, innermost last: "callbacks.py, line 9: ..."
+    """
+    for place in reversed(places):
+        file = place.partition(",")[0]
+        if file in FILES:
+            earlier = FILES[file]
+            return f"Exercise {earlier} is about {file}: run lab.check({earlier}) first." if earlier < number else None
+    return None

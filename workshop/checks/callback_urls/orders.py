@@ -15,13 +15,19 @@ from workshop.checking.submitting import (
     Submitted,
     again,
     at_once,
+    belongs_to_earlier,
+    gives_away,
     has_token,
     is_unavailable,
+    many,
     once,
+    times,
 )
 from workshop.checking.waiting import side_by_side, until
 
-OVERLOADED = range(500, 600)
+# What a list of the best known statuses leaves out is drawn anew for each check.
+REFUSALS, RARE_REFUSALS = [400, 404, 409, 422], [status for status in FINAL if status > 422]
+OVERLOADS, RARE_OVERLOADS = [408, 429, 500, 503], range(505, 600)
 
 
 def each_answer(scene: Scene):
@@ -123,8 +129,8 @@ class OrderOnce(Ordering):
 
     def rehearsal(self, draw, name, case):
         drawn = {
-            "overloaded": [408, 429, 500, 503, draw.random("overloaded").choice(OVERLOADED)],
-            "refuses": [400, 422, *draw.random("refuses").sample(FINAL, 3)],
+            "overloaded": [*OVERLOADS, draw.random("overloaded").choice(RARE_OVERLOADS)],
+            "refuses": [*REFUSALS, *draw.random("refuses").sample(RARE_REFUSALS, 2)],
         }
         how = super().rehearsal(draw, name, case)
         return how | ({"answers": drawn[name]} if name in drawn else {})
@@ -159,23 +165,24 @@ class OrderOnce(Ordering):
     )
     def opens_and_orders(self, seen: Submitted):
         if not seen.audits:
-            got = f"{len(seen.orders) or 'no'} orders"
             return Fault(
-                f"The vendor got {got}, and took none. The function submit {seen.invoked[-1].in_words()}.",
-                "It orders once, with what verirow.order returns.",
+                f"The vendor got {many(len(seen.orders), 'order')}, and took none. The function submit "
+                f"{seen.invoked[-1].in_words()}.",
+                belongs_to_earlier(seen.invoked[-1].raised_in, 2) or "It orders once, with what verirow.order returns.",
                 slow=is_unavailable(seen.invoked[-1]),
             )
         answers = [told["answer"] for audit in seen.audits for told in audit["deliveries"]]
         if answers and (not is_success(answers[0]) or seen.status != "SUCCEEDED"):
             return Fault(
-                f"The vendor called back before it had answered the order. It {in_words(answers[0])}, and the "
-                f"execution {seen.in_words()}.",
+                f"The vendor called back before it had answered the order. The callback {in_words(answers[0])}, and "
+                f"the execution {seen.in_words()}.",
                 slow=answers[0] is None,
             )
         if seen.status != "SUCCEEDED":
             return Fault(
-                f"Of {seen.about}: a report {in_words(seen.answer)}, and the execution {seen.in_words()}.",
-                "It opens the callback with the new token, whenever it is invoked.",
+                f"In the case of {seen.about}, a report {in_words(seen.answer)}, and the execution {seen.in_words()}.",
+                "It opens the callback with the new token, whenever it is invoked. (The address leads to that token if "
+                "lab.check(1) is done.)",
                 slow=seen.answer is None,
             )
 
@@ -200,7 +207,7 @@ class OrderOnce(Ordering):
                     slow=True,
                 )
         elif not is_unavailable(first):
-            return Fault(f"Of {seen.about}: submit {first.in_words()}.", slow=first.error is None)
+            return Fault(f"In the case of {seen.about}, submit {first.in_words()}.", slow=first.error is None)
 
     @contract("Where the vendor answers with any other 4xx, it raises `VendorRefused`.", cases="refuses")
     def gives_up(self, seen: Submitted):
@@ -212,7 +219,9 @@ class OrderOnce(Ordering):
     )
     def orders_once(self, seen: Submitted):
         if len(seen.orders) != len(seen.invoked):
-            return f"submit was invoked {len(seen.invoked)} times, and the vendor got {len(seen.orders)} orders."
+            return (
+                f"submit was invoked {times(len(seen.invoked))}, and the vendor got {many(len(seen.orders), 'order')}."
+            )
 
     @contract(
         "However often it is invoked for an execution, also twice at the same moment, the vendor makes one audit: the "
@@ -222,30 +231,33 @@ class OrderOnce(Ordering):
     def one_audit(self, seen: Submitted):
         if seen.invoked[-1].error:
             return Fault(
-                f"Of {seen.about}: the state was tried again, and submit {seen.invoked[-1].in_words()}.",
+                f"In the case of {seen.about}, the last submit {seen.invoked[-1].in_words()}.",
+                belongs_to_earlier(seen.invoked[-1].raised_in, 2),
                 slow=is_unavailable(seen.invoked[-1]),
             )
         if len({order.url for order in seen.orders}) > 1:
             return Fault(
-                f"Of {seen.about}: the vendor got {len(seen.orders)} orders, and another callback URL each time.",
+                f"In the case of {seen.about}, the vendor got {len(seen.orders)} orders, and they had different "
+                "callback URLs.",
                 "The address is the same each time. Exercise 1 asks for that, so run lab.check(1) first.",
             )
         if len(seen.audits) != 1:
-            return f"Of {seen.about}: the vendor now makes {len(seen.audits)} audits for one execution."
+            audits = many(len(seen.audits), "audit")
+            return f"In the case of {seen.about}, the vendor now makes {audits} for one execution."
         if len({order.key for order in seen.orders}) > 1:
-            return f"Of {seen.about}: the vendor got another key with the second order."
+            return f"In the case of {seen.about}, the orders of one execution had different keys."
 
     @contract("Another execution has another key, also where its table is the same.", cases="other")
     def a_key_of_its_own(self, seen: Submitted):
         if len({order.key for order in seen.orders}) < len(seen.orders):
             return Fault(
-                f"Two executions had the same table, and their orders had the same key. The second submit "
+                "Two executions had the same table, and their orders had the same key. For the second one, submit "
                 f"{seen.invoked[-1].in_words()}."
             )
         if len(seen.audits) != 2:
             return Fault(
-                f"Two executions had the same table, and the vendor makes {len(seen.audits)} audits. The second submit "
-                f"{seen.invoked[-1].in_words()}.",
+                f"Two executions had the same table, and the vendor makes {many(len(seen.audits), 'audit')}. For the "
+                f"second one, submit {seen.invoked[-1].in_words()}.",
                 slow=is_unavailable(seen.invoked[-1]),
             )
 
@@ -253,8 +265,13 @@ class OrderOnce(Ordering):
         "The key is something that the vendor may see: it does not contain the token.", cases="takes it, overloaded"
     )
     def keeps_the_token(self, seen: Submitted):
+        if any(gives_away(order.key or "", seen.tokens) for order in seen.orders):
+            return "The vendor's log has your task token: the key of the order contains it."
         if has_token(seen):
-            return "The vendor's log has your task token."
+            return Fault(
+                "The vendor's log has your task token: it is in the order, and not in its key.",
+                "The address does not contain the token. Exercise 1 asks for that, so run lab.check(1) first.",
+            )
 
     @contract(
         "When it has the answer, it keeps the vendor's `check_id` with the execution: "
@@ -265,8 +282,8 @@ class OrderOnce(Ordering):
         check_id = seen.audits[0]["check_id"]
         if seen.item.get("CheckId") != check_id:
             return (
-                f"Of {seen.about}: the vendor answered with the check_id {check_id}, and the item of the execution has "
-                f"CheckId {seen.item.get('CheckId')!r}."
+                f"In the case of {seen.about}, the vendor answered with the check_id {check_id}, and the item of the "
+                f"execution has the CheckId {seen.item.get('CheckId')!r}."
             )
 
 
