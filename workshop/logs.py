@@ -24,15 +24,19 @@ def lines(function):
     return [_STAMP.sub(r"\1 ", message).split("\nTraceback ")[0].rstrip("\n") for message in said]
 
 
-def last_error(function):
-    """The last error with which it ended, on one line with the place where it was raised; "" where there was none."""
-    for message in reversed(_messages(function)):
+def errors(function, since=0):
+    """The errors with which it ended, each on one line with the place where it was raised, in their order.
+
+    since: when the first of them may have been logged, in seconds since 1970.
+    """
+    found = []
+    for message in _messages(function, since):
         if message.startswith("[ERROR] "):
             head, _, trace = message.replace("\xa0", " ").partition("\nTraceback ")
             frames = re.findall(r'File "/var/task/([^"]+)", line (\d+)', trace)
             place = f" in {frames[-1][0]}, line {frames[-1][1]}" if frames else ""
-            return " ".join(head.removeprefix("[ERROR] ").split())[:200] + place
-    return ""
+            found.append(" ".join(head.removeprefix("[ERROR] ").split())[:200] + place)
+    return found
 
 
 def invocations(function):
@@ -40,9 +44,10 @@ def invocations(function):
     return sum(message.startswith("REPORT ") for message in _messages(function))
 
 
-def _messages(function):
+def _messages(function, since=0):
     logs = clients.of("logs")
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+    group = {"logGroupName": f"/aws/lambda/{function}", "startTime": int(since * 1000)}
+    pages = logs.get_paginator("filter_log_events").paginate(**group)
     try:
         return [event["message"] for page in pages for event in page["events"]]
     except logs.exceptions.ResourceNotFoundException:

@@ -1106,7 +1106,7 @@ TASK_3 = [
     dict(
         name="knows that it is a number, and reads it before it knows whose",
         changes={
-            COMPARED: "    if abs(time.time() - int(timestamp)) > MOST_SECONDS:\n        return None\n" + COMPARED,
+            COMPARED: "    if abs(int(time.time()) - int(timestamp)) > MOST_SECONDS:\n        return None\n" + COMPARED,
         },
         says="not yet",
         words="A report with a timestamp of 5,000 digits was answered with 500 (ValueError",
@@ -1232,13 +1232,13 @@ TASK_4 = [
             "    return 200",
         },
         says="not yet",
-        words="was answered with 409",
+        words="A report that came a second time was answered with 409.",
     ),
     dict(
         name="200 whatever goes wrong",
         changes={SUPPRESS: "    with suppress(Exception):\n"},
         says="not yet",
-        words="While Step Functions refused the function its call (",
+        words="While Step Functions refused the function's call (",
     ),
     dict(
         name="400 whatever goes wrong",
@@ -1248,7 +1248,7 @@ TASK_4 = [
             "def handle(callback_id, message):\n"
         },
         says="not yet",
-        words="While DynamoDB refused the function its call (",
+        words="While DynamoDB refused the function's call (",
     ),
     dict(
         name="progress is taken and forgotten",
@@ -1304,7 +1304,7 @@ TASK_4 = [
             'if message["type"] == "check.progress"': 'if message["type"] not in ("check.completed", "check.failed")'
         },
         says="not yet",
-        words="Messages of a type that is not in the vendor's page came each second",
+        words="Messages of a type that is not on the vendor's page came again and again",
     ),
     dict(
         name="404 for types that it does not know",
@@ -1383,13 +1383,13 @@ TASK_4 = [
             "    except stepfunctions.exceptions.ClientError:\n        return 400\n    return 200",
         },
         says="not yet",
-        words="While Step Functions refused the function its call (",
+        words="While Step Functions refused the function's call (",
     ),
     dict(
         name="asks whether the execution still waits, by a heartbeat for all",
         changes={SUPPRESS: SUPPRESS + "        stepfunctions.send_task_heartbeat(taskToken=token)\n"},
         says="not yet",
-        words="Messages of a type that is not in the vendor's page came each second",
+        words="Messages of a type that is not on the vendor's page came again and again",
     ),
     dict(
         name="progress is a success of its own",
@@ -1452,6 +1452,86 @@ TASK_4 = [
         changes={'cause=message["error"]["message"]': 'cause=message["error"]["message"][:256]'},
         says="not yet",
         words="had 500 characters, and the cause has the first 256 of them",
+    ),
+    dict(
+        name="a table of what to call, and no place in it for other types",
+        changes={
+            SUPPRESS: "    with suppress(stepfunctions.exceptions.TaskTimedOut):\n"
+            "        {'check.progress': 1, 'check.completed': 2, 'check.failed': 3}[message['type']]\n"
+        },
+        says="not yet",
+        words="A message of the type check.annotated was answered with 500 (KeyError: 'check.annotated' in answer.py",
+    ),
+    dict(
+        name="a slip of the pen",
+        changes={'message["report"]': 'message["reports"]'},
+        says="not yet",
+        words="A report was answered with 500 (KeyError: 'reports' in answer.py, line 17), so the vendor",
+    ),
+    dict(
+        name="a permission that is missing is final",
+        changes={
+            SUPPRESS: "    try:\n",
+            "\n    return 200": "\n    except stepfunctions.exceptions.TaskTimedOut:\n        pass\n"
+            "    except stepfunctions.exceptions.ClientError as error:\n"
+            '        if error.response["Error"]["Code"] == "AccessDeniedException":\n            return 403\n'
+            "        raise\n    return 200",
+        },
+        says="not yet",
+        words="(AccessDeniedException), a report was answered with 403, so the vendor does not send it again",
+    ),
+    dict(
+        name="429 for whatever goes wrong at Step Functions",
+        changes={
+            SUPPRESS: "    try:\n",
+            "\n    return 200": "\n    except stepfunctions.exceptions.TaskTimedOut:\n        pass\n"
+            "    except stepfunctions.exceptions.ClientError:\n        return 429\n    return 200",
+        },
+        says="not yet",
+        words="a report was answered with 429. Anything is wrong on our side",
+    ),
+    dict(
+        name="whatever Step Functions says, it has it",
+        changes={SUPPRESS: "    with suppress(stepfunctions.exceptions.ClientError):\n"},
+        says="not yet",
+        words="While Step Functions refused the function's call (",
+    ),
+    dict(
+        name="compares the whole URL",
+        changes={
+            FOR_NOBODY: 'token is None or message["callback_url"] != f"{os.environ[\'CALLBACKS\']}/{callback_id}"',
+            "import json\n": "import json\nimport os\n",
+        },
+    ),
+    dict(
+        name="the error as JSON in the cause",
+        changes={'cause=message["error"]["message"]': 'cause=json.dumps(message["error"])'},
+        says="not yet",
+        words="The vendor said: ",
+    ),
+    dict(
+        name="a failure is no end, until it comes a second time",
+        changes={
+            "def answer": "failed = set()\n\n\ndef answer",
+            FAILURE: "            if token in failed:\n    " + FAILURE + "            failed.add(token)\n",
+        },
+        says="not yet",
+        words="The audit failed, and the execution",
+    ),
+    dict(
+        name="as a class, with a method for each type",
+        changes={
+            SUPPRESS: "    with suppress(stepfunctions.exceptions.TaskTimedOut):\n"
+            '        getattr(Told(token, message), message["type"].replace(".", "_"), print)()\n    return 200\n\n\n'
+            "class Told:\n    def __init__(self, token, message):\n"
+            "        self.token, self.message = token, message\n\n"
+            "    def check_progress(self):\n        stepfunctions.send_task_heartbeat(taskToken=self.token)\n\n"
+            "    def check_completed(self):\n        report = json.dumps(self.message['report'], ensure_ascii=False)\n"
+            "        stepfunctions.send_task_success(taskToken=self.token, output=report)\n\n"
+            "    def check_failed(self):\n        cause = self.message['error']['message']\n        "
+            "stepfunctions.send_task_failure(taskToken=self.token, error='CheckFailed', cause=cause)\n\n\n"
+            "def former(token, message):\n    if True:\n",
+        },
     ),
 ]
 

@@ -11,6 +11,7 @@ from workshop.checking.resources import Invoked
 from workshop.checking.submitting import Submitted
 from workshop.checking.vendors import Order
 from workshop.checks.callback_urls import EXERCISES
+from workshop.checks.callback_urls.answers import UNSIGNED
 from workshop.checks.callback_urls.silence import ITS_REPORT
 
 ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
@@ -284,7 +285,7 @@ def test_an_answer_that_is_right(case):
         ("reported", told(OK, Sent("Again", 409), status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
         ("strange", told(Sent("A note", 200, "SUCCEEDED"), status="SUCCEEDED"), "A note came, and the execution ended"),
         ("strange", told(Sent("A note", 404)), "A note was answered with 404"),
-        ("asleep", told(OK, about=EXERCISES[4].cases["asleep"].about), "not in the vendor's page"),
+        ("asleep", told(OK, about=EXERCISES[4].cases["asleep"].about), "not on the vendor's page"),
         ("malformed", told(Sent("A list", 500)), "needlessly"),
         ("elsewhere", told(Sent("A report", 200, "SUCCEEDED"), status="SUCCEEDED"), "A report got through"),
         ("elsewhere", told(Sent("A report", 202)), "A report was answered with 202"),
@@ -292,9 +293,17 @@ def test_an_answer_that_is_right(case):
         (
             "outage",
             told(Sent("While it was down, a report", 400), OK),
-            "will not send it again, and the report is lost",
+            "so the vendor does not send it again, and it is lost",
         ),
         ("outage", told(Sent("A report", 500), OK), "The report is not lost"),
+        ("outage", told(Sent("A report", 429), OK), "A report was answered with 429."),
+        ("reported", told(Sent("A report", 400)), "where signed_body returns None"),
+        (
+            "elsewhere",
+            told(Sent("A report", 500, error="KeyError: 'x' in callbacks.py, line 9")),
+            "Exercise 1 is about callbacks.py: run lab.check(1) first.",
+        ),
+        ("malformed", told(Sent(UNSIGNED, 200, "SUCCEEDED"), status="SUCCEEDED"), "Exercise 3 is about that"),
         (
             "refused at first",
             told(Sent("A report", 500), Sent("It", 200)),
@@ -305,7 +314,7 @@ def test_an_answer_that_is_right(case):
             told(Sent("A report", 500), Sent("Again", 500), status="SUCCEEDED"),
             "Again was answered with 500",
         ),
-        ("awake", told(OK, OK, status="FAILED", error="States.Timeout"), "The vendor sent progress each second"),
+        ("awake", told(OK, OK, status="FAILED", error="States.Timeout"), "The vendor sent progress again and again"),
         ("awake", told(Sent("Progress", 400)), "Progress was answered with 400"),
     ],
 )

@@ -1,28 +1,17 @@
 """What the vendor, or a stranger, sends to an execution's URL, and what becomes of it: for lab 03."""
 
 import dataclasses
+import re
+import time
 from collections.abc import Mapping
 
 from workshop import logs
-from workshop.checking.attacks import (
-    JSON,
-    in_words,
-    is_success,
-    report_of,
-    send,
-)
+from workshop.checking.attacks import JSON, in_words, is_success, report_of, send
 from workshop.checking.exercises import LOOKS
 from workshop.checking.outcomes import NotYet
 from workshop.checking.resources import invoke
 from workshop.checking.submitting import QUIET, SOON
-from workshop.checking.vendors import (
-    LONGEST_WAIT,
-    Waiting,
-    Waits,
-    orders_of,
-    rehearse,
-    signed_up,
-)
+from workshop.checking.vendors import LONGEST_WAIT, Waiting, Waits, orders_of, rehearse, signed_up
 from workshop.checking.waiting import side_by_side, until
 
 
@@ -31,7 +20,7 @@ class Sent:
     """What became of one request to an execution's URL.
 
     what: what it was, as the beginning of a sentence. answer: the status, None for none.
-    status: how the execution stood after it, and output. error: how the function failed, where it did.
+    status: how the execution stood after it, and output. error: what the function logged of its failure, where it did.
     right: the report that is genuine, if one is.
     """
 
@@ -47,19 +36,19 @@ class Sent:
         return self.status != "RUNNING"
 
     @property
+    def places(self) -> list[str]:
+        """Where the function failed, as in "answer.py, line 9"."""
+        return re.findall(r" in (\S+, line \d+)", self.error)
+
+    @property
     def answered(self) -> str:
         return f"{self.what} {in_words(self.answer)}" + f" ({self.error})" * bool(self.error)
 
 
 class Waiters:
-    """Executions that wait, each with a URL that `submit` has given to the vendor; they are stopped in the end.
+    """Executions that wait, each with a URL that `submit` has given to the vendor; they are stopped in the end."""
 
-    tells_errors: whether the last error in the function's log is told of a 5xx: only where requests are alike, since
-        the log does not say which of several requests at the same time it was.
-    """
-
-    def __init__(self, lab, tells_errors=False):
-        self._tells_errors = tells_errors
+    def __init__(self, lab):
         self._lab, self._runs, self.verirow = lab, [], signed_up(lab)
         self._waits = Waits(lab, lab.name("waiting"))
 
@@ -88,19 +77,21 @@ class Waiters:
 
     def sent(self, run: Waiting, what: str, headers: Mapping, body: bytes, method="POST", right=None) -> Sent:
         """Send a request to an execution's URL, and look what becomes of it."""
+        began = time.time()
         answer = send(run.url, headers, body, method)
         if is_success(answer):  # the execution may go on a moment later
             until(run.look, SOON if right is not None else 2, "an execution to go on")
         run.look()
         output = run.outcome()[0] if run.status != "RUNNING" else None
-        failed = self._tells_errors and answer is not None and answer >= 500
-        error = logs.last_error(self._lab.name("callback")) if failed else ""
-        return Sent(what, answer, run.status, output, error, right)
+        failed = answer is not None and answer >= 500
+        # Of requests at the same time the log does not say which one it was: then all that failed meanwhile are told.
+        errors = dict.fromkeys(logs.errors(self._lab.name("callback"), since=began)) if failed else ()
+        return Sent(what, answer, run.status, output, " or ".join(errors), right)
 
 
 CODES = ("TableNotReadable", "OutOfTime", "Check.Failed")
 LONGEST_LAMENT = 500  # characters, as the vendor's page says
-LAMENTS = ("Half of it is missing.", "Nobody may read “airports” (§ 7).", "The table is empty: 0 rows.")
+LAMENTS = ("Half of it is missing (§ 3).", "Nobody may read “airports” (§ 7).", "The table is empty (§ 9): 0 rows.")
 
 
 class Vendor:

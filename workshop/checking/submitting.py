@@ -8,10 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, faults, logs
-from workshop.checking.attacks import (
-    report,
-    send,
-)
+from workshop.checking.attacks import is_success, report, send
 from workshop.checking.exercises import Case, Exercise
 from workshop.checking.guessing import pieces
 from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened
@@ -153,7 +150,8 @@ class Scene:
         if urls:
             body = report(self._verirow, urls[0], report=REPORT)
             self.answer = send(urls[0], self._verirow.headers(body), body)
-            until(self.run.look, patience, "an execution to end")
+            # Where the function says that it has failed, there is not much to wait for.
+            until(self.run.look, patience if is_success(self.answer) else 2, "an execution to end")
 
     def seen(self, logged: Mapping[str, Sequence[str]]) -> Submitted:
         """All that is known of it now. logged: the lines in the logs of the learner's functions."""

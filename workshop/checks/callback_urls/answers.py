@@ -1,6 +1,8 @@
 """Exercise 4: what the function `callback` answers, and what the execution hears."""
 
+import functools
 import json
+import operator
 import secrets
 import time
 
@@ -10,11 +12,12 @@ from workshop.checking.executions import Execution
 from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
 from workshop.checking.messages import Sent, Vendor, Waiters
 from workshop.checking.outcomes import SandboxProblem, shortened
-from workshop.checking.submitting import AT_A_TIME, built
+from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
 from workshop.checking.waiting import side_by_side
 
 HEARTBEAT = 4  # seconds
-DENIED = ("AccessDeniedException", "InternalServerError", "ThrottlingException", "ServiceUnavailable")
+DENIED, FAULTY = "AccessDeniedException", ("InternalServerError", "ThrottlingException", "ServiceUnavailable")
+UNSIGNED = "A report without a signature"
 
 
 # -- plays: what the vendor sends to an execution's URL ----------------------------------------------------------------
@@ -29,6 +32,8 @@ def reported(vendor: Vendor):
 
 def reported_at_once(vendor: Vendor):
     side_by_side(*[lambda: vendor.sends_report("One of two reports that came at the same moment")] * 2)
+    # Nobody knows which of them came first: whichever was taken.
+    vendor.sent.sort(key=lambda sent: not is_success(sent.answer))
 
 
 def failed(vendor: Vendor):
@@ -48,7 +53,7 @@ def malformed(vendor: Vendor):
     vendor.sends_bytes("A signed body that is a JSON list", b"[]")
     vendor.sends_bytes("A signed body that is null", b"null")
     vendor.sends_bytes("A signed message without a type", json.dumps({"callback_url": vendor.run.url}).encode())
-    vendor.sends_bytes("A report without a signature", report(vendor._waiters.verirow, vendor.run.url), signed=False)
+    vendor.sends_bytes(UNSIGNED, report(vendor._waiters.verirow, vendor.run.url), signed=False)
 
 
 def elsewhere(vendor: Vendor):
@@ -69,19 +74,19 @@ def expired(vendor: Vendor):
 
 def outage(vendor: Vendor):
     """AWS refuses what the function asks of it, once for each of its calls; then the report comes again."""
-    chance = vendor.chance
+    codes = vendor.chance.sample(FAULTY, 3)
+    in_dynamodb = vendor.chance.choice((DENIED, "InternalServerError"))  # boto3 tries others longer than we wait
     token, address = vendor.run.attempt().token, vendor.run.url.rpartition("/")[2]
     refused = {
-        "dynamodb:*": (address, vendor.sends_report, "a report", "DynamoDB"),
-        "states:SendTaskSuccess": (token, vendor.sends_report, "a report", "Step Functions"),
-        "states:SendTaskFailure": (token, vendor.sends_failure, "a failure", "Step Functions"),
-        "states:SendTaskHeartbeat": (token, vendor.sends_progress, "progress", "Step Functions"),
+        "dynamodb:*": (address, vendor.sends_report, "a report", "DynamoDB", in_dynamodb),
+        "states:SendTaskSuccess": (token, vendor.sends_report, "a report", "Step Functions", codes[0]),
+        "states:SendTaskFailure": (token, vendor.sends_failure, "a failure", "Step Functions", codes[1]),
+        "states:SendTaskHeartbeat": (token, vendor.sends_progress, "progress", "Step Functions", codes[2]),
     }
-    for operation, (resource, send_it, message, service) in refused.items():
-        code = chance.choice(DENIED[:2] if service == "DynamoDB" else DENIED)  # boto3 tries longer there than we wait
+    for operation, (resource, send_it, message, service, code) in refused.items():
         refusal = {"fault": "refuse", "operation": operation, "resource": resource, "code": code, "tries": "all"}
         with faults.during({**refusal, "count": 20}, label="check") as made:
-            send_it(f"While {service} refused the function its call ({code}), {message}")
+            send_it(f"While {service} refused the function's call ({code}), {message}")
         if made.met == [0]:  # it made no such call
             vendor.sent.pop()
     vendor.sends_report("The report that came again after an outage")
@@ -90,8 +95,8 @@ def outage(vendor: Vendor):
 def refused_at_first(vendor: Vendor):
     """Step Functions refuses the answer, and the vendor sends the same message again."""
     refusal = {"fault": "refuse", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
-    with faults.during({**refusal, "code": "AccessDeniedException", "tries": "all"}, label="check"):
-        vendor.sends_report("While Step Functions refused the function its call (AccessDeniedException), a report")
+    with faults.during({**refusal, "code": DENIED, "tries": "all"}, label="check"):
+        vendor.sends_report(f"While Step Functions refused the function's call ({DENIED}), a report")
     vendor.sends_report("The same message, sent again after that,")
 
 
@@ -138,16 +143,18 @@ class Answer(Exercise):
         waiters = Waiters(lab)
         try:
             chatting = [name for name in ("awake", "asleep") if name in cases]
+            failing = [name for name in cases if name in ("outage", "unanswered")]
             # Alone: what a process of the function remembers shows only if the next message meets the same process.
             alone = [name for name in cases if name == "refused at first"]
-            others = [name for name in cases if name not in [*chatting, *alone]]
-            seen = side_by_side(
-                lambda: self._chats(waiters, chatting, cases),
-                *(lambda name=name: self._plays(waiters, cases[name], draw.random(name)) for name in others),
-                most=AT_A_TIME + 1,
-            )
-            records = seen[0] | dict(zip(others, seen[1:], strict=True))
-            records |= {name: self._plays(waiters, cases[name], draw.random(name)) for name in alone}
+            others = [name for name in cases if name not in [*chatting, *failing, *alone]]
+            groups = [others, failing, alone]
+
+            def play_groups():
+                # Where functions fail that should, nothing else is played: the log does not say which message it was.
+                return [self._play_together(waiters, {name: cases[name] for name in each}, draw) for each in groups]
+
+            chats, played = side_by_side(lambda: self._chats(waiters, chatting, cases), play_groups)
+            records = functools.reduce(operator.or_, played, chats)
             if "awake" in chatting and "awake" not in records and not self.judge(records):
                 raise SandboxProblem(
                     f"This machine is too busy to send progress every {HEARTBEAT} seconds. Try again later."
@@ -155,6 +162,10 @@ class Answer(Exercise):
             return records
         finally:
             waiters.end()
+
+    def _play_together(self, waiters, cases, draw):
+        plays = [lambda name=name: self._plays(waiters, cases[name], draw.random(name)) for name in cases]
+        return dict(zip(cases, side_by_side(*plays, most=AT_A_TIME), strict=True))
 
     @staticmethod
     def _plays(waiters, case, chance):
@@ -249,12 +260,15 @@ class Answer(Exercise):
                 return fault
         if seen.about == self.cases["asleep"].about and not seen.ended:
             return (
-                "Messages of a type that is not in the vendor's page came each second, HeartbeatSeconds was "
+                "Messages of a type that is not on the vendor's page came again and again. HeartbeatSeconds was "
                 f"{HEARTBEAT}, and after {HEARTBEAT * 4} seconds the execution {seen.in_words()}."
             )
 
     @contract("No good signature, no JSON object, or no `type`: a final 4xx, and nothing more.", cases="malformed")
     def turns_away(self, seen: Execution):
+        for sent in seen.facts["sent"]:
+            if sent.what == UNSIGNED and (sent.went_on or is_success(sent.answer)):
+                return Fault(f"{sent.answered}.", "Exercise 3 is about that: run lab.check(3) first.")
         return _not_turned_away(seen)
 
     @contract(
@@ -269,7 +283,11 @@ class Answer(Exercise):
     def is_over(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if not is_success(sent.answer) and not is_final(sent.answer):
-                return Fault(f"{sent.answered}, so the vendor sends it again needlessly.", slow=sent.answer is None)
+                return Fault(
+                    f"{sent.answered}, so the vendor sends it again needlessly.",
+                    belongs_to_earlier(sent.places, 4),
+                    slow=sent.answer is None,
+                )
 
     @contract(
         "Anything is wrong on our side (AWS throttles, denies, fails): 5xx, so that the vendor comes again and "
@@ -280,7 +298,8 @@ class Answer(Exercise):
         *during, after = seen.facts["sent"]
         for sent in during:
             if sent.answer is not None and sent.answer < 500 and not (sent.went_on and is_success(sent.answer)):
-                return f"{sent.answered}: the vendor will not send it again, and the report is lost."
+                lost = is_success(sent.answer) or is_final(sent.answer)
+                return f"{sent.answered}" + (", so the vendor does not send it again, and it is lost." if lost else ".")
         if fault := _not_taken(after):
             return fault
         if seen.status != "SUCCEEDED":
@@ -292,16 +311,17 @@ class Answer(Exercise):
             if fault := _not_taken(sent):
                 return fault
         if seen.ended:
-            sent = f"The vendor sent progress each second, HeartbeatSeconds was {HEARTBEAT}"
-            return f"{sent}, and the execution {seen.in_words()}."
+            often = f"The vendor sent progress again and again, with less than {HEARTBEAT} seconds between"
+            return f"{often}. HeartbeatSeconds was {HEARTBEAT}, and the execution {seen.in_words()}."
 
 
 def _not_taken(sent):
     if not is_success(sent.answer):
         again = "" if is_final(sent.answer) else ", so the vendor sends it again"
-        return Fault(
-            f"{sent.answered}{again}.", "The vendor is told that it has arrived: 2xx.", slow=sent.answer is None
-        )
+        missing = belongs_to_earlier(sent.places, 4) or "The vendor is told that it has arrived: 2xx."
+        if sent.answer == 400:
+            missing += " (callback.py answers 400 where signed_body returns None, which lab.check(3) is about.)"
+        return Fault(f"{sent.answered}{again}.", missing, slow=sent.answer is None)
 
 
 def _not_turned_away(seen):
@@ -310,4 +330,4 @@ def _not_turned_away(seen):
             return f"{sent.what} got through: the execution {seen.in_words()}."
         if not is_final(sent.answer):
             again = "" if is_success(sent.answer) else ", so the vendor sends it again needlessly"
-            return Fault(f"{sent.answered}{again}.", slow=sent.answer is None)
+            return Fault(f"{sent.answered}{again}.", belongs_to_earlier(sent.places, 4), slow=sent.answer is None)

@@ -32,7 +32,7 @@ class Signature(Exercise):
 
     def observe(self, lab, draw, cases):
         built(lab, "submit"), built(lab, "callback")
-        waiters = Waiters(lab, tells_errors=True)
+        waiters = Waiters(lab)
         try:
             return dict(
                 zip(
