@@ -35,7 +35,10 @@ def errors(function, since=0):
             head, _, trace = message.replace("\xa0", " ").partition("\nTraceback ")
             frames = re.findall(r'File "/var/task/([^"]+)", line (\d+)', trace)
             place = f" in {frames[-1][0]}, line {frames[-1][1]}" if frames else ""
-            found.append(" ".join(head.removeprefix("[ERROR] ").split())[:200] + place)
+            said = " ".join(head.removeprefix("[ERROR] ").split())
+            # botocore's own words about a refused call say twice what the code says once.
+            said = re.sub(r"^\w+: An error occurred \((\w+)\) when calling the \w+ operation: ", r"\1: ", said)
+            found.append(said[:200] + place)
     return found
 
 

@@ -1222,7 +1222,7 @@ TASK_4 = [
         name="500 for what comes again",
         changes={SUPPRESS: "    if token:\n"},
         says="not yet",
-        words="that came a second time was answered with 500, so the vendor sends it again",
+        words="A report that came a second time was answered with 500 (TaskTimedOut: Task Timed Out",
     ),
     dict(
         name="409 for what comes again",
@@ -1723,6 +1723,35 @@ TASK_5 = [
         changes={ON: ON.replace('" < ', '" + $states.context.Execution.Input.HeartbeatSeconds < ')},
         says="not yet",
         words="worked on and on in silence ended FAILED (NoReport",
+    ),
+    dict(
+        name="half of the heartbeat",
+        changes={
+            BEATS: BEATS.replace(
+                "{% $states.context.Execution.Input.HeartbeatSeconds %}",
+                "{% $floor($states.context.Execution.Input.HeartbeatSeconds / 2) %}",
+            )
+        },
+        says="not yet",
+        words="asked after 1.",
+    ),
+    dict(
+        name="twice the heartbeat",
+        changes={BEATS: BEATS.replace("HeartbeatSeconds %}", "HeartbeatSeconds * 2 %}")},
+        says="not yet",
+        words="a vendor that had its report after a second, and never called was still running",
+    ),
+    dict(
+        name="twice the time",
+        changes={ENDS: ENDS.replace("TimeoutSeconds %}", "TimeoutSeconds * 2 %}")},
+        says="not yet",
+        words="The execution of a vendor that worked on and on, and sent progress stayed in Check for 14.",
+    ),
+    dict(
+        name="silence is success",
+        changes={ASKS: ASKS.replace('"Ask"', '"Checked"') + ASKS.replace("States.Timeout", "Nothing")},
+        says="not yet",
+        words="worked on and on in silence ended SUCCEEDED",
     ),
 ]
 

@@ -322,22 +322,34 @@ def test_an_answer_that_is_not(case, record, words):
     assert words in said(4, case, record)
 
 
-def ended(case, seconds=9, **changed):
-    """A record of an execution of the machine, which ended well after some seconds."""
+def ended(case, seconds=9, stays=(), limits=None, **changed):
+    """A record of an execution of the machine, which ended well after some seconds.
+
+    stays: (state, when it was entered, when it was left). limits: of the state that waits.
+    """
     exercise = EXERCISES[5]
-    moments = [datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (0, seconds)]
+    told = [(0, "ExecutionStarted", {})]
+    if limits is not None:
+        details = {"resource": "invoke.waitForTaskToken", "resourceType": "lambda", **limits}
+        told.append((0, "TaskScheduled", {"taskScheduledEventDetails": details}))
+    for name, entered, left in stays:
+        told.append((entered, "TaskStateEntered", {"stateEnteredEventDetails": {"name": name}}))
+        told.append((left, "TaskStateExited", {"stateExitedEventDetails": {"name": name}}))
+    told.append((seconds, "ExecutionSucceeded", {}))
     events = [
-        {"id": 1, "type": "ExecutionStarted", "timestamp": moments[0], "previousEventId": 0},
-        {"id": 2, "type": "ExecutionSucceeded", "timestamp": moments[1], "previousEventId": 1},
+        {"id": number, "type": kind, "timestamp": datetime.datetime.fromtimestamp(at, datetime.UTC), **details}
+        | {"previousEventId": number - 1}
+        for number, (at, kind, details) in enumerate(told, start=1)
     ]
-    usual = {"status": "SUCCEEDED", "output": ITS_REPORT, "events": events, "facts": {"asked": 1, "audits": 1}}
+    facts = {"answers": [], "asked": 1, "audits": 1}
+    usual = {"status": "SUCCEEDED", "output": ITS_REPORT, "events": events, "facts": facts}
     return Execution(
         exercise.cases[case].about, input={**exercise.common, **exercise.cases[case].input}, **{**usual, **changed}
     )
 
 
 GAVE_UP = {"status": "FAILED", "error": "NoReport"}
-NOT_ASKED = {"facts": {"asked": 0, "audits": 1}}
+NOT_ASKED = {"facts": {"answers": [200], "asked": 0, "audits": 1}}
 FAILED_AUDIT = {"status": "FAILED", "error": "CheckFailed"}
 WAITED = {
     "refused": {"status": "FAILED", "error": "VendorRefused"},
@@ -365,7 +377,7 @@ def test_a_wait_that_is_right(case):
     [
         ("refused", {"status": "RUNNING"}, "a vendor that refused the order was still running"),
         ("unavailable", {**GAVE_UP}, "stayed so ended FAILED (NoReport)"),
-        ("endless", {"status": "RUNNING"}, "was still running, and had asked 1 times"),
+        ("endless", {"status": "RUNNING"}, "was still running, and had asked once"),
         ("endless", {}, "ended SUCCEEDED"),
         ("endless", {**GAVE_UP, **NOT_ASKED}, "without asking"),
         ("endless", {**GAVE_UP, "seconds": 2}, "after 2.0 seconds"),
@@ -380,10 +392,29 @@ def test_a_wait_that_is_right(case):
         ("long", GAVE_UP, "in silence, and never called ended FAILED (NoReport)"),
         ("no answer", {"output": {}}, "with the output {}"),
         ("calls", {"status": "RUNNING", **NOT_ASKED}, "a vendor that called was still running"),
-        ("calls", {}, "it had asked 1 times"),
+        ("calls", {}, "it had asked once"),
         ("chatty", {}, "it asks nobody"),
         ("chatty endless", {"status": "RUNNING"}, "No stay in *Check* is longer than"),
-        ("long", {"facts": {"asked": 2, "audits": 2}}, "has made 2 audits for one execution"),
+        ("long", {"facts": {"answers": [], "asked": 2, "audits": 2}}, "made 2 audits for one execution"),
+        (
+            "calls",
+            {"status": "RUNNING", "facts": {"answers": [500], "asked": 0, "audits": 1}},
+            "run lab.check(4) first",
+        ),
+        ("calls", {"status": "FAILED", "error": "VendorRefused", **NOT_ASKED}, "run lab.check(2) first"),
+        ("silent", {"stays": [("Check", 0, 2), ("Ask", 2, 3)]}, "never called asked after 2.0 seconds."),
+        (
+            "chatty endless",
+            {
+                **GAVE_UP,
+                "seconds": 15,
+                "stays": [("Check", 0, 14), ("Ask", 14, 15)],
+                "limits": {"timeoutInSeconds": 14},
+            },
+            "stayed in Check for 14.0 seconds",
+        ),
+        ("chatty", {"limits": {"heartbeatInSeconds": 4}}, "Exercise 4 is about that: run lab.check(4) first."),
+        ("chatty", {"limits": {"heartbeatInSeconds": 3}}, "it asks nobody"),
     ],
 )
 def test_a_wait_that_is_not(case, changed, words):

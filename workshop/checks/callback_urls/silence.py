@@ -1,22 +1,23 @@
 """Exercise 5: executions of the learner's state machine, with vendors that call late or never."""
 
+import dataclasses
 import json
 import math
 import threading
 import time
 
 from workshop import faults
-from workshop.checking.attacks import FINAL, send
+from workshop.checking.attacks import FINAL, is_success, send
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
 from workshop.checking.messages import LAMENTS
 from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened
 from workshop.checking.resources import function, state_machine
-from workshop.checking.submitting import LONG, QUIET
+from workshop.checking.submitting import LONG, QUIET, many, times
 from workshop.checking.vendors import VendorRun, orders_of, rehearse, signed_up
 from workshop.checking.waiting import side_by_side, until
 
-SILENCE = 10  # seconds without an event, after which an execution just waits; more than any heartbeat but one
+MOST = 8  # seconds of silence that are waited for; more than any heartbeat but one
 ROWS = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
 ITS_REPORT = {"rows": 2, "missing": {"city": 1}, "out_of_range": 0}
 MANY = 99  # orders, more than a check makes
@@ -59,13 +60,26 @@ class Stage:
         told = self._has_told()  # before the look: what was told has arrived then
         if self.run.look():
             return True
-        return told and time.time() - self.run.events()[-1]["timestamp"].timestamp() > SILENCE
+        return told and self._just_waits(self.run.events())
+
+    def _just_waits(self, events):
+        """Whether it will not go on as soon as it should: it is silent for longer, and its own limits are longer."""
+        silence = min(self.run.input["HeartbeatSeconds"], MOST)
+        limit = min(_limit(events, "heartbeatInSeconds"), _limit(events, "timeoutInSeconds"))
+        return limit > silence and time.time() - events[-1]["timestamp"].timestamp() > silence + 2
 
     def _has_told(self):
         """Whether the vendor has said all that it will say by itself."""
         if self.how["seconds"] >= 3600:
             return True
         return all(a["status"] != "running" and (a["deliveries"] or self.how["silent"]) for a in self.audits())
+
+
+def _limit(events, name) -> float:
+    """The limit that the state which waits had, when it was entered last, in seconds; inf where it had none."""
+    waits = [event["taskScheduledEventDetails"] for event in events if event["type"] == "TaskScheduled"]
+    waits = [details for details in waits if details["resource"].endswith(".waitForTaskToken")]
+    return waits[-1].get(name, math.inf) if waits else math.inf
 
 
 def chats(stage: Stage, seconds: float = math.inf):
@@ -145,6 +159,7 @@ class NeverCalls(Exercise):
         "no answer": {"silent": True, "seconds": 1, "rows": ROWS},
     }
     done = "It hears the vendor, asks it when it is silent, waits on while it works, and ends by itself."
+    at_once = math.inf  # all of them wait for some seconds, which pass for all at once
 
     def observe(self, lab, draw, cases):
         machine = state_machine(lab, "check")
@@ -185,7 +200,10 @@ class NeverCalls(Exercise):
                 stages.append(stage := Stage(lab, verirow, run, tables[name], case, hows[name]))
                 until(lambda: orders_of(verirow, stage.table) or run.look(), LONG, "an order")
             (case.play or Stage.waits_for_its_end)(stage)
-            return run.seen(case.about, facts={"asked": stage.asked(), "audits": len(stage.audits()), **stage.facts})
+            audits = stage.audits()
+            answers = [told["answer"] for audit in audits for told in audit["deliveries"]]
+            facts = {"asked": stage.asked(), "audits": len(audits), "answers": answers, **stage.facts}
+            return run.seen(case.about, facts=facts)
 
         try:
             seen = side_by_side(*(lambda name=name, case=case: play(name, case) for name, case in cases.items()))
@@ -209,7 +227,7 @@ class NeverCalls(Exercise):
     )
     def gives_up(self, seen: Execution):
         if not seen.ended:
-            return Fault(f"{_limits(seen)} {seen}, and had asked {seen.facts['asked']} times.", slow=True)
+            return Fault(f"{_limits(seen)} {seen}, and had asked {times(seen.facts['asked'])}.", slow=True)
         if seen.status != "FAILED" or seen.error == "CheckFailed":
             return f"{_limits(seen)} {seen}."
         if not seen.facts["asked"]:
@@ -223,6 +241,11 @@ class NeverCalls(Exercise):
         cases="silent, silent failed",
     )
     def asks(self, seen: Execution):
+        first = next((event for event in seen.events if _enters(event, "Ask")), None)
+        if first:
+            passed = (first["timestamp"] - seen.history.started).total_seconds()
+            if passed < seen.input["HeartbeatSeconds"] - 0.1:
+                return f"{_limits(seen)} The execution of {seen.about} asked after {passed:.1f} seconds."
         return _not_as_it_should_end(seen)
 
     @contract("Where there is no result yet, or no answer, it waits on.", cases="long, no answer, calls late")
@@ -240,24 +263,64 @@ class NeverCalls(Exercise):
     @contract("While there are signs of life, it asks nobody.", cases="calls, chatty")
     def leaves_alone(self, seen: Execution):
         if seen.facts["asked"]:
-            return Fault(f"{_limits(seen)} {seen}, and it had asked {seen.facts['asked']} times.", slow=True)
+            # Progress came often enough, and was the right limit's business: it was no heartbeat.
+            is_right = _limit(seen.events, "heartbeatInSeconds") == seen.input["HeartbeatSeconds"]
+            no_heartbeat = is_right and seen.about == self.cases["chatty"].about
+            return Fault(
+                f"{_limits(seen)} {seen}, and it had asked {times(seen.facts['asked'])}.",
+                "Progress is a heartbeat. Exercise 4 is about that: run lab.check(4) first." if no_heartbeat else None,
+                slow=True,
+            )
         return _not_as_it_should_end(seen)
 
     @contract("No stay in *Check* is longer than `TimeoutSeconds`.", cases="chatty endless")
     def has_a_limit(self, seen: Execution):
-        return self.gives_up(seen)
+        if fault := self.gives_up(seen):
+            return fault
+        most = seen.input["TimeoutSeconds"]
+        for visit in seen.history.states():
+            stayed = (visit.left or 0) - visit.entered
+            # A machine that is busy lets it stay longer than its limit says.
+            if visit.name == "Check" and stayed > most + 1 and _limit(seen.events, "timeoutInSeconds") > most:
+                return f"{_limits(seen)} The execution of {seen.about} stayed in Check for {stayed:.1f} seconds."
 
     @contract("However often it submits, the vendor makes one audit.", cases="long, calls late, silent")
     def one_audit(self, seen: Execution):
         if seen.facts["audits"] != 1:
-            return f"Of {seen.about}: the vendor has made {seen.facts['audits']} audits for one execution."
+            audits = many(seen.facts["audits"], "audit")
+            return Fault(
+                f"In the case of {seen.about}, the vendor made {audits} for one execution.",
+                "Exercise 2 is about that: run lab.check(2) first.",
+            )
 
 
 def _limits(seen):
     return f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, TimeoutSeconds {seen.input['TimeoutSeconds']}."
 
 
+def _enters(event, state):
+    return event.get("stateEnteredEventDetails", {}).get("name") == state
+
+
+def _missing_before(seen):
+    """What is missing where an earlier exercise's part fails; None where it does not."""
+    if seen.error in ("VendorRefused", "VendorUnavailable"):
+        return "The order is taken. Exercise 2 is about that: run lab.check(2) first."
+    if any("CheckId" in event.get("taskFailedEventDetails", {}).get("cause", "") for event in seen.events):
+        return "The item of the execution has the CheckId. Exercise 2 is about that: run lab.check(2) first."
+    if any(not is_success(answer) for answer in seen.facts["answers"]):
+        return "The vendor's callback gets 2xx. Exercise 4 is about that: run lab.check(4) first."
+    return None
+
+
 def _not_as_it_should_end(seen):
+    """What is wrong with its end, and which exercise that belongs to."""
+    fault = _wrong_end(seen)
+    missing = fault and _missing_before(seen)
+    return dataclasses.replace(fault, missing=missing) if missing else fault
+
+
+def _wrong_end(seen):
     lament = next(
         (
             how["fails"]
