@@ -572,6 +572,39 @@ def lambda_handler(event, context):
     keep(event["Execution"], CheckId=document["check_id"], Table=event["Table"])
 """
 
+IN_A_PLACE_OF_ITS_OWN = """%%writefile submit.py
+import contextlib
+import json
+from http.client import HTTPException
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from callbacks import open_callback
+from errors import VendorRefused, VendorUnavailable
+from verirow import order
+from waiting import keep
+
+
+@contextlib.contextmanager
+def faults_of_the_vendor():
+    try:
+        yield
+    except HTTPError as error:
+        if 400 <= error.code < 500 and error.code not in {408, 429}:
+            raise VendorRefused(error) from error
+        raise VendorUnavailable(error) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise VendorUnavailable(error) from error
+
+
+def lambda_handler(event, context):
+    execution = event["Execution"]
+    callback_id = open_callback(execution, event["TaskToken"], event["Attempt"])
+    with faults_of_the_vendor(), urlopen(order(event["Table"], callback_id, execution), timeout=2) as answer:
+        document = json.loads(answer.read())
+    keep(execution, CheckId=document["check_id"])
+"""
+
 TASK_2 = [
     dict(name="the solution"),
     dict(name="another key, and all that urllib raises in one", text=HASH_AS_KEY),
@@ -816,6 +849,22 @@ TASK_2 = [
         },
         says="not yet",
         words="a state that was tried again all the same, a report was answered with",
+    ),
+    dict(
+        name="half an answer is not thought of",
+        changes={"(OSError, HTTPException) as error": "OSError as error"},
+        says="not yet",
+        words="a vendor whose answer broke off in the middle, submit failed with IncompleteRead",
+    ),
+    dict(
+        name="a conflict is an order that was taken before",
+        changes={AGAIN: "if error.code == 409:\n            return\n        " + AGAIN},
+        says="not yet",
+        words="The vendor answered 409, and submit ended without an error",
+    ),
+    dict(
+        name="with what goes wrong in a place of its own",
+        text=IN_A_PLACE_OF_ITS_OWN,
     ),
 ]
 
@@ -1466,7 +1515,7 @@ TASK_4 = [
         name="a slip of the pen",
         changes={'message["report"]': 'message["reports"]'},
         says="not yet",
-        words="A report was answered with 500 (KeyError: 'reports' in answer.py, line 17), so the vendor",
+        words="A report was answered with 500 (KeyError: 'reports' in answer.py, line",
     ),
     dict(
         name="a permission that is missing is final",

@@ -141,6 +141,7 @@ ORDERS = {
     "at once": {"orders": [ORDER] * 2, "invoked": [Invoked(None)] * 2},
     "killed": {**TWICE, "invoked": [Invoked("Runtime.ExitError: killed"), Invoked(None)]},
     "unreachable": {**TWICE, "orders": [ORDER]},
+    "breaks off": {**TWICE, "orders": [ORDER]},
 }
 
 
@@ -169,6 +170,11 @@ def test_an_order_that_is_right(case):
             "unreachable",
             {"invoked": [Invoked("URLError: refused")]},
             "could not be reached, submit failed with URLError",
+        ),
+        (
+            "breaks off",
+            {"invoked": [Invoked("IncompleteRead: 18")]},
+            "in the middle, submit failed with Incomp",
         ),
         ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
         ("refuses", {"orders": [ORDER] * 3}, "invoked once, and the vendor got 3 orders"),

@@ -1,5 +1,8 @@
 """Exercise 2: one order for each execution, whatever the vendor answers; `submit` is invoked as in exercise 1."""
 
+import http.server
+import threading
+
 from workshop import clients, deploy, faults
 from workshop.checking.attacks import FINAL, in_words, is_success
 from workshop.checking.exercises import LOOKS, Case, Fault, contract
@@ -63,6 +66,31 @@ def killed_when_it_knows(scene: Scene):
 
 def unreachable(scene: Scene):
     """Nobody listens at the vendor's address; then somebody does again, and the state is tried again."""
+    _tries_at("http://127.0.0.1:9", scene)  # the port "discard", where nobody is
+
+
+def broken_off(scene: Scene):
+    """Somebody answers at the vendor's address who ends in the middle of it; then the state is tried again."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), HalfAnAnswer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _tries_at(f"http://127.0.0.1:{server.server_port}", scene)
+        server.shutdown()
+
+
+class HalfAnAnswer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(202)
+        self.send_header("Content-Length", "40")
+        self.end_headers()
+        self.wfile.write(b'{"check_id": "chk_')
+
+    def log_message(self, *_):
+        pass
+
+
+def _tries_at(url, scene):
+    """An attempt for which the vendor is elsewhere, and one as ever."""
     name, client = scene.name("submit"), clients.of("lambda")
     before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     attempt = scene.attempt()
@@ -71,7 +99,7 @@ def unreachable(scene: Scene):
         deploy.patiently(client.update_function_configuration, FunctionName=name, Environment={"Variables": variables})
         deploy.wait_until(client, "function_updated_v2", FunctionName=name)
 
-    set_to({**before, "VENDOR_URL": "http://127.0.0.1:9"})  # the port "discard", where nobody is
+    set_to({**before, "VENDOR_URL": url})
     try:
         scene.submit(attempt)
     finally:
@@ -86,7 +114,7 @@ class OrderOnce(Ordering):
         "key: order(table, callback_id, key=...).",
         "urlopen waits as long as you let it: timeout=2. For an answer of 400 or more it raises HTTPError, which "
         "has a code; without an answer it raises an OSError (URLError, TimeoutError). HTTPError is an OSError "
-        "too, so it comes first.",
+        "too, so it comes first. Where an answer breaks off, reading it raises an HTTPException.",
         "408 and 429 are 4xx and worth another try. All that is left of 4xx is not.",
         'The answer is JSON: json.load(answer)["check_id"]. Keep it with the execution when it is there.',
     )
@@ -123,8 +151,9 @@ class OrderOnce(Ordering):
             needs_sandbox=True,
         ),
         "unreachable": Case("a vendor that could not be reached", play=unreachable),
+        "breaks off": Case("a vendor whose answer broke off in the middle", play=broken_off, needs_sandbox=True),
     }
-    ALONE = ("killed", "unreachable")  # what happens to them would happen to the others, too
+    ALONE = ("killed", "unreachable", "breaks off")  # what happens to them would happen to the others, too
     done = "One audit for each execution, however often it is ordered; what is refused is not tried again."
 
     def rehearsal(self, draw, name, case):
@@ -194,8 +223,9 @@ class OrderOnce(Ordering):
         return _wrong_error(seen, "VendorUnavailable")
 
     @contract(
-        "Where no answer comes within two seconds, or the vendor cannot be reached, it raises `VendorUnavailable`.",
-        cases="takes a second, is slow, closes, unreachable",
+        "Where no answer comes within two seconds, or only half of one, or the vendor cannot be reached, it raises "
+        "`VendorUnavailable`.",
+        cases="takes a second, is slow, closes, unreachable, breaks off",
     )
     def waits_two_seconds(self, seen: Submitted):
         first = seen.invoked[0]
@@ -226,7 +256,7 @@ class OrderOnce(Ordering):
     @contract(
         "However often it is invoked for an execution, also twice at the same moment, the vendor makes one audit: the "
         "URL and the key are the same each time.",
-        cases="again, loses the answer, closes, is slow, at once, killed, unreachable, overloaded",
+        cases="again, loses the answer, closes, is slow, at once, killed, unreachable, overloaded, breaks off",
     )
     def one_audit(self, seen: Submitted):
         if seen.invoked[-1].error:

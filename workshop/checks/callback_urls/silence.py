@@ -159,7 +159,6 @@ class NeverCalls(Exercise):
         "no answer": {"silent": True, "seconds": 1, "rows": ROWS},
     }
     done = "It hears the vendor, asks it when it is silent, waits on while it works, and ends by itself."
-    at_once = math.inf  # all of them wait for some seconds, which pass for all at once
 
     def observe(self, lab, draw, cases):
         machine = state_machine(lab, "check")
