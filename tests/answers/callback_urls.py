@@ -397,7 +397,7 @@ TASK_1 = [
         name="the token stands under the execution too, so that its ARN is an address",
         changes={KEEPS_TOKEN: KEEPS_TOKEN + "    keep(execution, TaskToken=token)\n"},
         says="not yet",
-        words="A report came with the execution's ARN or its name in place of the address, and it ended SUCCEEDED",
+        words="A report came with the execution's ARN or its name in place of the address, and the execution ended",
     ),
     dict(
         name="an empty text where nobody waits",
@@ -1537,7 +1537,7 @@ TASK_4 = [
             "    except stepfunctions.exceptions.ClientError:\n        return 429\n    return 200",
         },
         says="not yet",
-        words="a report was answered with 429. Anything is wrong on our side",
+        words="a report was answered with 429. When anything is wrong on our side",
     ),
     dict(
         name="whatever Step Functions says, it has it",

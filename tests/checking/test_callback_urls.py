@@ -90,7 +90,7 @@ def test_an_address_that_is_right(case):
             "twice at the same moment, the vendor",
         ),
         ("killed", {"invoked": [Invoked(None), Invoked("KeyError: 'x'")]}, "submit failed with KeyError"),
-        ("first", {"status": "RUNNING", "answer": 500}, "was answered with 500, and it was still running"),
+        ("first", {"status": "RUNNING", "answer": 500}, "was answered with 500, and the execution was still"),
         ("second", {"status": "SUCCEEDED"}, "another one ended SUCCEEDED"),
         (
             "nobody",
@@ -282,7 +282,7 @@ def test_an_answer_that_is_right(case):
             told(OK, status="FAILED", error="Other"),
             "the execution ended FAILED (Other)",
         ),
-        ("failed", told(OK, status="FAILED", error="CheckFailed", cause="x"), "The vendor said: Half."),
+        ("failed", told(OK, status="FAILED", error="CheckFailed", cause="x"), 'The vendor said: "Half.'),
         (
             "failed",
             told(OK, status="FAILED", error="CheckFailed", cause="Ha"),
@@ -391,7 +391,7 @@ def test_a_wait_that_is_right(case):
         (
             "silent",
             {"status": "RUNNING"},
-            "HeartbeatSeconds was 3, TimeoutSeconds 600. The execution of",
+            "HeartbeatSeconds was 3, and TimeoutSeconds was 600. The execution of",
         ),
         ("silent failed", {}, "It ends FAILED, with the error CheckFailed"),
         ("silent failed", FAILED_AUDIT, "The vendor said: "),

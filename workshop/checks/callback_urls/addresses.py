@@ -122,8 +122,8 @@ class Address(Ordering):
         bits = random_bits(addresses)
         if bits < FEWEST_BITS:
             return Fault(
-                f"Addresses of {len(addresses)} executions: {', '.join(addresses[:3])}, ... That is {bits:.0f} random "
-                "bits at most.",
+                f"The addresses of {len(addresses)} executions are {', '.join(addresses[:3])}, ... They have "
+                f"{bits:.0f} random bits at most.",
                 f"It has at least {FEWEST_BITS} random bits, so that nobody can guess it.",
             )
 
@@ -155,15 +155,14 @@ class Address(Ordering):
         if seen.about == self.cases["by its name"].about:
             if seen.status != "RUNNING":
                 return Fault(
-                    f"A report came with the execution's ARN or its name in place of the address, and it "
-                    f"{seen.in_words()}.",
+                    f"A report came with the execution's ARN or its name in place of the address, and "
+                    f"the execution {seen.in_words()}.",
                     "Whoever knows the name of an execution does not know its address: token_of returns None for it.",
                 )
         elif seen.about == self.cases["first"].about:
             if seen.status != "SUCCEEDED":
-                return (
-                    f"A report that was sent to an execution's URL {in_words(seen.answer)}, and it {seen.in_words()}."
-                )
+                sent = f"A report that was sent to an execution's URL {in_words(seen.answer)}"
+                return f"{sent}, and the execution {seen.in_words()}."
         elif seen.status != "RUNNING":
             return Fault(
                 f"A report for one execution came, and another one {seen.in_words()}.",

@@ -214,7 +214,7 @@ class Answer(Exercise):
         return seen
 
     @contract(
-        "`check.completed`, the first time: 2xx, and the execution succeeds with the `report` as its output.",
+        "The first `check.completed` gets 2xx, and the execution succeeds with the `report` as its output.",
         cases="reported, at once",
     )
     def succeeds(self, seen: Execution):
@@ -225,7 +225,7 @@ class Answer(Exercise):
             return Fault(f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.")
 
     @contract(
-        "`check.failed`, the first time: 2xx, and the execution fails with the error `CheckFailed` and the error's "
+        "The first `check.failed` gets 2xx, and the execution fails with the error `CheckFailed` and the error's "
         "`message` as the cause.",
         cases="failed",
     )
@@ -241,17 +241,18 @@ class Answer(Exercise):
                 "them."
             )
         if message not in seen.cause:
-            return f"The vendor said: {shortened(message)} The execution {seen.in_words()}."
+            return f'The vendor said: "{shortened(message)}" The execution {seen.in_words()}.'
 
     @contract(
-        "Any of them again, or after the end: 2xx, and nothing more.", cases="reported, at once, failed, unanswered"
+        "Any of them that comes again, or after the end, gets 2xx, and nothing else happens.",
+        cases="reported, at once, failed, unanswered",
     )
     def has_it(self, seen: Execution):
         for sent in seen.facts["sent"][1:]:
             if fault := _not_taken(sent):
                 return fault
 
-    @contract("An unknown type: 2xx, and nothing more. It is no heartbeat either.", cases="strange, asleep")
+    @contract("An unknown type gets 2xx, and nothing else happens. It is no heartbeat either.", cases="strange, asleep")
     def ignores(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if sent.went_on and seen.error != "States.HeartbeatTimeout" and seen.error != "States.Timeout":
@@ -264,7 +265,10 @@ class Answer(Exercise):
                 f"{HEARTBEAT}, and after {HEARTBEAT * 4} seconds the execution {seen.in_words()}."
             )
 
-    @contract("No good signature, no JSON object, or no `type`: a final 4xx, and nothing more.", cases="malformed")
+    @contract(
+        "A message without a good signature, a JSON object or a `type` gets a final 4xx, and nothing else happens.",
+        cases="malformed",
+    )
     def turns_away(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if sent.what == UNSIGNED and (sent.went_on or is_success(sent.answer)):
@@ -272,14 +276,14 @@ class Answer(Exercise):
         return _not_turned_away(seen)
 
     @contract(
-        "An unknown address, or a message whose `callback_url` is not the one that it came by: a final 4xx, and "
-        "nothing more.",
+        "A message for an unknown address, or one whose `callback_url` is not the one that it came by, gets a "
+        "final 4xx, and nothing else happens.",
         cases="elsewhere",
     )
     def is_not_for_it(self, seen: Execution):
         return _not_turned_away(seen)
 
-    @contract("For a token that has expired: 2xx or a final 4xx.", cases="expired")
+    @contract("A message for a token that has expired gets 2xx or a final 4xx.", cases="expired")
     def is_over(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if not is_success(sent.answer) and not is_final(sent.answer):
@@ -290,8 +294,8 @@ class Answer(Exercise):
                 )
 
     @contract(
-        "Anything is wrong on our side (AWS throttles, denies, fails): 5xx, so that the vendor comes again and "
-        "nothing is lost.",
+        "When anything is wrong on our side (AWS throttles, denies, fails), the answer is 5xx, so that the "
+        "vendor comes again and nothing is lost.",
         cases="outage, refused at first, unanswered",
     )
     def owns_up(self, seen: Execution):
@@ -305,7 +309,7 @@ class Answer(Exercise):
         if seen.status != "SUCCEEDED":
             return Fault(f"{after.answered}, and the execution {seen.in_words()}.", "The report is not lost.")
 
-    @contract("`check.progress`: 2xx, and a heartbeat for the execution.", cases="awake")
+    @contract("`check.progress` gets 2xx, and is a heartbeat for the execution.", cases="awake")
     def beats(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if fault := _not_taken(sent):

@@ -247,7 +247,7 @@ class NeverCalls(Exercise):
                 return f"{_limits(seen)} The execution of {seen.about} asked after {passed:.1f} seconds."
         return _not_as_it_should_end(seen)
 
-    @contract("Where there is no result yet, or no answer, it waits on.", cases="long, no answer, calls late")
+    @contract("When there is no result yet, or no answer, it goes on waiting.", cases="long, no answer, calls late")
     def waits_on(self, seen: Execution):
         return _not_as_it_should_end(seen)
 
@@ -294,7 +294,9 @@ class NeverCalls(Exercise):
 
 
 def _limits(seen):
-    return f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, TimeoutSeconds {seen.input['TimeoutSeconds']}."
+    return (
+        f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, and TimeoutSeconds was {seen.input['TimeoutSeconds']}."
+    )
 
 
 def _enters(event, state):
@@ -336,4 +338,4 @@ def _wrong_end(seen):
     elif seen.status != "FAILED" or seen.error != "CheckFailed":
         return Fault(f"{_limits(seen)} {seen}.", "It ends FAILED, with the error CheckFailed.")
     elif lament not in seen.cause:
-        return Fault(f"The vendor said: {lament} {seen}.", "The cause contains the vendor's message.")
+        return Fault(f'The vendor said: "{lament}" {seen}.', "The cause contains the vendor's message.")
