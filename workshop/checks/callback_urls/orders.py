@@ -102,6 +102,7 @@ def _tries_at(url, scene):
     set_to({**before, "VENDOR_URL": url})
     try:
         scene.submit(attempt)
+        scene.facts.pop("busy", None)  # it took long since its process is new, and not since the vendor was slow
     finally:
         set_to(before)
     once(scene)
