@@ -157,7 +157,7 @@ def orders_of(verirow: vendor.Vendor, table: str) -> list[Order]:
 
 
 class Messages:
-    """Messages of the vendor, signed, sent to an execution's callback URL; each gives the status of the answer.
+    """Messages of the vendor, signed, sent to an execution's callback URL; each returns the status of the answer.
 
     run: what has the `url` that they are sent to.
     """
