@@ -1788,7 +1788,7 @@ TASK_5 = [
         name="twice the heartbeat",
         changes={BEATS: BEATS.replace("HeartbeatSeconds %}", "HeartbeatSeconds * 2 %}")},
         says="not yet",
-        words="a vendor that had its report after a second, and never called was still running",
+        words="The execution of a vendor that had its report after a second, and never called",
     ),
     dict(
         name="twice the time",

@@ -373,6 +373,15 @@ WAITED = {
 }
 
 
+def test_a_machine_that_is_busy_makes_nothing_wrong():
+    """It asked late, and stayed for long, and both limits were those of the input."""
+    limits = {"heartbeatInSeconds": 3, "timeoutInSeconds": 600}
+    assert said(5, "silent", ended("silent", stays=[("Check", 0, 6), ("Ask", 6, 7)], limits=limits)) == ""
+    limits = {"heartbeatInSeconds": 5, "timeoutInSeconds": 7}
+    record = ended("chatty endless", 15, stays=[("Check", 0, 14), ("Ask", 14, 15)], limits=limits, **GAVE_UP)
+    assert said(5, "chatty endless", record) == ""
+
+
 @pytest.mark.parametrize("case", WAITED)
 def test_a_wait_that_is_right(case):
     assert said(5, case, ended(case, **WAITED[case])) == ""
@@ -409,6 +418,11 @@ def test_a_wait_that_is_right(case):
         ),
         ("calls", {"status": "FAILED", "error": "VendorRefused", **NOT_ASKED}, "run lab.check(2) first"),
         ("silent", {"stays": [("Check", 0, 2), ("Ask", 2, 3)]}, "never called asked after 2.0 seconds."),
+        (
+            "silent",
+            {"stays": [("Check", 0, 6), ("Ask", 6, 7)], "limits": {"heartbeatInSeconds": 6}},
+            "never called asked after 6.0 seconds.",
+        ),
         (
             "chatty endless",
             {

@@ -65,8 +65,7 @@ class Stage:
     def _just_waits(self, events):
         """Whether it will not go on as soon as it should: it is silent for longer, and its own limits are longer."""
         silence = min(self.run.input["HeartbeatSeconds"], MOST)
-        limit = min(_limit(events, "heartbeatInSeconds"), _limit(events, "timeoutInSeconds"))
-        return limit > silence and time.time() - events[-1]["timestamp"].timestamp() > silence + 2
+        return _shorter_limit(events) > silence and time.time() - events[-1]["timestamp"].timestamp() > silence + 2
 
     def _has_told(self):
         """Whether the vendor has said all that it will say by itself."""
@@ -80,6 +79,10 @@ def _limit(events, name) -> float:
     waits = [event["taskScheduledEventDetails"] for event in events if event["type"] == "TaskScheduled"]
     waits = [details for details in waits if details["resource"].endswith(".waitForTaskToken")]
     return waits[-1].get(name, math.inf) if waits else math.inf
+
+
+def _shorter_limit(events) -> float:
+    return min(_limit(events, "heartbeatInSeconds"), _limit(events, "timeoutInSeconds"))
 
 
 def chats(stage: Stage, seconds: float = math.inf):
@@ -243,7 +246,9 @@ class NeverCalls(Exercise):
         first = next((event for event in seen.events if _enters(event, "Ask")), None)
         if first:
             passed = (first["timestamp"] - seen.history.started).total_seconds()
-            if passed < seen.input["HeartbeatSeconds"] - 0.1:
+            right = seen.input["HeartbeatSeconds"]
+            # A machine that is busy lets it ask later than its limit says.
+            if passed < right - 0.1 or (passed > right + 1 and _shorter_limit(seen.events) > right):
                 return f"{_limits(seen)} The execution of {seen.about} asked after {passed:.1f} seconds."
         return _not_as_it_should_end(seen)
 
