@@ -11,7 +11,7 @@ from workshop.checking.resources import Invoked
 from workshop.checking.submitting import Submitted
 from workshop.checking.vendors import Order
 from workshop.checks.callback_urls import EXERCISES
-from workshop.checks.callback_urls.answers import UNSIGNED
+from workshop.checks.callback_urls.answers import UNSIGNED, _silence
 from workshop.checks.callback_urls.silence import ITS_REPORT
 
 ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
@@ -241,7 +241,7 @@ def test_a_signature_that_is_not(case, seen, words):
 
 def told(*messages, **execution):
     """A record of an execution to which the vendor has sent these."""
-    facts = {"sent": list(messages), "report": RIGHT, "message": "Half."}
+    facts = {"sent": list(messages), "report": RIGHT, "message": "Half.", "silence": execution.pop("silence", None)}
     return Execution(execution.pop("about", ""), facts=facts, **execution)
 
 
@@ -260,6 +260,19 @@ ANSWERED = {
     "awake": told(OK, OK),
     "asleep": told(OK, Sent("A note", 200, "FAILED"), status="FAILED", error="States.Timeout"),
 }
+
+
+def test_whoever_ends_a_heartbeat_after_progress_heard_it():
+    """The machine was too busy to send more of it in time."""
+    assert said(4, "awake", told(OK, OK, silence=4.1, status="FAILED", error="States.Timeout")) == ""
+
+
+@pytest.mark.parametrize("end, silence", [(9, 4), (5.5, 0.5), (5, None), (3, None)])
+def test_what_is_told_by_when_progress_was_sent(end, silence):
+    """It was sent 1 s after the execution's start, and 5 s; what was not answered before the end does not count."""
+    record = ended("silent", end, status="FAILED", error="States.Timeout")
+    assert _silence(record, [(1, 1.1), (5, 5.2)]) == (silence and pytest.approx(silence))
+    assert _silence(ended("silent", 1.2), [(1, 1.3)]) == pytest.approx(0.2)  # progress made it succeed
 
 
 @pytest.mark.parametrize("case", ANSWERED)
@@ -320,7 +333,7 @@ def test_an_answer_that_is_right(case):
             told(Sent("A report", 500), Sent("Again", 500), status="SUCCEEDED"),
             "Again was answered with 500",
         ),
-        ("awake", told(OK, OK, status="FAILED", error="States.Timeout"), "The vendor sent progress again and again"),
+        ("awake", told(OK, OK, silence=1.2, status="FAILED"), "ended FAILED, 1.2 seconds after progress had been sent"),
         ("awake", told(Sent("Progress", 400)), "Progress was answered with 400"),
     ],
 )

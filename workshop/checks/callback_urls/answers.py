@@ -16,6 +16,7 @@ from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
 from workshop.checking.waiting import side_by_side
 
 HEARTBEAT = 4  # seconds
+TIMEOUTS = ("States.Timeout", "States.HeartbeatTimeout")
 DENIED, FAULTY = "AccessDeniedException", ("InternalServerError", "ThrottlingException", "ServiceUnavailable")
 UNSIGNED = "A report without a signature"
 
@@ -179,36 +180,39 @@ class Answer(Exercise):
     def _chats(waiters, names, cases):
         """Send messages for longer than a heartbeat, so often that progress keeps an execution awake.
 
-        Returns no record of "awake" where the machine is too busy for that.
+        Where it ended all the same, the record of "awake" says in `silence` how many seconds before the last progress
+        had been sent. There is no such record where the machine is too busy to tell.
         """
         if not names:
             return {}
         verirow = waiters.verirow
         kinds = {"awake": ("check.progress", {"percent": 1}), "asleep": ("check.annotated", {"note": "of next year"})}
         for _ in range(LOOKS):
-            began = before_last = time.monotonic()
             # The first one has begun earlier: what does not keep it awake lets it end before the other.
             runs = {name: waiters.begin(HEARTBEAT) for name in kinds}
-            sent, longest = {name: [] for name in kinds}, 0
+            began, sent, moments = time.monotonic(), {name: [] for name in kinds}, []
 
-            def tell(name, runs=runs, sent=sent):
+            def tell(name, runs=runs, sent=sent, moments=moments):
                 kind, more = kinds[name]
                 body = verirow.message(kind, runs[name].url, **more)
+                at = time.time()
                 answer = send(runs[name].url, verirow.headers(body), body)
+                if name == "awake":
+                    moments.append((at, time.time()))
                 runs[name].look()
                 sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status))
 
             while time.monotonic() - began < HEARTBEAT * 4 and not runs["asleep"].look():
-                starts = time.monotonic()
                 side_by_side(*(lambda name=name: tell(name) for name in kinds))
-                longest, before_last = max(longest, time.monotonic() - before_last), starts
                 time.sleep(0.4)
-            stayed = not runs["awake"].look()
-            longest = max(longest, time.monotonic() - before_last)
             seen = {name: runs[name].seen(cases[name].about, facts={"sent": sent[name]}) for name in names}
-            if stayed or longest < HEARTBEAT - 0.5:
+            if "awake" not in seen or not seen["awake"].ended:
                 return seen
-            seen.pop("awake", None)
+            silence = _silence(seen["awake"], moments)
+            seen["awake"].facts["silence"] = silence
+            if silence is not None:
+                return seen
+            del seen["awake"]
             if not runs["asleep"].look():
                 break
         return seen
@@ -255,7 +259,7 @@ class Answer(Exercise):
     @contract("An unknown type gets 2xx, and nothing else happens. It is no heartbeat either.", cases="strange, asleep")
     def ignores(self, seen: Execution):
         for sent in seen.facts["sent"]:
-            if sent.went_on and seen.error != "States.HeartbeatTimeout" and seen.error != "States.Timeout":
+            if sent.went_on and seen.error not in TIMEOUTS:
                 return f"{sent.what} came, and the execution {seen.in_words()}."
             if fault := _not_taken(sent):
                 return fault
@@ -314,9 +318,24 @@ class Answer(Exercise):
         for sent in seen.facts["sent"]:
             if fault := _not_taken(sent):
                 return fault
-        if seen.ended:
-            often = f"The vendor sent progress again and again, with less than {HEARTBEAT} seconds between"
-            return f"{often}. HeartbeatSeconds was {HEARTBEAT}, and the execution {seen.in_words()}."
+        if seen.ended and seen.facts["silence"] < HEARTBEAT - 0.5:
+            return (
+                f"The vendor sent progress again and again. HeartbeatSeconds was {HEARTBEAT}, and the execution "
+                f"{seen.in_words()}, {seen.facts['silence']:.1f} seconds after progress had been sent."
+            )
+
+
+def _silence(seen: Execution, moments) -> float | None:
+    """How many seconds before its end the last progress had been sent, of what was answered before its end.
+
+    moments: when progress was sent and answered. None where none came in the second half of its first heartbeat or
+    later: then nothing can be told, since an execution that heard no heartbeat ends as late after it.
+    """
+    end, began = seen.events[-1]["timestamp"].timestamp(), seen.history.started.timestamp()
+    if seen.error not in TIMEOUTS:  # progress ended it
+        return end - max(at for at, _ in moments if at < end)
+    last = max((at for at, answered in moments if answered < end), default=0)
+    return end - last if last > began + HEARTBEAT / 2 else None
 
 
 def _not_taken(sent):
