@@ -192,19 +192,19 @@ class Answer(Exercise):
             runs = {name: waiters.begin(HEARTBEAT) for name in kinds}
             began, sent, moments = time.monotonic(), {name: [] for name in kinds}, []
 
-            def tell(name, runs=runs, sent=sent, moments=moments):
+            def tell(name, began=began, runs=runs, sent=sent, moments=moments):
                 kind, more = kinds[name]
-                body = verirow.message(kind, runs[name].url, **more)
-                at = time.time()
-                answer = send(runs[name].url, verirow.headers(body), body)
-                if name == "awake":
-                    moments.append((at, time.time()))
-                runs[name].look()
-                sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status))
+                while time.monotonic() - began < HEARTBEAT * 4 and not runs["asleep"].look():
+                    body = verirow.message(kind, runs[name].url, **more)
+                    at = time.time()
+                    answer = send(runs[name].url, verirow.headers(body), body)
+                    if name == "awake":
+                        moments.append((at, time.time()))
+                    runs[name].look()
+                    sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status))
+                    time.sleep(0.4)
 
-            while time.monotonic() - began < HEARTBEAT * 4 and not runs["asleep"].look():
-                side_by_side(*(lambda name=name: tell(name) for name in kinds))
-                time.sleep(0.4)
+            side_by_side(*(lambda name=name: tell(name) for name in kinds))
             seen = {name: runs[name].seen(cases[name].about, facts={"sent": sent[name]}) for name in names}
             if "awake" not in seen or not seen["awake"].ended:
                 return seen
