@@ -7,8 +7,10 @@ import pytest
 
 from workshop.checking.executions import Execution
 from workshop.checking.explorations import Crashes
-from workshop.checks.durable_functions import NOBODY, Approve, Check, Migrate, Nightly, Pair, Poll, Tell
+from workshop.checks.durable_answers import Check, Tell
+from workshop.checks.durable_designs import Approve, Nightly, Pair
 from workshop.checks.durable_plays import Answer, Telling
+from workshop.checks.durable_waits import NOBODY, Migrate, Poll
 
 ARN = "arn:aws:dms:us-east-1:111122223333:task:A"
 FINISHED = {"Status": "stopped", "StopReason": "Stop Reason FULL_LOAD_ONLY_FINISHED"}
