@@ -142,6 +142,67 @@ def polled(context, arn, first, longest, most):
     return outcome(arn, last)
 """
 
+ASKS_OUTSIDE = """%%writefile asked.py
+from aws_durable_execution_sdk_python.config import Duration
+from dms_task import Throttled, describe
+from runs import outcome, under_way
+
+
+def asked(arn):
+    try:
+        return describe(arn)
+    except Throttled:
+        return {"Status": "nobody knows"}
+
+
+def polled(context, arn, first, longest, most):
+    for poll in range(most):
+        if poll:
+            context.wait(Duration.from_seconds(first), name="pause")
+            first = min(first * 2, longest)
+        task = asked(arn)
+        if not under_way(task):
+            break
+    return outcome(arn, task)
+"""
+
+A_CLASS = """%%writefile asked.py
+from aws_durable_execution_sdk_python.config import Duration, JitterStrategy
+from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitStrategyConfig, create_wait_strategy
+from dms_task import Throttled, describe
+from runs import outcome, under_way
+
+
+class Unsure(Exception): ...
+
+
+class Question:
+    def __init__(self, arn):
+        self.arn = arn
+
+    def __call__(self, task, _):
+        try:
+            return self.answered()
+        except Unsure:
+            return task
+
+    def answered(self):
+        try:
+            return describe(self.arn)
+        except Throttled as throttled:
+            raise Unsure from throttled
+
+
+def pace(first, longest, most):
+    first, longest = map(Duration.from_seconds, (first, longest))
+    return create_wait_strategy(WaitStrategyConfig(under_way, most, first, longest, JitterStrategy.NONE))
+
+
+def polled(context, arn, first, longest, most):
+    config = WaitForConditionConfig(pace(first, longest, most), {"Status": "not asked yet"})
+    return outcome(arn, context.wait_for_condition(Question(arn), config))
+"""
+
 # These are right until their process ends, which only an exploration with crashes makes happen everywhere.
 COUNTS_IN_MEMORY = """%%writefile asked.py
 from aws_durable_execution_sdk_python.config import Duration, StepConfig
@@ -209,13 +270,13 @@ TASK_1 = [
         name="no bound of its own",
         changes={BOUND: ""},
         says="not yet",
-        words="With MaxPolls 1 it asked once, and decided to wait for another",
+        words="With `most` 1 it asked once, and decided to wait for another",
     ),
     dict(
         name="one question more",
         changes={BOUND: "max_attempts=most + 1, "},
         says="not yet",
-        words="With MaxPolls 1 it asked ",
+        words="With `most` 1 it asked ",
     ),
     dict(
         name="always the same wait",
@@ -227,13 +288,13 @@ TASK_1 = [
         name="a first wait of its own",
         changes={"**delays": '**{**delays, "initial_delay": Duration.from_seconds(2)}'},
         says="not yet",
-        words="The first wait is PollSeconds",
+        words="The first wait is `first` seconds",
     ),
     dict(
         name="no longest wait",
         changes={"**delays": 'initial_delay=delays["initial_delay"]'},
         says="not yet",
-        words="No wait is longer than MaxPollSeconds",
+        words="No wait is longer than `longest` seconds",
     ),
     dict(
         name="asks once",
@@ -287,19 +348,19 @@ TASK_1 = [
         name="a second, whatever is asked for",
         changes={"**delays": '**{**delays, "initial_delay": Duration.from_seconds(1)}'},
         says="not yet",
-        words="The first wait is PollSeconds",
+        words="The first wait is `first` seconds",
     ),
     dict(
         name="full jitter",
         changes={"jitter_strategy=JitterStrategy.NONE, ": ""},
         says="not yet",
-        words="The first wait is PollSeconds",
+        words="The first wait is `first` seconds",
     ),
     dict(
         name="two questions at least",
         changes={BOUND: "max_attempts=max(most, 2), "},
         says="not yet",
-        words="With MaxPolls 1 it asked ",
+        words="With `most` 1 it asked ",
     ),
     dict(
         name="three questions, whatever is asked for",
@@ -412,11 +473,55 @@ TASK_1 = [
         says="not yet",
         words="it asked ",
     ),
+    dict(name="a class, functions and an exception of its own", text=A_CLASS),
+    dict(
+        name="asks outside of a step, and so again at each replay",
+        text=ASKS_OUTSIDE,
+        says="not yet",
+        words="it asked",
+    ),
+    dict(
+        name="five minutes at most, whatever is asked for",
+        changes={"**delays": '**{**delays, "max_delay": Duration.from_seconds(min(longest, 300))}'},
+        says="not yet",
+        words="With `first` 60 and `longest` 600 it waited 60, 120, 240, 300 and 300 s between its polls",
+    ),
+    dict(
+        name="sixty questions at most, whatever is asked for",
+        changes={BOUND: "max_attempts=min(most, 60), "},
+        says="not yet",
+        words="A migration that was over at the 70th poll: the execution failed",
+    ),
+    dict(
+        name="a question without an answer is asked again",
+        changes={
+            "except Throttled": "except (Throttled, BotoCoreError)",
+            "from dms_task": "from botocore.exceptions import BotoCoreError\nfrom dms_task",
+        },
+        says="not yet",
+        words="a migration about which DMS did not answer the second question",
+    ),
+    dict(
+        name="what was refused does not count",
+        text=STEPS_AND_WAITS.replace(
+            "    for poll in range(most):\n        if poll:\n",
+            "    poll, task = 0, None\n    while poll < most:\n        if task:\n",
+        )
+        .replace(
+            "        if not under_way(task):\n",
+            "        poll += task['Status'] in STATES\n        if not under_way(task):\n",
+        )
+        .replace(
+            "def asked", 'STATES = ("ready", "starting", "running", "stopping", "stopped", "failed")\n\n\ndef asked'
+        ),
+        says="not yet",
+        words="With `most` 3 it asked",
+    ),
     dict(
         name="one question less",
         changes={BOUND: "max_attempts=most - 1, "},
         says="not yet",
-        words="With MaxPolls 2 and a migration that ran for longer, it did not wait to ask a second time",
+        words="With `most` 2 and a migration that ran for longer, it did not wait to ask a second time",
     ),
 ]
 
@@ -531,8 +636,51 @@ def migrated(context, arn, seconds):
         raise MigrationFailed(error.message) from None
 """
 
+FOUND_IS_STARTED = """        from waiting import find
+
+        if find(arn).get("CallbackId") == callback_id:
+            return
+        save(arn, callback_id, seconds, StartedBefore=before)
+        try:
+            start(arn, again=describe(arn)["Started"] != "")
+        except Exception:
+            if describe(arn)["Status"] == "ready":
+                raise
+"""
+
 TASK_2 = [
     dict(name="the solution"),
+    dict(
+        name="looks outside of a step, at the end",
+        changes={LOOKS_AGAIN + 'lambda _: describe(arn), name="look again"))': "return outcome(arn, describe(arn))"},
+    ),
+    dict(
+        name="takes what is in the table for started, and what is not for never started",
+        changes={SAVES + STARTS: FOUND_IS_STARTED},
+        says="not yet",
+        words="the migration was started twice",
+    ),
+    dict(
+        name="the same, and calls what no world of the exploration has",
+        changes={
+            SAVES + STARTS: FOUND_IS_STARTED + "        dms.describe_replication_instances()\n",
+            "import describe, start": "import describe, dms, start",
+        },
+        says="not yet",
+        words="whose end `resume` told while the answer to its start got lost",
+    ),
+    dict(
+        name="waits for half of it",
+        changes={"timeout=Duration.from_seconds(seconds)": "timeout=Duration.from_seconds((seconds + 1) // 2)"},
+        says="not yet",
+        words="with `seconds` 86400 it waited for 43200 s without an answer",
+    ),
+    dict(
+        name="its place is free again at once",
+        changes={"save(arn, callback_id, seconds,": "save(arn, callback_id, 0,"},
+        says="not yet",
+        words="the item that it saved says that it waits for 0 s",
+    ),
     dict(name="a callback and steps, one by one", text=BY_HAND),
     dict(name="lets DMS say that it runs, reads the JSON itself", text=CATCHES_DMS),
     dict(
@@ -590,7 +738,7 @@ TASK_2 = [
         name="no timeout",
         changes={CONFIG: "serdes=JsonSerDes()"},
         says="not yet",
-        words="without an answer for longer than TimeoutSeconds 2 was still running",
+        words="without an answer for longer than 2 seconds was still running",
     ),
     dict(
         name="the text of the result",
@@ -605,7 +753,7 @@ TASK_2 = [
             "        raise MigrationFailed(str(error)) from None\n"
         },
         says="not yet",
-        words="without an answer for longer than TimeoutSeconds 2 ended FAILED (MigrationFailed",
+        words="without an answer for longer than 2 seconds ended FAILED (MigrationFailed",
     ),
     dict(
         name="gives up without looking",
@@ -687,7 +835,7 @@ TASK_2 = [
         name="a minute, whatever is asked for",
         changes={"Duration.from_seconds(seconds)": "Duration.from_seconds(60)"},
         says="not yet",
-        words="without an answer for longer than TimeoutSeconds 2 was still running",
+        words="without an answer for longer than 2 seconds was still running",
     ),
     dict(
         name="a failure without its message",
@@ -708,7 +856,7 @@ TASK_2 = [
         name="silence is success",
         changes={LOOKS_AGAIN: 'return {"ReplicationTaskArn": arn} or (arn, context.step('},
         says="not yet",
-        words="TimeoutSeconds 2 ended SUCCEEDED",
+        words="2 seconds ended SUCCEEDED",
     ),
     dict(
         name="what has failed unheard has timed out",
@@ -957,6 +1105,31 @@ TASK_3 = [
         words="It answers success, with JSON text",
     ),
     dict(
+        name="who has an ID that is none has nobody to tell",
+        changes={f"suppress({SUPPRESS})": f"suppress({SUPPRESS}, functions.exceptions.InvalidParameterValueException)"},
+        says="not yet",
+        words="(InvalidParameterValueException) success was told, and tell ended without an error",
+    ),
+    dict(
+        name="when there is too much to tell, it is left",
+        changes={f"suppress({SUPPRESS})": f"suppress({SUPPRESS}, functions.exceptions.TooManyRequestsException)"},
+        says="not yet",
+        words="(TooManyRequestsException) success was told, and tell ended without an error",
+    ),
+    dict(
+        name="letters of Western Europe",
+        changes={"json.dumps(success))": 'json.dumps(success, ensure_ascii=False).encode("latin-1"))'},
+        says="not yet",
+        words="São Paulo",
+    ),
+    dict(name="letters of all the world", changes={"json.dumps(success)": "json.dumps(success, ensure_ascii=False)"}),
+    dict(
+        name="the first line of the message",
+        changes={'"ErrorMessage": failure[1]}': '"ErrorMessage": failure[1].splitlines()[0]}'},
+        says="not yet",
+        words="The failure has the ErrorType and the ErrorMessage",
+    ),
+    dict(
         name="whatever becomes of a sign of life is no fault",
         changes={BEAT: "            with suppress(Exception):\n    " + BEAT},
         says="not yet",
@@ -1100,6 +1273,45 @@ TASK_4 = [
         words="can be computed from the execution's ARN",
     ),
     dict(
+        name="another hash of what everybody knows",
+        changes={
+            ADDRESS: "hashlib.blake2b(context.execution_context.durable_execution_arn.encode()).hexdigest()",
+            "import secrets\n": "import hashlib\n",
+        },
+        says="not yet",
+        words="It was played twice with the same execution's ARN and callback ID",
+    ),
+    dict(
+        name="chance that begins with what everybody knows",
+        changes={
+            ADDRESS: "'%x' % random.Random(context.execution_context.durable_execution_arn).getrandbits(256)",
+            "import secrets\n": "import random\n",
+        },
+        says="not yet",
+        words="It was played twice with the same execution's ARN and callback ID",
+    ),
+    dict(
+        name="chance of another module",
+        changes={
+            "secrets.token_urlsafe(32)": "'%064x' % random.getrandbits(256)",
+            "import secrets\n": "import random\n",
+        },
+    ),
+    dict(
+        name="asks whether it is over, and then for the report",
+        changes={
+            ASKS: 'report_in(context.step(lambda _: ask(find(address)["CheckId"]) and ask(find(address)["CheckId"])))'
+        },
+        says="not yet",
+        words="told nothing: it asked the vendor 2 times",
+    ),
+    dict(
+        name="half of the silence",
+        changes={"**limits": 'timeout=limits["timeout"], heartbeat_timeout=Duration.from_seconds((silence + 1) // 2)'},
+        says="not yet",
+        words="with `silence` 7200 it waited for 3600 s without an answer",
+    ),
+    dict(
         name="short",
         changes={"token_urlsafe(32)": "token_hex(6)"},
         says="not yet",
@@ -1139,7 +1351,7 @@ TASK_4 = [
         name="no limit for the whole",
         changes={"**limits": 'heartbeat_timeout=limits["heartbeat_timeout"]'},
         says="not yet",
-        words="an audit without an end was still running; HeartbeatSeconds was 59, TimeoutSeconds 6",
+        words="an audit without an end was still running; `silence` was 59, `seconds` 6",
     ),
     dict(
         name="the text of the report",
@@ -1229,7 +1441,7 @@ TASK_4 = [
         name="the two limits the wrong way round",
         changes={"**limits": 'timeout=limits["heartbeat_timeout"], heartbeat_timeout=limits["timeout"]'},
         says="not yet",
-        words="Progress came every second, HeartbeatSeconds was 6, and the execution ended FAILED (VendorSilent",
+        words="Progress came every second, `silence` was 6, and the execution ended FAILED (VendorSilent",
     ),
     dict(
         name="tries again once",
@@ -1628,6 +1840,24 @@ TASK_6 = [
             '    if answer["Approved"]:': "    import json\n\n    if isinstance(answer, str):\n"
             '        answer = json.loads(answer)\n    if answer["Approved"]:',
         },
+    ),
+    dict(
+        name="sixty polls, whatever it takes",
+        changes={POLLS: POLLS.replace("2000", "60")},
+        says="not yet",
+        words="Somebody who approved of a migration of 70 polls: the execution failed",
+    ),
+    dict(
+        name="an hour at most, whatever is asked for",
+        changes={"Duration.from_seconds(seconds), serdes": "Duration.from_seconds(min(seconds, 3600)), serdes"},
+        says="not yet",
+        words="with `TimeoutSeconds` 86400 it waited for 3600 s without an answer",
+    ),
+    dict(
+        name="its place is free again at once",
+        changes={'save(event["Id"], callback_id, seconds)': 'save(event["Id"], callback_id, 0)'},
+        says="not yet",
+        words="the item that it saved says that it waits for 0 s",
     ),
     dict(
         name="starts what has run before, too",

@@ -6,7 +6,7 @@ import datetime
 import pytest
 
 from workshop.checking.executions import Execution
-from workshop.checking.explorations import Crashes
+from workshop.checking.explorations import Crashes, Played
 from workshop.checks.durable_answers import Check, Tell
 from workshop.checks.durable_designs import Approve, Nightly, Pair
 from workshop.checks.durable_plays import Answer, Telling
@@ -44,6 +44,8 @@ WAITED_FIRST = [
 BORE_ALL = Crashes(played="80 schedules played: 7 without a crash, all 73 with one crash.")
 BROKE = {"wrong": "It: the function's process crashed, and it broke.", "story": ["CRASH", "The end"]}
 BROKE_INSIDE = {**BROKE, "inside": True}
+BORE_HOURS = Played()
+BROKE_IN_HOURS = {"wrong": "A wait of hours: it waited for 60 s.", "story": ["The end"]}
 GAVE_UP = {"error": "WaitForConditionError", "cause": "exhausted"}
 POLL = {
     "under way": polled(pauses=[1, 2, 3], polls=[0, 1, 3]),
@@ -56,6 +58,7 @@ POLL = {
     "never was": polled("FAILED", arn=NOBODY[0], polls=[0]),
     "nobody": polled("FAILED", arn=NOBODY[1], polls=[0]),
     "denied": polled("FAILED", polls=[0, 1], pauses=[1]),
+    "unanswered": polled("FAILED", polls=[0, 1], pauses=[1]),
     "finished": polled("SUCCEEDED", output={"ReplicationTaskArn": ARN}),
     "failed": failed(FAILED),
     "no file": failed(FAILED),
@@ -64,6 +67,9 @@ POLL = {
     "one poll": polled("FAILED", most=1, polls=[0], **GAVE_UP),
     "two polls": polled("FAILED", first=2, longest=5, most=2, polls=[0, 2], pauses=[2], **GAVE_UP),
     "four polls": polled("FAILED", longest=1, most=4, polls=[0, 1, 2, 3], pauses=[1, 1, 1], **GAVE_UP),
+    "always throttled": polled("FAILED", most=3, polls=[0, 1, 2], pauses=[1, 2], **GAVE_UP),
+    "many polls": BORE_HOURS,
+    "long pauses": BORE_HOURS,
     "crashes": BORE_ALL,
 }
 
@@ -74,7 +80,7 @@ NOON_BEFORE = "2026-01-01 11:00:00+00:00"
 
 def told(before="", answer=None, status="SUCCEEDED", *, migration=RUNNING, seconds=60, facts=None, **more):
     answer = answer or Answer(success={})
-    item = {"CallbackId": "me", "StartedBefore": before}
+    item = {"CallbackId": "me", "StartedBefore": before, "CreatedAt": 1000, "WaitsUntil": 1000 + seconds}
     known = {"before": before, "item": item, "mine": ["me"], "failures": [], "told": answer, "begun": True, "starts": 1}
     if status == "SUCCEEDED" and "output" not in more:
         more["output"] = answer.success
@@ -87,7 +93,7 @@ def has(record, **facts):
     return {"facts": {**record.facts, **facts}}
 
 
-ITEM = {"CallbackId": "me", "StartedBefore": ""}
+ITEM = {"CallbackId": "me", "StartedBefore": "", "CreatedAt": 1000, "WaitsUntil": 1060}
 NO = Answer(failure=("MigrationFailed", "Line 49."))
 ODD = Answer(failure=("Cancelled", "No."))
 MIGRATE = {
@@ -99,6 +105,7 @@ MIGRATE = {
     "lost": told(facts={"failures": [("ClientError", True)]}),
     "lost and over": told(),
     "ran before and lost": told(NOON_BEFORE),
+    "told meanwhile": told(NOON_BEFORE),
     "killed after": told(),
     "killed before": told(),
     "refused": told(),
@@ -111,6 +118,7 @@ MIGRATE = {
     "late": told(status="FAILED", error="MigrationTimedOut", seconds=2),
     "unheard": told(output={"ReplicationTaskArn": ARN}, migration=FINISHED),
     "unheard failure": told(status="FAILED", error="MigrationFailed", cause="Line 49 is bad.", migration=FAILED),
+    "unheard for a day": BORE_HOURS,
     "crashes": BORE_ALL,
 }
 
@@ -133,7 +141,10 @@ TELL = {
     "odd failure": said({"failure": ["A", "b"]}, "FAILED", {"ErrorType": "A", "ErrorMessage": "b"}),
     "awake": said({}, "RUNNING"),
     **{case: Telling("it", ALL) for case in ("succeeded", "failed", "expired", "stopped", "deleted")},
-    **{case: Telling("it", RAISED) for case in ("made up", "not even that", "denied", "out of order")},
+    **{
+        case: Telling("it", RAISED)
+        for case in ("made up", "not even that", "no such ID", "denied", "too many", "out of order")
+    },
     **{
         case: told(output={"ReplicationTaskArn": ARN}, migration=HEARD)
         for case in ("in time", "twice", "early", "late", "stale", "very stale")
@@ -182,6 +193,8 @@ CHECK = {
     "awake": checking("RUNNING"),
     "done": checking(output=Check._report, limits=(5, 60), facts={"checks": [{"status": "completed"}]}),
     "failed": checking(**NO_REPORT, limits=(5, 60), facts={"checks": [{"status": "failed"}]}),
+    "silent for hours": BORE_HOURS,
+    "works on": BORE_HOURS,
     "endless": checking(**SILENT, limits=(5, 60)),
     "bounded": checking(**SILENT, limits=(59, 6)),
     "crashes": BORE_ALL,
@@ -208,7 +221,8 @@ NIGHTLY = {
 
 
 def pair(status="SUCCEEDED", *, begun=True, **more):
-    seen = polled(status, first=2, facts={"item": {"CallbackId": "me"}, "begun": begun}, **more)
+    seen = polled(status, first=2, facts={"item": ITEM, "begun": begun}, **more)
+    seen.input["TimeoutSeconds"] = 60
     return Pair(seen, seen)
 
 
@@ -223,6 +237,8 @@ APPROVE = {
     "ran before": pair("FAILED", begun=False, error="States.TaskFailed"),
     "refused": pair(output={"Moved": False, "By": "Cem"}, begun=False),
     "silent": pair(output={"Moved": False, "By": "nobody"}, begun=False),
+    "many polls": BORE_HOURS,
+    "silent for a day": BORE_HOURS,
     "crashes": BORE_ALL,
 }
 
@@ -242,6 +258,8 @@ JUDGED = {
         POLL,
         [
             ("not begun", {"status": "FAILED"}, "goes_on", "While the migration still ran"),
+            ("many polls", BROKE_IN_HOURS, "goes_on", "it waited for 60 s"),
+            ("long pauses", BROKE_IN_HOURS, "waits", "it waited for 60 s"),
             ("under way", {"pauses": []}, "goes_on", "had not waited"),
             ("one poll", {"polls": [1.2], "pauses": [1], "events": WAITED_FIRST}, "begins", "Before it asked at all"),
             ("patient", {"pauses": [1]}, "begins", "it waited 1 s"),
@@ -253,6 +271,8 @@ JUDGED = {
             ("throttled at first", {"status": "FAILED", "error": "Throttled"}, "lives_with_throttling", "Throttled"),
             ("never was", {"status": "RUNNING"}, "ends_with_other_errors", "was still running"),
             ("denied", {"polls": [0, 1, 2]}, "ends_with_other_errors", "asked 3 times in all"),
+            ("unanswered", {"status": "RUNNING"}, "ends_with_other_errors", "was still running"),
+            ("always throttled", {"status": "RUNNING", "polls": [0, 1, 2, 3]}, "gives_up", "`most` 3 it asked 4 times"),
             ("finished", {"output": {"Status": "stopped"}}, "returns_the_outcome", "Status"),
             ("failed", {"status": "SUCCEEDED"}, "raises_the_outcome", "SUCCEEDED"),
             ("failed", {"cause": "It has failed."}, "raises_the_outcome", "Line 49"),
@@ -270,7 +290,14 @@ JUDGED = {
             ("succeeds", {"status": "FAILED", **has(MIGRATE["succeeds"], told=None)}, "saves_first", "Before anybody"),
             ("ran before", has(MIGRATE["ran before"], begun=False), "saves_first", "was not started"),
             ("succeeds", has(MIGRATE["succeeds"], item={"CallbackId": "you"}), "saves_first", "'you'"),
-            ("watched", has(MIGRATE["watched"], item={"CallbackId": "me"}), "knows_the_run_before", "no StartedBefore"),
+            ("watched", has(MIGRATE["watched"], item={**ITEM, "WaitsUntil": 1000}), "saves_first", "waits for 0 s"),
+            ("watched", has(MIGRATE["watched"], item={"CallbackId": "me"}), "saves_first", "waits for no time"),
+            (
+                "watched",
+                has(MIGRATE["watched"], item={**ITEM, "StartedBefore": None}),
+                "knows_the_run_before",
+                "no StartedBefore",
+            ),
             (
                 "lost",
                 has(MIGRATE["lost"], item={**ITEM, "StartedBefore": "x"}),
@@ -281,6 +308,7 @@ JUDGED = {
             ("failed before", has(MIGRATE["failed before"], item=ITEM), "knows_the_run_before", NOON_BEFORE),
             ("lost and over", has(MIGRATE["lost and over"], starts=2), "starts_once", "started twice"),
             ("killed before", has(MIGRATE["killed before"], starts=0), "starts_once", "was not started"),
+            ("told meanwhile", has(MIGRATE["told meanwhile"], starts=2), "starts_once", "started twice"),
             ("refused", {"status": "FAILED"}, "starts_once", "ended FAILED"),
             ("rival", has(MIGRATE["rival"], **{"beside a rival": {}}), "leaves_others_alone", "no longer in the table"),
             ("rival", has(MIGRATE["rival"], starts=2), "leaves_others_alone", "started twice"),
@@ -293,6 +321,7 @@ JUDGED = {
             ("late", {"error": "MigrationFailed"}, "looks_again", "MigrationFailed"),
             ("unheard", {"status": "FAILED"}, "looks_again", "ended FAILED"),
             ("unheard failure", {"error": "MigrationTimedOut"}, "looks_again", "MigrationTimedOut"),
+            ("unheard for a day", BROKE_IN_HOURS, "looks_again", "it waited for 60 s"),
             ("crashes", BROKE_INSIDE, "starts_once", "process crashed, and it broke"),
             ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],
@@ -324,6 +353,7 @@ JUDGED = {
             ("overloaded", has(CHECK["overloaded"], urls=["a", "b"]), "orders_once", "2 addresses"),
             ("fails", has(CHECK["fails"], urls=["https://x/its-name"]), "gives_an_address", "computed from its name"),
             ("reports", has(CHECK["reports"], addresses=["ab01", "cd23"]), "gives_an_address", "16 random bits"),
+            ("crashes", {"guessed": "ab01"}, "gives_an_address", "both times the address was ab01"),
             (
                 "reports",
                 has(CHECK["reports"], orders=CHECK["reports"].facts["mine"]),
@@ -343,10 +373,12 @@ JUDGED = {
             ("reports", has(CHECK["reports"], answers=[200, 500]), "returns_the_report", "a second time"),
             ("fails", {"cause": "It has failed."}, "raises_the_failure", "The vendor said"),
             ("awake", {"status": "FAILED"}, "is_kept_awake", "every second"),
-            ("done", {"output": None}, "asks_in_the_end", "HeartbeatSeconds was 5"),
+            ("done", {"output": None}, "asks_in_the_end", "`silence` was 5"),
             ("failed", {"error": "VendorSilent"}, "asks_in_the_end", "VendorSilent"),
             ("endless", {"error": "CheckFailed"}, "asks_in_the_end", "CheckFailed"),
-            ("bounded", {"status": "RUNNING"}, "asks_in_the_end", "TimeoutSeconds 6"),
+            ("bounded", {"status": "RUNNING"}, "asks_in_the_end", "`seconds` 6"),
+            ("silent for hours", BROKE_IN_HOURS, "asks_in_the_end", "it waited for 60 s"),
+            ("works on", BROKE_IN_HOURS, "asks_in_the_end", "it waited for 60 s"),
             ("crashes", BROKE_INSIDE, "orders_once", "process crashed, and it broke"),
             ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],
@@ -372,6 +404,9 @@ JUDGED = {
         APPROVE,
         [
             ("refused", mine("refused", facts={"item": {}}), "can_be_found", "no CallbackId"),
+            ("refused", mine("refused", facts={"item": {**ITEM, "WaitsUntil": 1001}}), "can_be_found", "waits for 1 s"),
+            ("many polls", BROKE_IN_HOURS, "asks_at_its_pace", "it waited for 60 s"),
+            ("silent for a day", BROKE_IN_HOURS, "returns_the_same", "it waited for 60 s"),
             ("endless", mine("endless", pauses=[1, 1]), "asks_at_its_pace", "it waited 1 and 1 s"),
             ("endless", mine("endless", status="FAILED"), "asks_at_its_pace", "and it still ran"),
             ("silent", mine("silent", output={"Moved": True}), "returns_the_same", "nobody"),

@@ -27,7 +27,7 @@ def explored(folder, number, seconds=0, **answer):
     for name, content in cells.written([*(known[cell] for cell in before), answered]).items():
         (folder / name).write_text(content)
     (folder / "lambda_function.py").write_text((folder / f"{function}.py").read_text())
-    return in_a_process(function, folder, ENVIRONMENT, seed=1, seconds=seconds)
+    return in_a_process(function, folder, ENVIRONMENT, seed=1, seconds=seconds)[0]
 
 
 @pytest.mark.parametrize("number", FUNCTIONS)

@@ -5,6 +5,7 @@ it: a notebook's kernel, and a check beside it, notice nothing.
 
 `explored` is for a function that a check sees in a truer world, too. What it is explored in are the worlds of
 workshop/checks/durable_worlds.py. What those do not have decides nothing: the record says that it is not known then.
+It plays the function with crashes; and without one where hours are to pass, for which nobody can wait in an account.
 
 `explored_in` is for a function of which the exploration says all. Each of its worlds, a case of the exercise, is
 explored by itself, without a crash first.
@@ -42,6 +43,7 @@ class Crashes:
     wrong: what is wrong, in a sentence; "" where nothing is. inside: whether it takes a crash inside of a step.
     story: what happened then, in order: texts. played: how many schedules of how many, in a sentence.
     unknown: what the function has called that its worlds do not have; nothing is said of it then.
+    guessed: what its world calls random, and is the same in another execution with the same ARN; "" where nothing is.
     """
 
     wrong: str = ""
@@ -49,26 +51,49 @@ class Crashes:
     story: Sequence[str] = ()
     played: str = ""
     unknown: str = ""
+    guessed: str = ""
 
     @property
     def evidence(self) -> Sequence[str]:
         return self.story
 
 
-def explored(lab, thing: str, seed: int) -> Crashes:
-    """Explore the function lab.name(thing), one of EXPLORED in durable_worlds.py.
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """What came of one play without a crash, in a world in which hours pass.
 
-    seed: decides the order of pairs, which are played until PAIRS_SECONDS are over. Raises SandboxProblem where the
-    time of the check is over, and RuntimeError where the exploration itself failed.
+    wrong: what is wrong, in a sentence; "" where nothing is. story: what happened, in order: texts. unknown: what the
+    function has called that its world does not have; nothing is said of it then.
+    """
+
+    wrong: str = ""
+    story: Sequence[str] = ()
+    unknown: str = ""
+
+    @property
+    def evidence(self) -> Sequence[str]:
+        return self.story
+
+
+def explored(lab, thing: str, seed: int | None, worlds: Sequence[str] = ()) -> tuple[Crashes | None, list[Played]]:
+    """Explore the function lab.name(thing), one of EXPLORED in durable_worlds.py, and play it in each of `worlds`.
+
+    seed: decides the order of pairs, which are played until PAIRS_SECONDS are over; None: without any crash. worlds:
+    names of classes in durable_worlds.py. Raises SandboxProblem where the time of the check is over, and RuntimeError
+    where the exploration itself failed.
     """
     with code_of(lab, thing) as (folder, environment):
-        return in_a_process(thing, folder, environment, seed, PAIRS_SECONDS)
+        return in_a_process(thing, folder, environment, seed, PAIRS_SECONDS, worlds)
 
 
-def in_a_process(thing: str, folder, environment: Mapping, seed: int, seconds: float) -> Crashes:
+def in_a_process(thing: str, folder, environment: Mapping, seed: int | None, seconds: float, worlds=()):
     """Explore the function whose lambda_function.py is in this folder; see `explored`. environment: its variables."""
-    report = _reported("_explore", folder, environment, thing=thing, seed=seed, seconds=seconds)
-    return Crashes(unknown="how to come to an end") if report is None else Crashes(**report)
+    report = _reported("_explore", folder, environment, thing=thing, seed=seed, seconds=seconds, worlds=[*worlds])
+    if report is None:
+        unknown = "how to come to an end"
+        return Crashes(unknown=unknown), [Played(unknown=unknown) for _ in worlds]
+    crashes, played = report["crashes"], report["played"]
+    return crashes and Crashes(**crashes), [Played(**each) for each in played]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,33 +194,62 @@ def _reported(explore, folder, environment, hash_seed="1", **options):
 # -- in that process --------------------------------------------------------------------------------------------------
 
 
-def _explore(thing, folder, seed, seconds):
-    return dataclasses.asdict(_explored(thing, folder, seed, seconds))
-
-
-def _explored(thing, folder, seed, seconds) -> Crashes:
+def _explore(thing, folder, seed, seconds, worlds):
     from workshop.checking.stand_ins import in_place
-    from workshop.checks.durable_worlds import EXPLORED
+    from workshop.checks import durable_worlds
+
+    how, source = durable_worlds.EXPLORED[thing], Path(folder) / "lambda_function.py"
+    with in_place() as unknown:
+        crashes = None if seed is None else dataclasses.asdict(_explored(how, source, seed, seconds, unknown))
+        played = [dataclasses.asdict(_played(how, source, getattr(durable_worlds, name), unknown)) for name in worlds]
+    return {"crashes": crashes, "played": played}
+
+
+def _played(how, source, world, unknown) -> Played:
+    from workshop.exploring import play
+
+    unknown.clear()
+    run = play(source, {**how.event, **world.input}, world=world)
+    if run.status == "HANGS":  # that may be the machine's fault
+        unknown.append(_HANGS)
+    wrong = run.acted_on.wrong(run)
+    if unknown or not wrong:
+        return Played(unknown="".join(unknown[:1]))
+    return Played(f"{world.about.capitalize()}: {wrong}.", _in_few_lines(run.tell().splitlines()))
+
+
+def _explored(how, source, seed, seconds, unknown) -> Crashes:
     from workshop.exploring import explore, play
 
-    how, source = EXPLORED[thing], Path(folder) / "lambda_function.py"
     worlds, ended = {}, ""
-    with in_place() as unknown:
-        # What goes wrong without a crash is not about crashes: the cases of the check see it, in a truer world.
-        for world in how.worlds:
-            run = play(source, how.event, world=world, inside=how.inside)
-            otherwise = run.acted_on.wrong(run)
-            if run.status == "HANGS":  # that may be the machine's fault
-                unknown.append(_HANGS)
-            if unknown:
-                return Crashes(unknown=unknown[0])
-            if otherwise:
-                ended = f"a right end in the case of {world.about}, where {otherwise}"
-            else:
-                worlds[world.about] = world
-        if not worlds:
-            return Crashes(unknown=ended)
-        return _with_crashes(explore, source, how, worlds, seed, seconds, unknown)
+    # What goes wrong without a crash is not about crashes: the cases of the check see it, in a truer world.
+    for world in how.worlds:
+        run = play(source, how.event, world=world, inside=how.inside)
+        otherwise = run.acted_on.wrong(run)
+        if run.status == "HANGS":  # that may be the machine's fault
+            unknown.append(_HANGS)
+        if unknown:
+            return Crashes(unknown=unknown[0])
+        if otherwise:
+            ended = f"a right end in the case of {world.about}, where {otherwise}"
+        else:
+            worlds[world.about] = world
+    if not worlds:
+        return Crashes(unknown=ended)
+    guessed = _guessed(source, how, play)
+    return dataclasses.replace(_with_crashes(explore, source, how, worlds, seed, seconds, unknown), guessed=guessed)
+
+
+def _guessed(source, how, play):
+    """What should be random, and is the same in two executions that have one ARN; a text, "" where nothing is."""
+    from aws_durable_execution_sdk_python_testing import execution
+
+    arn, execution.uuid4 = execution.uuid4, lambda: "00000000-0000-4000-8000-000000000000"
+    try:
+        one, other = (play(source, how.event, world=how.worlds[0], draws=nth).acted_on.random for nth in ("1", "2"))
+    finally:
+        execution.uuid4 = arn
+    return one if one == other else ""
 
 
 def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):

@@ -9,23 +9,26 @@ from workshop import faults
 from workshop.checking.attacks import in_words, is_final, is_success
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
-from workshop.checking.explorations import Crashes
+from workshop.checking.explorations import Crashes, Played
 from workshop.checking.guessing import computed, pieces, random_bits
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, durable_function, function
 from workshop.checking.stages import play, to_its_end
 from workshop.checking.vendors import rehearse, signed_up
 from workshop.checking.waiting import side_by_side
+from workshop.checks import durable_worlds as worlds
 from workshop.checks.durable_exercises import (
     CRASHED,
     GOES_ON,
     Durable,
     broken,
+    imagined,
     json_in,
     needs,
     not_failed,
     the,
     was_over,
+    wrong_for_hours,
 )
 from workshop.checks.durable_plays import (
     HEARTBEAT,
@@ -70,7 +73,7 @@ class Tell(Exercise):
     common = {}
     by_default = staticmethod(to_its_end)
     _told = {
-        "data": Case("data", {"success": {"rows": 3, "missing": {"city": 1}}}, play=tells),
+        "data": Case("data", {"success": {"rows": 3, "missing": {"city": 1}, "first": "São Paulo"}}, play=tells),
         "small data": Case("data that is easily taken for none", {"success": one_of({}, [], 0, "")}, play=tells),
         "false": Case("data that is false", {"success": False}, play=tells),
         # Sent as it is, the one is no JSON, and the other another thing.
@@ -78,7 +81,9 @@ class Tell(Exercise):
         "failure": Case(
             "a failure", {"failure": ["MigrationFailed", "Last Error Table airports, line 49."]}, play=tells
         ),
-        "odd failure": Case("an odd failure", {"failure": ["Cancelled", "Ana said “no”."]}, play=tells),
+        "odd failure": Case(
+            "an odd failure", {"failure": ["Cancelled", "Ana said “no”.\n" + 40 * "Nobody asked her. "]}, play=tells
+        ),
         "awake": Case("signs of life", play=keeps_awake),
         "succeeded": Case("a callback that had been answered with success", play=tells_nobody(succeeded)),
         "failed": Case("a callback that had been answered with failure", play=tells_nobody(failed)),
@@ -90,6 +95,18 @@ class Tell(Exercise):
         "denied": Case(
             "a callback that it had no permission to answer (AccessDeniedException)",
             {"Code": "AccessDeniedException"},
+            play=tells_and_is_refused,
+            needs_sandbox=True,
+        ),
+        "too many": Case(
+            "a callback when Lambda was told too much at once (TooManyRequestsException)",
+            {"Code": "TooManyRequestsException"},
+            play=tells_and_is_refused,
+            needs_sandbox=True,
+        ),
+        "no such ID": Case(
+            "an ID that Lambda did not take for one (InvalidParameterValueException)",
+            {"Code": "InvalidParameterValueException"},
             play=tells_and_is_refused,
             needs_sandbox=True,
         ),
@@ -151,20 +168,14 @@ class Tell(Exercise):
         def tell(name, case):
             return name, case.play(teller, case.about, draw.values(name, case.input))
 
-        at_once = [
-            lambda name=name, case=case: tell(name, case)
-            for name, case in cases.items()
-            if name in self._told and case.play is not tells_and_is_refused
-        ]
+        said = [lambda name=name, case=case: tell(name, case) for name, case in cases.items() if name in self._told]
         heard = {name: case for name, case in cases.items() if name in self._heard}
 
         def begin(input):
             return Told(migrate, input, table)
 
-        seen, *others = side_by_side(lambda: play(lab, heard, begin, draw, self.common, self.by_default), *at_once)
-        # These refuse whatever `say` tells, so they are alone.
-        alone = [tell(name, case) for name, case in cases.items() if case.play is tells_and_is_refused]
-        return {**seen, **dict(others), **dict(alone)}
+        seen, *others = side_by_side(lambda: play(lab, heard, begin, draw, self.common, self.by_default), *said)
+        return {**seen, **dict(others)}
 
     @contract(
         "With `success`, data that can be JSON, it answers success with that.", cases="data, small data, false, text"
@@ -216,7 +227,7 @@ class Tell(Exercise):
 
     @contract(
         "Everything else is one and is raised: an ID that never was one, a missing permission.",
-        cases="made up, not even that, denied, out of order",
+        cases="made up, not even that, no such ID, denied, too many, out of order",
     )
     def raises_the_rest(self, seen: Telling):
         for way, raised in seen.raised.items():
@@ -295,6 +306,8 @@ class Check(Durable):
             play=left_in_silence,
             vendor={"silent": True, "seconds": 0, "fails": _words},
         ),
+        "silent for hours": imagined(worlds.SilentForHours),
+        "works on": imagined(worlds.WorksOn),
         "endless": Rehearsed("an audit without a sign of life", {"HeartbeatSeconds": 5}, play=left_in_silence),
         "bounded": Rehearsed("an audit without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
         "crashes": CRASHED,
@@ -370,9 +383,17 @@ class Check(Durable):
 
     @contract(
         "The address is random, and nothing that the callback ID or the execution's name could be read from.",
-        cases="reports, reports little, fails",
+        cases="reports, reports little, fails, crashes",
     )
-    def gives_an_address(self, seen: Execution):
+    def gives_an_address(self, seen: Execution | Crashes):
+        if isinstance(seen, Crashes):
+            if not seen.guessed:
+                return None
+            return Fault(
+                "It was played twice with the same execution's ARN and callback ID, and both times the address was "
+                f"{seen.guessed[:80]}.",
+                "The address is random.",
+            )
         address = seen.facts["urls"][0].rpartition("/")[2]
         known = {"the callback ID": seen.facts["mine"][0], "the execution's ARN": seen.facts["arn"]}
         known |= {"its name": seen.facts["arn"].split("/")[-2], "the table's ARN": seen.input["Table"]}
@@ -447,15 +468,17 @@ class Check(Durable):
         if wrong:
             return Fault(f"A progress callback {in_words(wrong[0])}.", WELCOME)
         if seen.ended:
-            return f"Progress came every second, HeartbeatSeconds was {HEARTBEAT}, and {the(seen)}."
+            return f"Progress came every second, `silence` was {HEARTBEAT}, and {the(seen)}."
 
     @contract(
         "When it has heard nothing for `silence` seconds, or has no report after `seconds` in all, it asks the vendor "
         "once, and that is the end of it: what `report_in` returns or raises.",
-        cases="done, failed, endless, bounded",
+        cases="done, failed, endless, bounded, silent for hours, works on",
     )
-    def asks_in_the_end(self, seen: Execution):
-        limits = f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, TimeoutSeconds {seen.input['TimeoutSeconds']}"
+    def asks_in_the_end(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
+        limits = f"`silence` was {seen.input['HeartbeatSeconds']}, `seconds` {seen.input['TimeoutSeconds']}"
         if not seen.ended:
             return Fault(f"{seen}; {limits}.", "It does not wait for ever.")
         check = (seen.facts["checks"] or [{"status": "unknown"}])[0]

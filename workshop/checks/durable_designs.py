@@ -5,12 +5,24 @@ import json
 
 from workshop.checking.executions import DurableRun, Execution, StateMachineRun
 from workshop.checking.exercises import Case, Fault, contract
-from workshop.checking.explorations import Crashes
+from workshop.checking.explorations import Crashes, Played
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, durable_function, state_machine
 from workshop.checking.stages import play, to_its_end
 from workshop.checking.vendors import rehearse, signed_up
-from workshop.checks.durable_exercises import CRASHED, GOES_ON, Durable, broken, needs, the, waited
+from workshop.checks import durable_worlds as worlds
+from workshop.checks.durable_exercises import (
+    CRASHED,
+    GOES_ON,
+    Durable,
+    broken,
+    imagined,
+    needs,
+    saved_for,
+    the,
+    waited,
+    wrong_for_hours,
+)
 from workshop.checks.durable_plays import (
     MANY,
     QUIET,
@@ -198,9 +210,11 @@ class Approve(Durable):
         ),
         "refused": Case("somebody does not approve", play=approval({"Approved": False, "By": "Cem"})),
         "silent": Case("nobody answers for two seconds", {"TimeoutSeconds": 2}, play=approval(None)),
+        "many polls": imagined(worlds.ApprovedForHours),
+        "silent for a day": imagined(worlds.NobodyAnswers),
         "crashes": CRASHED,
     }
-    done = f"In {len(cases) - 1} cases the durable function did what the state machine did."
+    done = f"In {len(cases) - 3} cases the durable function did what the state machine did."
 
     def observe_others(self, lab, draw, cases):
         approve, machine, table = durable_function(lab, "approve"), state_machine(lab, "inherited"), Table(lab, "Id")
@@ -224,9 +238,14 @@ class Approve(Durable):
     def can_be_found(self, seen: Pair):
         if "CallbackId" not in seen.mine.facts["item"]:
             return f"When {seen.mine.about}, {the(seen.mine)}, and under its Id there is no CallbackId."
+        return saved_for(seen.mine.facts["item"], seen.mine.input["TimeoutSeconds"])
 
-    @contract("It asks DMS every `PollSeconds`, for as long as it takes.", cases="endless, endless each second")
-    def asks_at_its_pace(self, seen: Pair):
+    @contract(
+        "It asks DMS every `PollSeconds`, for as long as it takes.", cases="endless, endless each second, many polls"
+    )
+    def asks_at_its_pace(self, seen: Pair | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         wrong = [pause for pause in seen.mine.pauses if pause != seen.mine.input["PollSeconds"]]
         if seen.mine.ended:
             return f"When {seen.mine.about}, and it still ran, {the(seen.mine)}."
@@ -234,8 +253,12 @@ class Approve(Durable):
             pace = f"PollSeconds is {seen.mine.input['PollSeconds']}"
             return f"When {seen.mine.about} and {pace}, it waited {waited(seen.mine)} s."
 
-    @contract("Where that one succeeds, it returns the same.", cases="approved, slow, refused, silent")
-    def returns_the_same(self, seen: Pair):
+    @contract(
+        "Where that one succeeds, it returns the same.", cases="approved, slow, refused, silent, silent for a day"
+    )
+    def returns_the_same(self, seen: Pair | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         theirs, mine = seen.theirs, seen.mine
         if mine.status != "SUCCEEDED" or mine.output != theirs.output:
             told = f" with {shortened(json.dumps(mine.output))}" if mine.status == "SUCCEEDED" else ""

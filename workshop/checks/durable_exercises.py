@@ -1,22 +1,37 @@
 """What the exercises of lab 04 have in common: a function that is explored, and words for what was seen."""
 
+import dataclasses
 import datetime
 import json
+from collections.abc import Mapping
 
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import SEEDS, Case, Exercise, Fault
-from workshop.checking.explorations import Crashes, explored
+from workshop.checking.explorations import Crashes, Played, explored
 from workshop.checking.outcomes import NotAttempted, listed, shortened
 from workshop.checking.resources import function
 from workshop.checking.waiting import side_by_side
+from workshop.checks.durable_worlds import Waiting
 
 CRASHED = Case("a process that crashed wherever it could")
 GOES_ON = "Wherever between two steps its process crashes, a new one goes on, and the end is the same."
 
 
-class Durable(Exercise):
-    """An exercise whose function is explored, too: its case "crashes", whose record is a Crashes.
+@dataclasses.dataclass(frozen=True)
+class Imagined(Case):
+    """A case that is played without an account, since it takes hours. world: the name of a class in durable_worlds."""
 
+    world: str = ""
+
+
+def imagined(world: type[Waiting]) -> Imagined:
+    return Imagined(world.about, world.input, world=world.__name__)
+
+
+class Durable(Exercise):
+    """An exercise whose function is explored, too.
+
+    The record of its case "crashes" is a Crashes, and that of an Imagined one a Played.
     function: which one, of EXPLORED in durable_worlds.py.
     """
 
@@ -24,21 +39,32 @@ class Durable(Exercise):
     pairs = ("crashes",)
 
     def observe(self, lab, draw, cases):
-        others = {name: case for name, case in cases.items() if case is not CRASHED}
-        calls = [lambda: self.observe_others(lab, draw, others) if others else {}]
-        if len(others) < len(cases):
-            seed = draw.random("crashes").randrange(SEEDS)
-            calls.append(lambda: {"crashes": explored(lab, self.function, seed)})
-        return {name: record for seen in side_by_side(*calls) for name, record in seen.items()}
+        worlds = {name: case.world for name, case in cases.items() if isinstance(case, Imagined)}
+        others = {name: case for name, case in cases.items() if name not in worlds and case is not CRASHED}
+
+        def explore():
+            if len(others) == len(cases):
+                return {}
+            seed = draw.random("crashes").randrange(SEEDS) if CRASHED in cases.values() else None
+            crashes, played = explored(lab, self.function, seed, [*worlds.values()])
+            return dict(zip(worlds, played, strict=True)) | ({"crashes": crashes} if crashes else {})
+
+        seen, found = side_by_side(lambda: self.observe_others(lab, draw, others) if others else {}, explore)
+        return {**seen, **found}
 
     def observe_others(self, lab, draw, cases):
-        """As `observe`, for all other cases."""
+        """As `observe`, for all cases that are played in the account."""
         raise NotImplementedError
 
 
 def broken(seen: Crashes, inside=False):
     """A Fault where a crash of its process makes a difference. inside: one inside of a step; otherwise between two."""
     return Fault(seen.wrong, events=seen.story, whole=True) if seen.wrong and seen.inside == inside else None
+
+
+def wrong_for_hours(seen: Played):
+    """A Fault where it goes wrong in a wait of hours."""
+    return Fault(seen.wrong, events=seen.story, whole=True) if seen.wrong else None
 
 
 def not_failed(seen: Execution):
@@ -53,6 +79,14 @@ def not_failed(seen: Execution):
             f"{seen}. DMS said: {shortened(reason)}",
             "It fails with DMS's message, or with its StopReason where DMS has no message.",
         )
+
+
+def saved_for(item: Mapping, seconds: float):
+    """A Fault where an item does not say that its callback waits for so long: another execution may take its place."""
+    if "WaitsUntil" in item and item["WaitsUntil"] - item["CreatedAt"] == seconds:
+        return None
+    waits = f"waits for {item['WaitsUntil'] - item['CreatedAt']} s" if "WaitsUntil" in item else "waits for no time"
+    return f"`seconds` was {seconds}, and the item that it saved says that it {waits}."
 
 
 def was_over(seen: Execution, moment: datetime.datetime | None) -> bool:

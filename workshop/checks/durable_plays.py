@@ -1,9 +1,11 @@
 """What happens in the cases of lab 04 while they play: who is answered, killed, held or left alone, and when."""
 
 import dataclasses
+import functools
 import json
 import time
 import types
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, deploy, faults
@@ -15,7 +17,7 @@ from workshop.checking.outcomes import SandboxProblem
 from workshop.checking.resources import Table, invoke
 from workshop.checking.stages import ENOUGH, Scene, to_its_end
 from workshop.checking.vendors import Messages
-from workshop.checking.waiting import until
+from workshop.checking.waiting import side_by_side, until
 from workshop.migrations import Migration
 
 ASKS, STARTS = "dms:DescribeReplicationTasks", "dms:StartReplicationTask"
@@ -75,6 +77,10 @@ class Told(DurableRun):
         """Its item; {} where there is none."""
         return self._table.find(self.input[self._key]) or {}
 
+    def forget(self):
+        """Delete its item, as `resume` does when it has told it."""
+        self._table.delete(self.input[self._key])
+
     def another(self) -> "Told":
         """A second execution with the same input."""
         return Told(self.function, self.input, self._table, self._key)
@@ -126,14 +132,18 @@ def answered(**how):
     return play
 
 
-def answer(scene: Scene, answer: Answer):
-    """Answer its callback, if its ID is in the table, and wait for its end. Notes item, starts and answer."""
+def answer(scene: Scene, answer: Answer, then: Callable[[], object] = lambda: None):
+    """Answer its callback, if its ID is in the table, and wait for its end. Notes item, starts and answer.
+
+    then: what happens when it has been answered.
+    """
     run, item = scene.run, scene.run.item()
     scene.facts |= {"item": item, "mine": run.callback_ids(), "failures": run.failures(), "told": None}
     scene.facts["begun"] = begun(scene.migration, scene.facts["before"] or "")
     if not run.look() and item.get("CallbackId") in scene.facts["mine"]:
         scene.facts["told"] = answer
         answer.give(item["CallbackId"])
+        then()
         to_its_end(scene)
     scene.facts["starts"] = starts(scene)
 
@@ -156,6 +166,18 @@ def watched(scene: Scene):
         answered(success={})(scene)
     else:
         answer(scene, Answer(success={}))
+
+
+def told_meanwhile(scene: Scene):
+    """The answer to its start is held at a gate until the migration is over and `resume` has told it, and is lost."""
+    run = scene.run
+    until(lambda: run.look() or (_is_held(scene) and ended(scene.migration)), LONG, "a migration to start and to end")
+
+    def forgotten():
+        run.forget()
+        scene.calls.end()
+
+    answer(scene, Answer(success={}), forgotten)
 
 
 def with_a_rival(scene: Scene):
@@ -237,10 +259,10 @@ class Teller:
             raise SandboxProblem("This machine is too busy: a function did not begin to wait. Try again later.")
         return run
 
-    def refusing(self, code: str):
-        """While this block runs, Lambda refuses whatever `say` tells it."""
-        function = self._lab.name("say")
-        refused = {"fault": "refuse", "function": function, "code": code, "count": 9, "tries": "all"}
+    def refusing(self, code: str, callback_id: str):
+        """While this block runs, Lambda refuses what `say` tells this callback."""
+        whose = {"function": self._lab.name("say"), "resource": urllib.parse.quote(callback_id, safe="")}
+        refused = {"fault": "refuse", **whose, "code": code, "count": 9, "tries": "all"}
         return faults.during({**refused, "operation": [TELLS(way) for way in ("Success", "Failure", "Heartbeat")]})
 
 
@@ -309,8 +331,9 @@ def tells_and_is_refused(teller: Teller, about: str, input: Mapping) -> Telling:
     run = teller.begin()
     try:
         callback_id = run.callback_ids()[0]
-        with teller.refusing(input["Code"]):
-            return Telling(about, {way: teller.tell(callback_id, **what) for way, what in ALL_WAYS.items()})
+        with teller.refusing(input["Code"], callback_id):
+            said = side_by_side(*(functools.partial(teller.tell, callback_id, **what) for what in ALL_WAYS.values()))
+        return Telling(about, dict(zip(ALL_WAYS, said, strict=True)))
     finally:
         run.stop()
 

@@ -6,20 +6,24 @@ from secrets import token_hex
 
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, Fault, contract, one_of
-from workshop.checking.explorations import Crashes
+from workshop.checking.explorations import Crashes, Played
 from workshop.checking.outcomes import listed, shortened
 from workshop.checking.resources import Table, durable_function
 from workshop.checking.stages import play, stopped_by_hand, to_its_end
+from workshop.checks import durable_worlds as worlds
 from workshop.checks.durable_exercises import (
     CRASHED,
     GOES_ON,
     Durable,
     broken,
+    imagined,
     not_failed,
+    saved_for,
     the,
     times,
     waited,
     was_over,
+    wrong_for_hours,
 )
 from workshop.checks.durable_plays import (
     ASKS,
@@ -29,6 +33,7 @@ from workshop.checks.durable_plays import (
     left_over,
     ran_before,
     somebody_elses,
+    told_meanwhile,
     until_over,
     until_waited,
     watched,
@@ -109,21 +114,39 @@ class Poll(Durable):
             calls=[{"fault": "refuse", "operation": ASKS, "nth": 2, "count": 9, "code": "AccessDeniedException"}],
             needs_sandbox=True,
         ),
+        "unanswered": Case(
+            "a migration about which DMS did not answer the second question",
+            {"MaxPolls": 5},
+            "is slow",
+            until_over,
+            calls=[{"fault": "lost", "operation": ASKS, "nth": 2}],
+            needs_sandbox=True,
+        ),
         "finished": Case("a migration that finished", {"PollSeconds": one_of(1, 2)}, "takes a second"),
         "failed": Case("a migration that failed", migration="fails"),
         "no file": Case("a migration that had no file to read", migration="has no file"),
         "set aside": Case("a migration that finished without one of its tables", migration="sets a table aside"),
         "stopped": Case("a migration that somebody stopped", migration="is slow", play=stopped_by_hand),
-        "one poll": Case("a migration that outlived MaxPolls 1", {"MaxPolls": 1}, "is slow", until_over),
+        "one poll": Case("a migration that outlived one poll", {"MaxPolls": 1}, "is slow", until_over),
         "two polls": Case(
-            "a migration that outlived MaxPolls 2",
+            "a migration that outlived two polls",
             {"PollSeconds": 2, "MaxPollSeconds": 5, "MaxPolls": 2},
             "is slow",
             until_over,
         ),
         "four polls": Case(
-            "a migration that outlived MaxPolls 4", {"MaxPolls": 4, "MaxPollSeconds": 1}, "is slow", until_over
+            "a migration that outlived four polls", {"MaxPolls": 4, "MaxPollSeconds": 1}, "is slow", until_over
         ),
+        "always throttled": Case(
+            "a migration about which DMS refused each question (ThrottlingException)",
+            {"MaxPolls": 3},
+            "is slow",
+            until_over,
+            calls=[{"fault": "refuse", "operation": ASKS, "count": 99}],
+            needs_sandbox=True,
+        ),
+        "many polls": imagined(worlds.ManyPolls),
+        "long pauses": imagined(worlds.LongPauses),
         "crashes": CRASHED,
     }
     done = "It asks less and less often, lives with being throttled, gives up in time, and knows how it ended."
@@ -142,9 +165,12 @@ class Poll(Durable):
         )
 
     @contract(
-        "It goes on for as long as the migration is under way.", cases="under way, another pace, steady pace, not begun"
+        "It goes on for as long as the migration is under way.",
+        cases="under way, another pace, steady pace, not begun, many polls",
     )
-    def goes_on(self, seen: Execution):
+    def goes_on(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         if seen.ended:
             return f"While the migration still ran, the execution {seen.in_words()}."
         if not seen.pauses:
@@ -159,35 +185,37 @@ class Poll(Durable):
             return f"Before it asked at all, it waited {seen.pauses[0]} s."
         if seen.input["MaxPolls"] > 1 and seen.ended and not seen.pauses:
             return Fault(
-                f"With MaxPolls {seen.input['MaxPolls']} and a migration that ran for longer, it did not wait to ask a "
+                f"With `most` {seen.input['MaxPolls']} and a migration that ran for longer, it did not wait to ask a "
                 f"second time, and {the(seen)}.",
-                "It asks a second time after PollSeconds.",
+                "It asks a second time after `first` seconds.",
             )
         if seen.input["MaxPolls"] > 1 and seen.pauses[:1] != [first]:
-            return Fault(f"{_paces(seen)} it waited {waited(seen)} s.", "The first wait is PollSeconds.")
+            return Fault(f"{_paces(seen)} it waited {waited(seen)} s.", "The first wait is `first` seconds.")
 
     @contract(
         "Then it waits longer from poll to poll, without jitter, and never longer than `longest`.",
-        cases="under way, another pace, steady pace",
+        cases="under way, another pace, steady pace, long pauses",
     )
-    def waits(self, seen: Execution):
+    def waits(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         first, most = seen.input["PollSeconds"], seen.input["MaxPollSeconds"]
         observed = f"{_paces(seen)} it waited {waited(seen)} s between its polls."
         if seen.pauses[0] != first:
-            return Fault(observed, "The first wait is PollSeconds.")
+            return Fault(observed, "The first wait is `first` seconds.")
         if max(seen.pauses) > most:
-            return Fault(observed, "No wait is longer than MaxPollSeconds.")
+            return Fault(observed, "No wait is longer than `longest` seconds.")
         if len(seen.pauses) < 2 or any(
             later <= earlier and later < most for earlier, later in itertools.pairwise(seen.pauses)
         ):
-            return Fault(observed, "The waits grow up to MaxPollSeconds, without jitter.")
+            return Fault(observed, "The waits grow up to `longest` seconds, without jitter.")
 
     @contract("When DMS is asked too often, it goes on.", cases="throttled at first, throttled later")
     def lives_with_throttling(self, seen: Execution):
         if seen.status not in ("RUNNING", "SUCCEEDED"):
             return Fault(f"{seen}.", "It asks again later.")
 
-    @contract("Any other error ends it, at once.", cases="never was, nobody, denied")
+    @contract("Any other error ends it, at once.", cases="never was, nobody, denied, unanswered")
     def ends_with_other_errors(self, seen: Execution):
         answered = 1 if seen.input["ReplicationTaskArn"].startswith(tuple(NOBODY)) else 2
         if not seen.ended or len(seen.polls) > answered:
@@ -210,17 +238,17 @@ class Poll(Durable):
     @contract(
         "When it has asked `most` times and the migration still runs, it fails, and does not say that the migration "
         "has failed.",
-        cases="one poll, two polls, four polls",
+        cases="one poll, two polls, four polls, always throttled",
     )
     def gives_up(self, seen: Execution):
         most, asked = seen.input["MaxPolls"], len(seen.polls)
         if not seen.ended:
             *_, next_wait = seen.pauses or [0]
-            return f"With MaxPolls {most} it asked {times(most)}, and decided to wait for another {next_wait} s."
+            return f"With `most` {most} it asked {times(asked or most)}, and decided to wait for another {next_wait} s."
         if asked and asked != most:
-            return f"With MaxPolls {most} it asked {times(asked)}, and {seen.in_words()}."
+            return f"With `most` {most} it asked {times(asked)}, and {seen.in_words()}."
         if seen.status != "FAILED" or seen.error == "MigrationFailed":
-            return f"With MaxPolls {most} and a migration that ran for longer, the execution {seen.in_words()}."
+            return f"With `most` {most} and a migration that ran for longer, the execution {seen.in_words()}."
 
     @contract(GOES_ON, cases="crashes")
     def goes_on_after_crashes(self, seen: Crashes):
@@ -276,6 +304,13 @@ class Migrate(Durable):
             calls=_lose,
             needs_sandbox=True,
         ),
+        "told meanwhile": Case(
+            "a migration that had run before, and whose end `resume` told while the answer to its start got lost",
+            play=told_meanwhile,
+            before=ran_before,
+            calls=({"fault": "hold", "operation": STARTS, "where": "after", "seconds": 30}, *_lose),
+            needs_sandbox=True,
+        ),
         "killed after": Case(
             "a migration whose function was killed when it had started it",
             calls=({"fault": "kill", "operation": STARTS, "where": "after"},),
@@ -319,7 +354,7 @@ class Migrate(Durable):
             play=answered(failure=("Cancelled", 'Somebody said: "no".')),
         ),
         "late": Case(
-            "a migration that ran on, without an answer for longer than TimeoutSeconds 2",
+            "a migration that ran on, without an answer for longer than 2 seconds",
             {"TimeoutSeconds": 2},
             "is slow",
             to_its_end,
@@ -328,6 +363,7 @@ class Migrate(Durable):
         "unheard failure": Case(
             "a migration that failed, and its event was lost", {"TimeoutSeconds": 4}, "fails", to_its_end
         ),
+        "unheard for a day": imagined(worlds.UnheardForADay),
         "crashes": CRASHED,
     }
     done = "It saves first, starts once, tells failure from silence, and looks before it gives up."
@@ -367,6 +403,7 @@ class Migrate(Durable):
                 f"The migration was started, and under its ARN there is {kept}.",
                 "save(arn, callback_id, seconds, StartedBefore=before), with the ID that the submitter gets.",
             )
+        return saved_for(item, seen.input["TimeoutSeconds"])
 
     @contract(
         "`before` is when the task's latest run before ours started, as `last_start` returns it.",
@@ -389,7 +426,7 @@ class Migrate(Durable):
     @contract(
         "It starts the migration once, however often the submitter runs, and also if it has run before.",
         cases="ran before, failed before, left over, lost, lost and over, ran before and lost, killed after, "
-        "killed before, refused, crashes",
+        "told meanwhile, killed before, refused, crashes",
     )
     def starts_once(self, seen: Execution | Crashes):
         if isinstance(seen, Crashes):
@@ -442,10 +479,12 @@ class Migrate(Durable):
     @contract(
         "When no answer came for `seconds`, it looks once more, since an event can get lost: what `outcome` returns or "
         "raises is the end of it.",
-        cases="late, unheard, unheard failure",
+        cases="late, unheard, unheard failure, unheard for a day",
     )
-    def looks_again(self, seen: Execution):
-        observed = f"{seen}; TimeoutSeconds was {seen.input['TimeoutSeconds']}."
+    def looks_again(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
+        observed = f"{seen}; `seconds` was {seen.input['TimeoutSeconds']}."
         if not seen.ended:
             return Fault(observed, "A timeout bounds the wait.")
         if seen.migration["Status"] == "running":
@@ -486,4 +525,4 @@ def began_with_a_wait(seen: Execution) -> bool:
 
 
 def _paces(seen):
-    return f"With PollSeconds {seen.input['PollSeconds']} and MaxPollSeconds {seen.input['MaxPollSeconds']}"
+    return f"With `first` {seen.input['PollSeconds']} and `longest` {seen.input['MaxPollSeconds']}"

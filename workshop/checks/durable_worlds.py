@@ -1,16 +1,20 @@
 """The worlds in which the durable functions of lab 04 are explored: DMS, the table `waiting`, the vendor, who approves.
 
 They are small: one replication task, one table, one vendor. All time in them is the explorer's one clock, so a
-migration may last for an hour. A world knows how its execution should end (`wrong`).
+migration may last for an hour. A world knows how its execution should end (`wrong`). In most of them the function's
+process crashes; in some, a function waits for as long as no check can wait in an account.
 """
 
 import copy
 import dataclasses
 import datetime
+import itertools
 import json
 import re
 from collections.abc import Mapping
 
+from workshop.checking.executions import durable_pauses
+from workshop.checking.outcomes import listed
 from workshop.checking.stand_ins import Refused, Unknown
 from workshop.exploring import World
 
@@ -25,9 +29,14 @@ _NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
 
 class Waiting(World):
-    """A world with the table of who waits. about: what is special about it, as a case's `about`."""
+    """A world with the table of who waits. about: what is special about it, as a case's `about`.
+
+    input: what the execution gets in place of what others get. random: what it has got that should be random; a text.
+    """
 
     about = ""
+    input: Mapping = {}
+    random = ""
 
     def __init__(self):
         self.items = {}
@@ -255,6 +264,21 @@ class Lost(Migrating):
     about, loses = "a migration whose start was carried out, and the answer to it got lost", True
 
 
+def _left_alone(run, limit, seconds, otherwise):
+    """What is wrong with a run that was to wait for so long, in words. otherwise: how it ended otherwise, or None."""
+    waited = f"with `{limit}` {seconds} it waited for {run.seconds} s without an answer"
+    if run.status in ("SUCCEEDED", "FAILED") and run.seconds < seconds:
+        return waited
+    return otherwise or (waited if run.seconds > seconds + 60 else None)
+
+
+class UnheardForADay(Unheard):
+    about = "a migration whose event got lost, and nobody else answered"
+
+    def wrong(self, run):
+        return _left_alone(run, "seconds", WAITS["TimeoutSeconds"], super().wrong(run))
+
+
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 ASKING = {"ReplicationTaskArn": ARN, "PollSeconds": 60, "MaxPollSeconds": 600, "MaxPolls": 6}
@@ -293,6 +317,28 @@ class Outlives(Polled):
         return _ended_otherwise(run, "FAILED", None)
 
 
+class ManyPolls(Polled):
+    about, lasts = "a migration that was over at the 70th poll", 10**7
+    input = {"MaxPolls": 100}
+
+    def _described(self):
+        if self.asked >= 70:
+            self.status = "stopped"
+        return super()._described()
+
+
+class LongPauses(Outlives):
+    about = "a migration that outlived all polls by hours"
+
+    def wrong(self, run):
+        first, most = ASKING["PollSeconds"], ASKING["MaxPollSeconds"]
+        pauses = durable_pauses(run.history)
+        grows = all(later > earlier or later == most for earlier, later in itertools.pairwise(pauses))
+        if pauses[:1] == [first] and grows and max(pauses) <= most:
+            return None
+        return f"with `first` {first} and `longest` {most} it waited {listed(pauses, nothing='0')} s between its polls"
+
+
 # -- the vendor -------------------------------------------------------------------------------------------------------
 
 
@@ -307,11 +353,16 @@ class Vendor(Waiting):
 
     def __init__(self):
         super().__init__()
-        self.checks = {}
+        self.checks, self.asks = {}, 0
+
+    @property
+    def random(self):
+        return ", ".join(_address_in(check["order"]) for check in self.checks.values())
 
     def request(self, method, path, headers, body):
         asked = re.search(r"/v1/checks(?:/([^/]+))?$", path)  # its URL may have a path, too
         if method == "GET" and asked and asked[1] in self.checks:
+            self.asks += 1
             return 200, self.checks[asked[1]]
         if method != "POST" or not asked or asked[1]:
             raise Unknown
@@ -353,7 +404,7 @@ class Vendor(Waiting):
 
     def _calls(self, check, tries):
         """It calls the URL, and what is behind that tells whoever waits; it calls again where that is nobody."""
-        callback_id = self.waiting(check["order"]["callback_url"].rpartition("/")[2])
+        callback_id = self.waiting(_address_in(check["order"]))
         if callback_id is None:
             if tries > 1:
                 self.later(60, self._calls, check, tries - 1)
@@ -365,12 +416,18 @@ class Vendor(Waiting):
     def _ordered(self):
         return _not_once("an audit was", "ordered", self.times("order"))
 
+    def _late(self, run):
+        if not self.silent and run.seconds >= WAITS["HeartbeatSeconds"]:
+            return "the vendor's callback found nobody to tell, and the execution waited for its timeout"
+        return None
+
     def wrong(self, run):
         expected = ("FAILED", "CheckFailed", REFUSED) if self.refuses else ("SUCCEEDED", REPORT)
-        late = None
-        if not self.silent and run.seconds >= WAITS["HeartbeatSeconds"]:
-            late = "the vendor's callback found nobody to tell, and the execution waited for its timeout"
-        return self._ordered() or late or _ended_otherwise(run, *expected)
+        return self._ordered() or self._late(run) or _ended_otherwise(run, *expected)
+
+
+def _address_in(order):
+    return order["callback_url"].rpartition("/")[2]
 
 
 class Quick(Vendor):
@@ -387,6 +444,37 @@ class Silent(Vendor):
 
 class LostOrder(Vendor):
     about, loses_order = "an audit that was ordered, and the answer to the order got lost", True
+
+
+class _LeftAlone(Vendor):
+    """The vendor does not report. limit: which of the two ends the wait, as the function's parameter is called."""
+
+    limit, name, ends = "silence", "HeartbeatSeconds", ("SUCCEEDED", REPORT)
+
+    def wrong(self, run):
+        if self.asks > 1:
+            return f"it asked the vendor {self.asks} times"
+        otherwise = self._ordered() or _ended_otherwise(run, *self.ends)
+        return _left_alone(run, self.limit, WAITS[self.name], otherwise)
+
+
+class SilentForHours(_LeftAlone, Silent):
+    pass
+
+
+class WorksOn(_LeftAlone):
+    about, takes, silent = "an audit with a sign of life each hour, and without an end", 10**7, True
+    limit, name, ends = "seconds", "TimeoutSeconds", ("FAILED", "VendorSilent")
+
+    def _order(self, key, order):
+        self.later(3600, self._beats, order)
+        return super()._order(key, order)
+
+    def _beats(self, order):
+        callback_id = self.waiting(_address_in(order))
+        if callback_id is not None:
+            self.heartbeat(callback_id)
+        self.later(3600, self._beats, order)
 
 
 # -- two at once ------------------------------------------------------------------------------------------------------
@@ -460,6 +548,28 @@ class ApprovedAndFails(Approved):
 
     def wrong(self, run):
         return self._started() or _ended_otherwise(run, "FAILED", "MigrationFailed", REASON)
+
+
+class ApprovedForHours(Approved):
+    about, lasts = "somebody who approved of a migration of 70 polls", 70 * 60
+
+    def wrong(self, run):
+        others = [pause for pause in durable_pauses(run.history) if pause != 60]
+        if others:
+            return f"with PollSeconds 60 it waited {listed(others)} s between polls"
+        return super().wrong(run)
+
+
+class NobodyAnswers(Approved):
+    about, answer = "a request that nobody answered for a day", {"Approved": False, "By": "nobody"}
+
+    def _answers(self):
+        pass
+
+    def wrong(self, run):
+        if self.times("start"):
+            return "the migration was started"
+        return _left_alone(run, "TimeoutSeconds", WAITS["TimeoutSeconds"], super().wrong(run))
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

@@ -127,25 +127,27 @@ def explore(
     return search.go(crashes, seconds, seed, progress or (lambda found: None))
 
 
-def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None):
+def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None, draws=""):
     """Play a handler once, and let it crash where the schedule says; returns a Run.
 
     schedule: a list of Crash, in the order in which they happen. Those that come to nothing are not counted in
-        run.crashed. The rest is as for explore. Raises ValueError where there is no such place.
+        run.crashed. draws: a text; with another one, steps draw other values with `random`. The rest is as for explore.
+    Raises ValueError where there is no such place.
     """
-    search = _Search(handler, event, world, None, inside, timeout)
+    search = _Search(handler, event, world, None, inside, timeout, draws=draws)
     with search.ready() as call:
         return call(search.play, next(iter(search.worlds)), tuple(schedule))
 
 
 class _Search:
-    def __init__(self, handler, event, world, intended, inside, timeout, strict=True):
+    def __init__(self, handler, event, world, intended, inside, timeout, strict=True, draws=""):
         from workshop.exploring import comparing, plays, programs
 
         self._plays, self._differs = plays, comparing.difference
         self._program, self._event = programs.program_of(handler), event
         self.worlds = world if isinstance(world, dict) else {"": world}
         self._intended, self._inside, self._timeout, self._strict = intended, inside, timeout, strict
+        self._draws = draws
         self._references = {}
         self._played, self._known = {}, {}
 
@@ -163,7 +165,8 @@ class _Search:
 
     def play(self, world, schedule):
         made = self.worlds[world]()
-        return self._plays.Play(self._program, self._event, made, world, schedule, self._inside, self._timeout).run()
+        how = (world, schedule, self._inside, self._timeout, self._draws)
+        return self._plays.Play(self._program, self._event, made, *how).run()
 
     def go(self, crashes, seconds, seed, progress):
         begun = time.monotonic()

@@ -99,10 +99,10 @@ class Run:
 class Play:
     """Plays one schedule: Play(program, event, world).run()."""
 
-    def __init__(self, program, event, world, name="", schedule=(), inside=False, timeout=None):
+    def __init__(self, program, event, world, name="", schedule=(), inside=False, timeout=None, draws=""):
         self.program, self.world = program, world
         self.schedule = tuple(Crash.checked(*crash) for crash in schedule)
-        self.inside, self.timeout = inside, timeout
+        self.inside, self.timeout, self.draws = inside, timeout, draws
         self.result = Run(schedule=self.schedule, world=name, acted_on=world)
         self.clock = Clock()
         self.engine = Engine(self.clock, Client(self), self._invoke, self._called)
@@ -277,7 +277,7 @@ class Play:
         process.open_steps.add(identifier.operation_id)
         with self._lock:
             self._begun[identifier.operation_id] += 1
-            return f"{identifier.operation_id} {self._begun[identifier.operation_id]}"
+            return f"{self.draws}{identifier.operation_id} {self._begun[identifier.operation_id]}"
 
     def called_in_step(self, identifier):
         name = f'"{identifier.name}"' if identifier.name else "one without a name"
