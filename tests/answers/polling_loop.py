@@ -1271,6 +1271,12 @@ TASK_5 = [
         words="No wait is longer than MaxPollSeconds",
     ),
     dict(
+        name="a second more each time, without an upper bound",
+        machine=backoff("$seconds + 1"),
+        says="not yet",
+        words="With PollSeconds 1 and MaxPollSeconds 1 it waited",
+    ),
+    dict(
         name="starts at the bound",
         machine=backoff(first="{% $states.context.Execution.Input.MaxPollSeconds %}"),
         says="not yet",

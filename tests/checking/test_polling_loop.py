@@ -165,6 +165,7 @@ def test_loop(case, usual, fields, words):
         ("under way", [1, 1, 1, 1], "The waits grow"),
         ("under way", [1, 2, 2, 2], "The waits grow"),
         ("another pace", [2, 3, 3], None),
+        ("four polls", [1, 2, 3], "No wait is longer"),
         ("another pace", [1, 2, 3], "The first wait is PollSeconds"),
     ],
 )

@@ -103,6 +103,24 @@ POLL = [
         {'max_attempts=event["MaxPolls"]': 'max_attempts=event["MaxPolls"] + 1'},
     ),
     Broken(
+        "It returns what DMS has said last, and not the replication task",
+        "The next step looks for the ARN of the task that it is to go on with, and fails there.",
+        {'    return {"ReplicationTaskArn": arn}': "    return task"},
+    ),
+    Broken(
+        "It gives up one question too early",
+        "The migration is over before the last question that it may ask, and it counts as lost.",
+        {'max_attempts=event["MaxPolls"]': 'max_attempts=event["MaxPolls"] - 1'},
+    ),
+    Broken(
+        "It fails with an error of another name",
+        "Whoever catches MigrationFailed, to clean up after it, does not hear of it.",
+        {
+            "class MigrationFailed(Exception):": "class Failed(Exception):",
+            "def under_way(task):": "MigrationFailed = Failed\n\n\ndef under_way(task):",
+        },
+    ),
+    Broken(
         "It loses the message of the failure",
         "Who is woken up by it has to find the reason first.",
         {'MigrationFailed(task["LastFailureMessage"])': 'MigrationFailed("It has failed.")'},
@@ -122,6 +140,9 @@ POLL = [
 _TIMED_OUT = """    except CallbackTimeoutError:
         task = context.step(lambda _: outside.describe(arn), name="look again")
     return outcome(arn, task)"""
+_FAILED_UNHEARD = """    if task["Status"] == "failed":
+        raise MigrationFailed(task["LastFailureMessage"])
+"""
 _STILL_RUNNING = """        raise MigrationTimedOut(f"It is {task['Status']}.")"""
 
 MIGRATE = [
@@ -167,6 +188,21 @@ MIGRATE = [
         "It loses the message of the failure",
         "Who is woken up by it has to find the reason first.",
         {"MigrationFailed(str(error))": 'MigrationFailed("It has failed.")'},
+    ),
+    Broken(
+        "It hands a failure on as the SDK has it",
+        "Whoever catches MigrationFailed, to clean up after it, does not hear of it.",
+        {"        raise MigrationFailed(str(error)) from None": "        raise error"},
+    ),
+    Broken(
+        "It takes a migration that has failed unheard for one that has succeeded",
+        "The event of the failure is lost, and the vendor checks half a table.",
+        {_FAILED_UNHEARD: ""},
+    ),
+    Broken(
+        "It takes a migration that has succeeded unheard for one that still runs",
+        "The event of the end is lost, and somebody starts the migration again.",
+        {'task["Status"] not in ("stopped", "failed")': 'task["Status"] != "failed"'},
     ),
     Broken(
         "It swallows the timeout",
@@ -221,6 +257,13 @@ OFFERS = [
         "It succeeds when no offer has come",
         "The next step has no offer to work with, and fails far from the cause.",
         {_NO_OFFER: "    if first is None:\n        return None\n"},
+    ),
+    Broken(
+        "It accepts somebody when no offer has come",
+        "A vendor who has offered nothing gets the order, and nobody knows the price.",
+        {_NO_OFFER: """    if first is None:
+        context.step(lambda _: outside.accept(event["Vendors"][0], table), name="accept")
+""" + _NO_OFFER.partition("\n")[2]},
     ),
     Broken(
         "It accepts the first vendor's offer, whoever has made one",

@@ -412,7 +412,7 @@ class Backoff(Loop):
 
     @contract(
         "It waits `PollSeconds` first, then longer from pass to pass, and never longer than `MaxPollSeconds`.",
-        cases="under way, another pace, failed",
+        cases="under way, another pace, failed, four polls",
     )
     def waits(self, seen: Execution):
         first, most = seen.input["PollSeconds"], seen.input["MaxPollSeconds"]
