@@ -670,6 +670,12 @@ TASK_2 = [
         words="whose end `resume` told while the answer to its start got lost",
     ),
     dict(
+        name="whatever goes wrong, it looks, and goes on with what it sees",
+        changes={"except CallbackTimeoutError": "except Exception"},
+        says="not yet",
+        words="A task for which another execution waited: the execution returned",
+    ),
+    dict(
         name="waits for half of it",
         changes={"timeout=Duration.from_seconds(seconds)": "timeout=Duration.from_seconds((seconds + 1) // 2)"},
         says="not yet",
@@ -1840,6 +1846,12 @@ TASK_6 = [
             '    if answer["Approved"]:': "    import json\n\n    if isinstance(answer, str):\n"
             '        answer = json.loads(answer)\n    if answer["Approved"]:',
         },
+    ),
+    dict(
+        name="whatever goes wrong with the request, nobody has approved",
+        changes={"except CallbackTimeoutError": "except Exception"},
+        says="not yet",
+        words="When somebody withdraws the request, as a failure, the state machine ended FAILED (Withdrawn",
     ),
     dict(
         name="sixty polls, whatever it takes",

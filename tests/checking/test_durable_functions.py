@@ -119,6 +119,7 @@ MIGRATE = {
     "unheard": told(output={"ReplicationTaskArn": ARN}, migration=FINISHED),
     "unheard failure": told(status="FAILED", error="MigrationFailed", cause="Line 49 is bad.", migration=FAILED),
     "unheard for a day": BORE_HOURS,
+    "taken": BORE_HOURS,
     "crashes": BORE_ALL,
 }
 
@@ -236,6 +237,7 @@ APPROVE = {
     "sets aside": pair("FAILED", error="MigrationFailed", cause="Line 49."),
     "ran before": pair("FAILED", begun=False, error="States.TaskFailed"),
     "refused": pair(output={"Moved": False, "By": "Cem"}, begun=False),
+    "withdrawn": pair("FAILED", begun=False, error="Withdrawn"),
     "silent": pair(output={"Moved": False, "By": "nobody"}, begun=False),
     "many polls": BORE_HOURS,
     "silent for a day": BORE_HOURS,
@@ -312,6 +314,7 @@ JUDGED = {
             ("refused", {"status": "FAILED"}, "starts_once", "ended FAILED"),
             ("rival", has(MIGRATE["rival"], **{"beside a rival": {}}), "leaves_others_alone", "no longer in the table"),
             ("rival", has(MIGRATE["rival"], starts=2), "leaves_others_alone", "started twice"),
+            ("taken", BROKE_IN_HOURS, "leaves_others_alone", "it waited for 60 s"),
             ("others", has(MIGRATE["others"], item=ITEM), "wants_a_run_of_its_own", "in the table"),
             ("says little", {"output": "[1]"}, "returns_the_result", "returned '[1]'"),
             ("succeeds", {"status": "RUNNING"}, "returns_the_result", "was still running"),
@@ -418,6 +421,7 @@ JUDGED = {
                 "FAILED",
             ),
             ("ran before", mine("ran before", status="SUCCEEDED"), "starts_the_same", "succeeded"),
+            ("withdrawn", mine("withdrawn", status="SUCCEEDED"), "starts_the_same", "fails, too"),
             (
                 "approved",
                 begins("approved", False),

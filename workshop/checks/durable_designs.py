@@ -27,6 +27,7 @@ from workshop.checks.durable_plays import (
     MANY,
     QUIET,
     STARTS,
+    Answer,
     Checking,
     Rehearsed,
     approval,
@@ -158,6 +159,9 @@ class Pair:
         return self.mine.evidence
 
 
+WITHDRAWN = ("Withdrawn", "Nobody needs that table any more.")
+
+
 class Approve(Durable):
     title = "Port a state machine"
     function = "approve"
@@ -209,6 +213,7 @@ class Approve(Durable):
             play=approval({"Approved": True, "By": "Dua"}, enough=tried_to_start),
         ),
         "refused": Case("somebody does not approve", play=approval({"Approved": False, "By": "Cem"})),
+        "withdrawn": Case("somebody withdraws the request, as a failure", play=approval(Answer(failure=WITHDRAWN))),
         "silent": Case("nobody answers for two seconds", {"TimeoutSeconds": 2}, play=approval(None)),
         "many polls": imagined(worlds.ApprovedForHours),
         "silent for a day": imagined(worlds.NobodyAnswers),
@@ -269,7 +274,8 @@ class Approve(Durable):
             )
 
     @contract(
-        "It starts the migration where that one does, and only there.", cases="approved, refused, silent, ran before"
+        "It starts the migration where that one does, and only there.",
+        cases="approved, refused, withdrawn, silent, ran before",
     )
     def starts_the_same(self, seen: Pair):
         theirs, mine = seen.theirs, seen.mine
@@ -281,7 +287,10 @@ class Approve(Durable):
         if theirs.facts["begun"] and not mine.facts["begun"]:
             return f"When {mine.about}, the migration was not started, and the durable function {mine.in_words()}."
         if mine.status == "SUCCEEDED" != theirs.status:
-            return f"When {mine.about}, the state machine {theirs.in_words()}. The durable function succeeded."
+            return Fault(
+                f"When {mine.about}, the state machine {theirs.in_words()}. The durable function succeeded.",
+                "Where that one fails, it fails, too.",
+            )
 
     @contract(
         "Where the migration fails, it fails as that one does, with an exception whose class has the name of the "

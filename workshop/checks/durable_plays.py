@@ -62,6 +62,14 @@ class Answer:
         else:
             client.send_durable_execution_callback_success(CallbackId=callback_id, Result=json.dumps(self.success))
 
+    def give_token(self, token: str):
+        """The same, where a state machine waits with a task token."""
+        client = clients.of("stepfunctions")
+        if self.failure:
+            client.send_task_failure(taskToken=token, **dict(zip(("error", "cause"), self.failure, strict=True)))
+        else:
+            client.send_task_success(taskToken=token, output=json.dumps(self.success))
+
     def __str__(self):
         return json.dumps(self.success) if not self.failure else ": ".join(self.failure)
 
@@ -563,9 +571,10 @@ def tried_to_start(scene: Scene) -> bool:
     return bool(failed) or begun(scene.migration, scene.facts["before"] or "")
 
 
-def approval(answer: Mapping | None, enough: Callable[[Scene], bool] = lambda scene: False):
+def approval(answer: Mapping | Answer | None, enough: Callable[[Scene], bool] = lambda scene: False):
     """Somebody answers the request under its Id as the application does, whatever waits; nobody, where it is None.
 
+    answer: what the application sends as a success; or an Answer.
     The scene's run has a `table`. enough: what need not be waited for any longer, beside its end.
     """
 
@@ -577,11 +586,11 @@ def approval(answer: Mapping | None, enough: Callable[[Scene], bool] = lambda sc
 
         until(lambda: run.look() or "TaskToken" in item() or "CallbackId" in item(), ENOUGH, "a request for approval")
         scene.facts["item"] = found = item()
+        said = answer if isinstance(answer, Answer) else Answer(success=answer)
         if answer and "TaskToken" in found:
-            client = clients.of("stepfunctions")
-            client.send_task_success(taskToken=found["TaskToken"], output=json.dumps(answer))
+            said.give_token(found["TaskToken"])
         elif answer and "CallbackId" in found and not run.look():
-            Answer(success=answer).give(found["CallbackId"])
+            said.give(found["CallbackId"])
         if answer is None or found:
             until(lambda: run.look() or enough(scene), ENOUGH, "an execution to end")
         scene.facts["begun"] = begun(scene.migration, scene.facts["before"] or "")

@@ -364,6 +364,7 @@ class Migrate(Durable):
             "a migration that failed, and its event was lost", {"TimeoutSeconds": 4}, "fails", to_its_end
         ),
         "unheard for a day": imagined(worlds.UnheardForADay),
+        "taken": imagined(worlds.Taken),
         "crashes": CRASHED,
     }
     done = "It saves first, starts once, tells failure from silence, and looks before it gives up."
@@ -440,8 +441,10 @@ class Migrate(Durable):
             tried = f"; attempts of steps failed {times(len(failed))} ({listed(failed)})" if failed else ""
             return Fault(f"{seen}{tried}.", "The next attempt finds out how it stands, and all is well.")
 
-    @contract("It does not take the place of another execution that waits for this task.", cases="rival")
-    def leaves_others_alone(self, seen: Execution):
+    @contract("It does not take the place of another execution that waits for this task.", cases="rival, taken")
+    def leaves_others_alone(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         item, mine = seen.facts["beside a rival"], seen.facts["mine"]
         if item.get("CallbackId") not in mine:
             return "A second execution began, and the callback ID of the first one was no longer in the table."

@@ -279,6 +279,29 @@ class UnheardForADay(Unheard):
         return _left_alone(run, "seconds", WAITS["TimeoutSeconds"], super().wrong(run))
 
 
+class Taken(Migrating):
+    """Another execution waits for the task; it starts it a second later, and hears nothing of its end."""
+
+    about, lasts, told = "a task for which another execution waited", 60, 0
+
+    def __init__(self):
+        super().__init__()
+        item = {"Id": {"S": ARN}, "CallbackId": {"S": "another's"}, "StartedBefore": {"S": ""}}
+        self.items[ARN] = item | {"CreatedAt": {"N": "0"}, "WaitsUntil": {"N": str(10**11)}}
+
+    def call(self, service, operation, parameters):
+        if self.status == "ready" and not self.asked:
+            self.later(1, self._runs)
+        return super().call(service, operation, parameters)
+
+    def wrong(self, run):
+        if self.waiting(ARN) != "another's":
+            return "its callback ID took the place of the other one"
+        if self.times("start"):
+            return "the migration was started"
+        return f"the execution{run.in_words().removeprefix('it')}" if run.status == "SUCCEEDED" else None
+
+
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 ASKING = {"ReplicationTaskArn": ARN, "PollSeconds": 60, "MaxPollSeconds": 600, "MaxPolls": 6}
