@@ -226,7 +226,7 @@ class Tell(Exercise):
                 return Fault(f"For {seen.about} {way} came, and tell raised {raised}.", NOTHING)
 
     @contract(
-        "Everything else is one and is raised: an ID that never was one, a missing permission.",
+        "Everything else is a fault, and is raised: an ID that never was one, a missing permission.",
         cases="made up, not even that, no such ID, denied, too many, out of order",
     )
     def raises_the_rest(self, seen: Telling):
@@ -382,7 +382,8 @@ class Check(Durable):
             )
 
     @contract(
-        "The address is random, and nothing that the callback ID or the execution's name could be read from.",
+        "The address is random: nobody can compute it from what is known, such as the execution's ARN or the table's "
+        "name.",
         cases="reports, reports little, fails, crashes",
     )
     def gives_an_address(self, seen: Execution | Crashes):

@@ -259,7 +259,8 @@ class Approve(Durable):
             return f"When {seen.mine.about} and {pace}, it waited {waited(seen.mine)} s."
 
     @contract(
-        "Where that one succeeds, it returns the same.", cases="approved, slow, refused, silent, silent for a day"
+        "Where the state machine succeeds, it returns the same.",
+        cases="approved, slow, refused, silent, silent for a day",
     )
     def returns_the_same(self, seen: Pair | Played):
         if isinstance(seen, Played):
@@ -274,7 +275,7 @@ class Approve(Durable):
             )
 
     @contract(
-        "It starts the migration where that one does, and only there.",
+        "It starts the migration where the state machine does, and only there.",
         cases="approved, refused, withdrawn, silent, ran before",
     )
     def starts_the_same(self, seen: Pair):
@@ -289,12 +290,12 @@ class Approve(Durable):
         if mine.status == "SUCCEEDED" != theirs.status:
             return Fault(
                 f"When {mine.about}, the state machine {theirs.in_words()}. The durable function succeeded.",
-                "Where that one fails, it fails, too.",
+                "Where the state machine fails, it fails, too.",
             )
 
     @contract(
-        "Where the migration fails, it fails as that one does, with an exception whose class has the name of the "
-        "error, and the cause as its message.",
+        "Where the migration fails, it fails as the state machine does, with an exception whose class has the name of "
+        "the error, and the cause as its message.",
         cases="fails, sets aside",
     )
     def fails_the_same(self, seen: Pair):

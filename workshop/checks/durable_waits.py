@@ -412,7 +412,7 @@ class Migrate(Durable):
     )
     def knows_the_run_before(self, seen: Execution):
         if not seen.facts["item"]:
-            return f"{seen}, and there is no item of it."
+            return f"{seen}, and the table has no item for its migration."
         before, saved = seen.facts["before"] or "", seen.facts["item"].get("StartedBefore")
         if saved is None:
             return "The item has no StartedBefore."
