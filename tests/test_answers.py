@@ -87,6 +87,7 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
     # A wrong answer is refused before the cases of later sentences are played: it is the same refusal, and quicker.
     monkeypatch.setattr(Exercise, "at_once", 4)
     monkeypatch.setattr(exercises, "CHECK_SECONDS", 600)  # it takes longer so, and others are checked meanwhile
+    monkeypatch.setattr(explorations, "PATIENCE", 600)  # of what was not explored in time a check says nothing
     # All single crashes are explored, which find these answers. Pairs of them take seconds, and are for learners.
     monkeypatch.setattr(explorations, "PAIRS_SECONDS", 0)
     monkeypatch.setattr(checks_of_replay_gotchas, "SECONDS", 0)

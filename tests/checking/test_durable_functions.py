@@ -289,7 +289,7 @@ JUDGED = {
         MIGRATE,
         [
             ("watched", has(MIGRATE["watched"], **{"by then": {}}), "saves_first", "not in the table yet"),
-            ("succeeds", {"status": "FAILED", **has(MIGRATE["succeeds"], told=None)}, "saves_first", "Before anybody"),
+            ("succeeds", {"status": "FAILED", **has(MIGRATE["succeeds"], told=None)}, "saves_first", "before anybody"),
             ("ran before", has(MIGRATE["ran before"], begun=False), "saves_first", "was not started"),
             ("succeeds", has(MIGRATE["succeeds"], item={"CallbackId": "you"}), "saves_first", "'you'"),
             ("watched", has(MIGRATE["watched"], item={**ITEM, "WaitsUntil": 1000}), "saves_first", "waits for 0 s"),

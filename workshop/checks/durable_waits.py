@@ -393,7 +393,7 @@ class Migrate(Durable):
     def saves_first(self, seen: Execution):
         item, mine = seen.facts["item"], seen.facts["mine"]
         if seen.facts["told"] is None and seen.ended:
-            return Fault(f"Before anybody had answered, {the(seen)}.", "It waits for the answer.")
+            return Fault(f"{seen}, before anybody had answered.", "It waits for the answer.")
         if not seen.facts["begun"]:
             return f"{seen}, and the migration was not started."
         if not seen.facts.get("by then", item):
