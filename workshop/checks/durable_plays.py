@@ -5,7 +5,6 @@ import functools
 import json
 import time
 import types
-import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, deploy, faults
@@ -269,7 +268,7 @@ class Teller:
 
     def refusing(self, code: str, callback_id: str):
         """While this block runs, Lambda refuses what `say` tells this callback."""
-        whose = {"function": self._lab.name("say"), "resource": urllib.parse.quote(callback_id, safe="")}
+        whose = {"function": self._lab.name("say"), "resource": callback_id}
         refused = {"fault": "refuse", **whose, "code": code, "count": 9, "tries": "all"}
         return faults.during({**refused, "operation": [TELLS(way) for way in ("Success", "Failure", "Heartbeat")]})
 
