@@ -1842,10 +1842,10 @@ TASK_6 = [
         words="Somebody who approved of a migration of 70 polls: the execution failed",
     ),
     dict(
-        name="an hour at most, whatever is asked for",
-        changes={"Duration.from_seconds(seconds), serdes": "Duration.from_seconds(min(seconds, 3600)), serdes"},
+        name="two hours at most, whatever is asked for",
+        changes={"Duration.from_seconds(seconds), serdes": "Duration.from_seconds(min(seconds, 7200)), serdes"},
         says="not yet",
-        words="with `TimeoutSeconds` 86400 it waited for 3600 s without an answer",
+        words="with `TimeoutSeconds` 86400 it waited for 7200 s without an answer",
     ),
     dict(
         name="its place is free again at once",

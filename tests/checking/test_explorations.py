@@ -7,6 +7,8 @@ from answers import cells, durable_functions
 
 from workshop.checking.explorations import _in_few_lines, in_a_process
 from workshop.checking.stand_ins import Unknown
+from workshop.checks.durable_exercises import Imagined
+from workshop.checks.durable_functions import EXERCISES
 from workshop.checks.durable_worlds import _holds
 
 ENVIRONMENT = {
@@ -20,14 +22,24 @@ FUNCTIONS = {1: "poll", 2: "migrate", 4: "check", 5: "nightly", 6: "approve"}
 
 
 def explored(folder, number, seconds=0, **answer):
-    """The function of an exercise of lab 04, with this answer in place of its solution."""
+    """What exploring with crashes finds in the function of an exercise of lab 04, with this answer as its solution."""
+    return _found(folder, number, answer, seed=1, seconds=seconds)[0]
+
+
+def played(folder, number, world, **answer):
+    """What playing that function without a crash finds, in this world."""
+    [found] = _found(folder, number, answer, seed=None, seconds=0, worlds=[world])[1]
+    return found
+
+
+def _found(folder, number, answer, **options):
     known, function = durable_functions.CELLS, FUNCTIONS[number]
     before = list(known)[: list(known).index(f"task-{number}-check")]
     answered = cells.changed(durable_functions.SOLVED[number], answer)
     for name, content in cells.written([*(known[cell] for cell in before), answered]).items():
         (folder / name).write_text(content)
     (folder / "lambda_function.py").write_text((folder / f"{function}.py").read_text())
-    return in_a_process(function, folder, ENVIRONMENT, seed=1, seconds=seconds)[0]
+    return in_a_process(function, folder, ENVIRONMENT, **options)
 
 
 @pytest.mark.parametrize("number", FUNCTIONS)
@@ -35,6 +47,44 @@ def test_solutions_bear_all_single_crashes(tmp_path, number):
     found = explored(tmp_path, number)
     assert (found.unknown, found.wrong) == ("", "")
     assert "without a crash, all " in found.played
+
+
+HOURS = [
+    (number, case.world)
+    for number, exercise in EXERCISES.items()
+    for case in exercise.cases.values()
+    if isinstance(case, Imagined)
+]
+
+
+@pytest.mark.parametrize("number, world", HOURS)
+def test_solutions_wait_for_hours(tmp_path, number, world):
+    found = played(tmp_path, number, world)
+    assert (found.wrong, found.unknown) == ("", "")
+
+
+def test_who_waits_for_too_short_or_too_long_a_time(tmp_path):
+    timeout = "timeout=Duration.from_seconds(seconds)"
+    found = played(tmp_path, 2, "UnheardForADay", changes={timeout: "timeout=Duration.from_hours(23)"})
+    assert found.wrong.endswith("with `seconds` 86400 it waited for 82800 s without an answer.") and found.story
+    found = played(tmp_path, 2, "UnheardForADay", changes={timeout: "timeout=Duration.from_hours(25)"})
+    assert found.wrong.endswith("with `seconds` 86400 it waited for 90000 s without an answer.")
+    found = played(tmp_path, 2, "UnheardForADay", changes={f"{timeout}, ": ""})
+    assert found.wrong.endswith("the execution waits for ever.")
+
+
+def test_of_a_world_that_lacks_what_the_function_calls_nothing_is_said(tmp_path):
+    changes = {"    try:\n": '    __import__("boto3").client("sns").list_topics()\n    try:\n'}
+    found = played(tmp_path, 2, "Taken", changes=changes)
+    assert (found.wrong, found.unknown) == ("", "sns:ListTopics")
+
+
+def test_an_address_that_is_the_same_in_another_execution_with_the_same_arn_is_told(tmp_path):
+    step = durable_functions.ADDRESS
+    hashed = "__import__('hashlib').blake2b(context.execution_context.durable_execution_arn.encode()).hexdigest()"
+    assert len(explored(tmp_path, 4, changes={step: hashed}).guessed) == 128
+    for drawn in ("secrets.token_hex(20)", "'%x' % __import__('random').getrandbits(200)"):
+        assert not explored(tmp_path, 4, changes={"secrets.token_urlsafe(32)": drawn}).guessed
 
 
 def test_it_goes_on_with_pairs_for_as_long_as_it_may(tmp_path):
