@@ -1274,7 +1274,7 @@ TASK_5 = [
         name="a second more each time, without an upper bound",
         machine=backoff("$seconds + 1"),
         says="not yet",
-        words="With PollSeconds 1 and MaxPollSeconds 1 it waited",
+        words="No wait is longer than MaxPollSeconds",
     ),
     dict(
         name="starts at the bound",
