@@ -794,9 +794,9 @@ TASK_2 = [
     dict(
         name="takes the place of whoever waits",
         changes={
-            SAVES: "        from waiting import table\n\n"
-            '        item = {"Id": arn, "CallbackId": callback_id, "StartedBefore": before}\n'
-            "        table.put_item(Item=item)\n"
+            SAVES: "        import time\n\n        from waiting import table\n\n        now = int(time.time())\n"
+            '        item = {"Id": arn, "CallbackId": callback_id, "StartedBefore": before, "CreatedAt": now}\n'
+            '        table.put_item(Item={**item, "WaitsUntil": now + seconds})\n'
         },
         says="not yet",
         words="A second execution began, and the callback ID of the first one was no longer in the table",
