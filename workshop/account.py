@@ -25,6 +25,11 @@ def require():
         raise AccountError("This notebook is not connected: run its first cell, %load_ext workshop.")
 
 
+def is_real():
+    """Whether this process was connected to an AWS account that was named, and not to the sandbox."""
+    return _on_aws
+
+
 @dataclasses.dataclass(frozen=True)
 class Account:
     """target: "sandbox" or "aws"; id: twelve digits; region; endpoint: where calls go, None where to AWS itself.

@@ -115,6 +115,28 @@ def examine(arguments):
     return command.main(arguments)
 
 
+def account_up(arguments):
+    """Set a real account up for the labs (an administrator, once): says what it costs, and asks."""
+    from workshop.setting_up import command
+
+    asked = ("email", "learners", "hours", "budget")
+    return command.up(**{name: getattr(arguments, name) for name in asked}, sure=arguments.yes)
+
+
+def account_status(arguments):
+    """Say what a real account has for the labs, what it costs, and when the brake comes."""
+    from workshop.setting_up import command
+
+    return command.status()
+
+
+def account_down(arguments):
+    """Delete what `workshop account up` made."""
+    from workshop.setting_up import command
+
+    return command.down()
+
+
 def sandbox_start(arguments):
     """Start the sandbox, or find the one that runs."""
     state = sandbox.start(idle_seconds=sandbox.IDLE_SECONDS_BY_HAND)
@@ -279,6 +301,17 @@ def _parser():
     )
     examine_parser.add_argument("--region", default="us-east-1", help="whose prices (us-east-1)")
     examine_parser.add_argument("--silence", metavar="FILE", help="findings that may stand (examine.toml)")
+    account_parser = commands.add_parser("account", help="set a real account up for the labs, and take it down")
+    account_parser.set_defaults(function=lambda arguments: account_parser.print_help() or 2)
+    group = account_parser.add_subparsers(title="commands", metavar="command")
+    up_parser = command(group, account_up, "up")
+    up_parser.add_argument("--email", help="whom the budget tells; needed the first time")
+    up_parser.add_argument("--learners", help="who learns, by the names of WORKSHOP_LEARNER: ann,bo")
+    up_parser.add_argument("--hours", type=float, help="until the brake deletes the replication instance (8)")
+    up_parser.add_argument("--budget", type=int, metavar="USD", help="that the account may cost in a month (10)")
+    up_parser.add_argument("--yes", action="store_true", help="ask nothing")
+    command(group, account_status, "status")
+    command(group, account_down, "down")
     sandbox_parser = commands.add_parser("sandbox", help="start, stop, look at the local AWS")
     sandbox_parser.set_defaults(function=lambda arguments: sandbox_parser.print_help() or 2)
     group = sandbox_parser.add_subparsers(title="commands", metavar="command")

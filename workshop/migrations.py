@@ -3,11 +3,11 @@
 This is the job that the labs wait for. Around it AWS Database Migration Service (DMS) needs a bucket, a table, two
 roles, two endpoints and a replication instance; they are made here, so that a lab can be about the waiting.
 
-On AWS a replication instance takes minutes to make and costs money for every hour that it exists, used or not, until
-`workshop clean` deletes it. An account that never used DMS also needs the role dms-vpc-role first:
-https://docs.aws.amazon.com/dms/latest/userguide/security-iam.html
+On AWS a replication instance takes minutes to make and costs money for every hour that it exists, used or not. There
+all learners of an account share one, which an administrator makes with all that it needs: `workshop account up`.
 """
 
+import collections
 import dataclasses
 import json
 import re
@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from workshop import account, clients, deploy
-from workshop.names import learner
+from workshop.names import WORKSHOP, learner, learner_of
+from workshop.real_account import AccountError
 
 AIRPORTS = Path(__file__).parent / "data" / "airports.csv"
 FAILURES = (None, "bad row", "table set aside", "no file", "no table")
@@ -125,20 +126,20 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None
         raise ValueError(f"fails is {fails!r}; it may be {', '.join(map(repr, FAILURES))}.")
     dms = clients.of("dms")
     _delete_tasks_named(name)
-    instance = _replication_instance(dms)
+    machine = _replication_instance(dms)
     bucket = _bucket_with(name, airports[:rows], fails)
     table = f"{name}-airports"
     deploy.delete_table(table) if fails == "no table" else deploy.table(table, key="iata")
     endpoints = [_source(dms, name, bucket), _target(dms, name, table)]
     for endpoint in endpoints:
-        deploy.patiently(dms.test_connection, ReplicationInstanceArn=instance, EndpointArn=endpoint)
+        deploy.patiently(dms.test_connection, ReplicationInstanceArn=machine, EndpointArn=endpoint)
     settings = {**_SETTINGS, **({} if fails == "table set aside" else _STOP_AT_ERRORS), **(settings or {})}
     # DMS starts a task only once both connections were tested.
     deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": endpoints}])
     task = {
         "SourceEndpointArn": endpoints[0],
         "TargetEndpointArn": endpoints[1],
-        "ReplicationInstanceArn": instance,
+        "ReplicationInstanceArn": machine,
         "MigrationType": "full-load",
         "TableMappings": json.dumps(_mappings(table, [_TABLE, _SECOND] if fails == "table set aside" else [_TABLE])),
         "ReplicationTaskSettings": json.dumps(settings),
@@ -212,14 +213,42 @@ def _delete_tasks_named(*names):
             delete_task(task["ReplicationTaskArn"])
 
 
-def _replication_instance(dms):
-    """The ARN of the machine that migrations run on: one for each learner, made once, since on AWS it costs."""
-    name = f"{learner()}-00-migrations"
-    found = {"Filters": [{"Name": "replication-instance-id", "Values": [name]}]}
+def find_instance(name):
+    """What DMS says of the replication instance of that name, a dict; None where there is none."""
+    dms = clients.of("dms")
     with suppress(dms.exceptions.ResourceNotFoundFault):
-        instance = dms.describe_replication_instances(**found)["ReplicationInstances"][0]
-        if instance["ReplicationInstanceStatus"] == "available":
-            return instance["ReplicationInstanceArn"]
+        found = dms.describe_replication_instances(Filters=[{"Name": "replication-instance-id", "Values": [name]}])
+        return next(iter(found["ReplicationInstances"]), None)
+
+
+def learners_on(instance):
+    """Who has replication tasks on a replication instance, as `find_instance` gives it: {learner: how many}."""
+    with suppress(clients.of("dms").exceptions.ResourceNotFoundFault):
+        tasks = _tasks("replication-instance-arn", [instance["ReplicationInstanceArn"]])
+        return dict(collections.Counter(learner_of(task["ReplicationTaskIdentifier"]) for task in tasks))
+    return {}
+
+
+def _shared_instance():
+    """The ARN of the machine that all learners of a real account share; none of them makes one."""
+    found = find_instance(WORKSHOP)
+    if found is None or found["ReplicationInstanceStatus"] != "available":
+        state = f"is {found['ReplicationInstanceStatus']}" if found else "is not there (the brake deletes it after hours)"
+        raise AccountError(
+            f"The replication instance {WORKSHOP}, which migrations of this account run on, {state}. Whoever looks after "
+            "the account makes it with `workshop account up`, and sees how it is with `workshop account status`."
+        )
+    return found["ReplicationInstanceArn"]
+
+
+def _replication_instance(dms):
+    """The ARN of the machine that migrations run on. In the sandbox each learner has one, made once."""
+    if account.is_real():
+        return _shared_instance()
+    name = f"{learner()}-00-migrations"
+    present = find_instance(name)
+    if present and present["ReplicationInstanceStatus"] == "available":
+        return present["ReplicationInstanceArn"]
     with suppress(dms.exceptions.ResourceAlreadyExistsFault):
         dms.create_replication_instance(
             ReplicationInstanceIdentifier=name,
@@ -229,8 +258,9 @@ def _replication_instance(dms):
             PubliclyAccessible=False,
             Tags=deploy.tag_list(name),
         )
-    deploy.wait_until(dms, "replication_instance_available", **found)
-    return dms.describe_replication_instances(**found)["ReplicationInstances"][0]["ReplicationInstanceArn"]
+    named = {"Filters": [{"Name": "replication-instance-id", "Values": [name]}]}
+    deploy.wait_until(dms, "replication_instance_available", **named)
+    return find_instance(name)["ReplicationInstanceArn"]
 
 
 def _bucket_with(name, lines, fails):

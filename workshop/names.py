@@ -5,6 +5,7 @@ and tagged, so that `workshop clean` finds it without having to remember it.
 """
 
 import os
+import re
 
 TAG = "workshop"
 WORKSHOP = "stop-polling"
@@ -15,13 +16,22 @@ def learner():
 
     Raises ValueError where it is set to something that AWS would not take as part of a name.
     """
-    chosen = os.environ.get("WORKSHOP_LEARNER") or "you"
+    return checked(os.environ.get("WORKSHOP_LEARNER") or "you")
+
+
+def checked(chosen):
+    """The name of a learner, once AWS would take it as part of a name; raises ValueError where not."""
     if not (len(chosen) <= 20 and chosen.replace("-", "").isalnum() and chosen.isascii() and chosen == chosen.lower()):
         raise ValueError(
             f"WORKSHOP_LEARNER is {chosen!r}, but it becomes part of the names of AWS resources: "
             "use lower-case letters, digits and dashes, 20 at most."
         )
     return chosen
+
+
+def learner_of(resource_name):
+    """Whose a resource is by its name, "you" of "you-01-start"; the whole name where it is named otherwise."""
+    return re.sub(r"-\d\d-.*", "", resource_name)
 
 
 def name(lab, thing):

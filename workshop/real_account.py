@@ -10,7 +10,7 @@ import os
 AT_ONCE = 20
 # Codes of AWS's errors for credentials whose time is over.
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _UNKNOWN_FUNCTION = "workshop-looks-whether-durable-functions-are-here"
 
 
@@ -87,7 +87,7 @@ def _who(sts):
     try:
         return sts.get_caller_identity()["Account"]
     except errors.ClientError as error:
-        if error.response["Error"]["Code"] in _EXPIRED:
+        if error.response["Error"]["Code"] in EXPIRED:
             raise AccountError(f"The AWS credentials of this notebook have expired. {again}") from None
         raise AccountError(f"The AWS credentials of this notebook do not work: {error}. Nothing was done.") from None
     except (errors.NoCredentialsError, errors.PartialCredentialsError):

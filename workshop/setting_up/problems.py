@@ -1,0 +1,60 @@
+"""What to do where AWS refuses: its codes and reasons, each with a remedy."""
+
+import contextlib
+import re
+
+from botocore.exceptions import ClientError
+
+from workshop.real_account import EXPIRED, AccountError
+
+_GOES_ON = "then run the same command again: it goes on from where it is."
+
+# What AWS's codes of errors, and the reasons of a stack's events, have in them. The first that is found holds.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html and, of the reasons, what handlers
+# of resource types say: https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html
+_REMEDIES = (
+    (
+        "|".join(sorted(EXPIRED)),
+        f"The AWS credentials have expired. Sign in again (`aws sso login`, or as you did), {_GOES_ON} What CloudFormation "
+        "has begun it does without you.",
+    ),
+    (
+        "Throttl|RequestLimitExceeded|TooManyRequests|Rate exceeded",
+        f"AWS takes no more requests for the moment. Wait a minute, {_GOES_ON}",
+    ),
+    (
+        "AccessDenied|UnauthorizedOperation|not authorized|UnauthorizedTaggingOperation",
+        "These credentials may not do this. An administrator's are needed (docs/account.md lists for what); sign in with "
+        f"such, {_GOES_ON}",
+    ),
+    (
+        r"LimitExceeded|QuotaExceeded|maximum number of|ServiceLimitExceeded|\b[Qq]uota\b",
+        "A quota of this account is reached. Delete what is not needed of it, or ask for more in Service Quotas "
+        f"(https://console.aws.amazon.com/servicequotas), {_GOES_ON}",
+    ),
+    (
+        "InsufficientResourceCapacity|insufficient capacity",
+        f"AWS has no replication instance to give in these Availability Zones now. Wait some minutes, {_GOES_ON}",
+    ),
+    (
+        "already exists|AlreadyExists",
+        "Something of that name is there already and belongs to no stack of this workshop. Delete it or rename it, "
+        f"{_GOES_ON}",
+    ),
+)
+GONE = re.compile("NotFound|not found|does not exist|NoSuchEntity")
+
+
+def remedy(said: str) -> str:
+    """What to do about a code or a reason of AWS's; "" where nothing is known of it."""
+    return next((what for signs, what in _REMEDIES if re.search(signs, said)), "")
+
+
+@contextlib.contextmanager
+def told():
+    """In a block, what AWS refuses becomes an AccountError that says what to do."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        raise AccountError(f"{error}. {remedy(code) or remedy(str(error)) or f'Find out why, {_GOES_ON}'}") from None
