@@ -1,7 +1,7 @@
 """What a lesson and its lab use of an account, for `workshop/data/labs.toml`: what is paid for, and endpoints of DMS.
 
-One after the other in an account of its own, with the solution in the place of a learner. What was deleted before the end
-is not counted, and nor is what a learner tries beside it.
+Each lesson and its lab run once in an account of their own, with the solution in the place of a learner. What was
+deleted before the end is not counted, and neither is what a learner tries beside it.
 """
 
 import os

@@ -93,7 +93,7 @@ class Account:
         found = of if PolicyArn.endswith("boundary") else []
         return {"PolicyRoles": [{"RoleName": name} for name in found], "PolicyUsers": [], "PolicyGroups": []}
 
-    # -- CloudFormation: each look at a stack brings it one step further ------------------------------------------------
+    # -- CloudFormation: each look at a stack brings it one step further -----------------------------------------------
 
     def stack(self, status, then=(), **parameters):
         """A stack that is there before, and which statuses it goes through when it is looked at."""
@@ -165,7 +165,9 @@ class Account:
     def update_stack(self, StackName, TemplateBody, Capabilities, Parameters, Tags):
         stack, told = self._found(StackName), self._told(Parameters)
         if not stack["status"].endswith("_COMPLETE") or stack["status"] == "ROLLBACK_COMPLETE":
-            raise Refused("ValidationError", f"Stack:{stack['arn']} is in {stack['status']} state and can not be updated.")
+            raise Refused(
+                "ValidationError", f"Stack:{stack['arn']} is in {stack['status']} state and can not be updated."
+            )
         if stack["parameters"] == told and stack.get("template") == TemplateBody:
             raise Refused("ValidationError", "No updates are to be performed.")
         self._event(NAME, "UPDATE_IN_PROGRESS", "User Initiated")
@@ -224,7 +226,7 @@ class Account:
             ]
         }
 
-    # -- the rest -------------------------------------------------------------------------------------------------------
+    # -- the rest -----------------------------------------------------------------------------------------------------
 
     def describe_replication_instances(self, Filters):
         if not self.instance:

@@ -175,7 +175,10 @@ def test_a_role_may_let_others_in_too(there, run, services):
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"service": "ec2.amazonaws.com"}, "may not assume it. .*aws iam update-assume-role-policy --role-name dms-vpc"),
+        (
+            {"service": "ec2.amazonaws.com"},
+            "may not assume it. .*aws iam update-assume-role-policy --role-name dms-vpc",
+        ),
         ({"policies": []}, "exists without the policy .*aws iam attach-role-policy --role-name dms-vpc-role"),
     ],
 )
@@ -252,7 +255,9 @@ def _status(status, *then):
         _status("DELETE_IN_PROGRESS", "DELETE_FAILED"),
         _status("DELETE_FAILED"),
         _status("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"),
-        _status("UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"),
+        _status(
+            "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"
+        ),
         _status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"),
         _status("UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED"),
         _status("UPDATE_ROLLBACK_FAILED"),
@@ -289,12 +294,21 @@ def _fresh(there):
 
 
 @pytest.mark.parametrize(("code", "remedy"), CODES.values(), ids=CODES)
-def test_whatever_is_refused_at_any_step_is_said_and_up_goes_on(there, run, code, remedy):
+@pytest.mark.parametrize("operation", ["get_role", "create_role", "create_stack", "describe_stack_events"])
+def test_what_is_refused_is_said_with_the_remedy(there, run, operation, code, remedy):
+    there.before = _at(0, an_account.Refused(code, "no"), operation)
+    ended, said = run(*UP)
+    assert ended == 1 and code in said and remedy in said
+
+
+def test_when_credentials_expire_at_any_step_up_goes_on(there, run):
     for nth in range(_steps(there, run, UP)):
         _fresh(there)
-        there.before = _at(nth, an_account.Refused(code, "no"))
+        there.before = _at(
+            nth, an_account.Refused("ExpiredToken", "The security token included in the request is expired")
+        )
         ended, said = run(*UP)
-        assert ended == 1 and code in said and remedy in said, f"at call {nth}: {said}"
+        assert ended == 1 and "Sign in again" in said, f"at call {nth}: {said}"
         there.before = lambda operation: None
         assert (run(*UP)[0], is_up(there)) == (0, True), f"after call {nth}"
 
@@ -324,12 +338,12 @@ def test_interrupted_between_any_two_steps_down_goes_on(there, run):
         assert (there.now, there.instance, there.schedule) == (None, None, None), f"after call {nth}"
 
 
-def _at(nth, error):
-    """Raises the error before the call that is the nth from now on."""
+def _at(nth, error, only=None):
+    """Raises the error before the call that is the nth from now on, of that operation where one is named."""
     left = iter(range(nth, -1, -1))
 
     def before(operation):
-        if next(left, None) == 0:
+        if only in (None, operation) and next(left, None) == 0:
             raise error
 
     return before

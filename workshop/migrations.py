@@ -222,7 +222,7 @@ def find_instance(name):
 
 
 def learners_on(instance):
-    """Who has replication tasks on a replication instance, as `find_instance` gives it: {learner: how many}."""
+    """Who has replication tasks on a replication instance, as `find_instance` returns it: {learner: how many}."""
     with suppress(clients.of("dms").exceptions.ResourceNotFoundFault):
         tasks = _tasks("replication-instance-arn", [instance["ReplicationInstanceArn"]])
         return dict(collections.Counter(learner_of(task["ReplicationTaskIdentifier"]) for task in tasks))
@@ -233,10 +233,12 @@ def _shared_instance():
     """The ARN of the machine that all learners of a real account share; none of them makes one."""
     found = find_instance(WORKSHOP)
     if found is None or found["ReplicationInstanceStatus"] != "available":
-        state = f"is {found['ReplicationInstanceStatus']}" if found else "is not there (the brake deletes it after hours)"
+        state = (
+            f"is {found['ReplicationInstanceStatus']}" if found else "is not there (the brake deletes it after hours)"
+        )
         raise AccountError(
-            f"The replication instance {WORKSHOP}, which migrations of this account run on, {state}. Whoever looks after "
-            "the account makes it with `workshop account up`, and sees how it is with `workshop account status`."
+            f"The replication instance {WORKSHOP}, on which this account's migrations run, {state}. Whoever looks "
+            "after the account makes it with `workshop account up`; `workshop account status` says how it is."
         )
     return found["ReplicationInstanceArn"]
 

@@ -20,7 +20,7 @@ PRICE = PRICES[labs.INSTANCE, US_EAST_1]
 
 
 def up(*, email=None, learners=None, hours=None, budget=None, sure=False) -> int:
-    """Set the account up for the labs, or go on with that, or change what is asked for; gives the exit status.
+    """Set the account up for the labs, or go on with that, or change what is asked for; returns the exit status.
 
     email: whom the budget tells. learners: names with commas between them. hours: until the brake. budget: USD a month.
     What is None stays as it is, and is what is usual where there is nothing yet. sure: ask nothing.
@@ -51,10 +51,10 @@ def up(*, email=None, learners=None, hours=None, budget=None, sure=False) -> int
         try:
             roles.make(wanting)
             settled = stack.settled()
-            if stack.parameters(settled).get("Instance") == "yes" and settled["StackStatus"] not in stack.FAILED:
-                if find_instance(WORKSHOP) is None:
-                    print("The brake has deleted the replication instance; CloudFormation is told first.", flush=True)
-                    stack.make(made, {**values, "Instance": "no"})
+            believed = settled and settled["StackStatus"] not in stack.FAILED and stack.parameters(settled)["Instance"]
+            if believed == "yes" and find_instance(WORKSHOP) is None:
+                print("The brake has deleted the replication instance. CloudFormation is told first.", flush=True)
+                stack.make(made, {**values, "Instance": "no"})
             stack.make(made, {**values, "Instance": "yes"})
         except KeyboardInterrupt:
             print(
@@ -70,7 +70,7 @@ def up(*, email=None, learners=None, hours=None, budget=None, sure=False) -> int
 
 
 def status() -> int:
-    """Say what there is, what it costs, and when the brake comes; gives 0, or 3 where nothing is set up."""
+    """Say what there is, what it costs, and when the brake comes; returns 0, or 3 where nothing is set up."""
     _connect()
     with problems.told():
         found, machine = stack.find(), find_instance(WORKSHOP)
@@ -96,7 +96,7 @@ def status() -> int:
 
 
 def down() -> int:
-    """Delete what `up` made, but for DMS's own roles; gives the exit status. Raises AccountError."""
+    """Delete what `up` made, but for DMS's own roles; returns the exit status. Raises AccountError."""
     _connect()
     with problems.told():
         found = stack.find()
@@ -147,8 +147,8 @@ def _refuse_what_is_in_use():
     if using := sorted({*tasks, *made}):
         told = ", ".join(f"{name} ({tasks.get(name, 0)} replication tasks, {made[name]} roles)" for name in using)
         raise AccountError(
-            f"Some of this account's learners still have things here: {told}. Each of them runs `workshop clean`, or you "
-            f"do it for them: WORKSHOP_LEARNER={using[0]} workshop clean. Nothing was done."
+            f"Some learners still have things in this account: {told}. Each of them runs `workshop clean`, or you do "
+            f"it for them: WORKSHOP_LEARNER={using[0]} workshop clean. Nothing was done."
         )
     if attached:
         raise AccountError(
@@ -181,7 +181,9 @@ def _interfaces(found):
     here = [{"Name": "vpc-id", "Values": [network]}]
     left = ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"]
     told = ", ".join(f"{each['NetworkInterfaceId']} ({each.get('Description') or each['Status']})" for each in left)
-    return f"Network interfaces are left in {network}: {told}. DMS takes its own away some minutes later." if left else ""
+    return (
+        f"Network interfaces are left in {network}: {told}. DMS takes its own away some minutes later." if left else ""
+    )
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------
@@ -196,7 +198,8 @@ def _tell_plan(values, wanting, brake):
         f"The replication instance takes some ten minutes to make, where it is not there. From then on it costs "
         f"about {PRICE.usd:.3f} USD an hour, in use or not; all else here costs nothing while nobody works with it.\n"
         f"The brake deletes it at {_clock(brake)}: {hours * PRICE.usd:.2f} USD until then. {_forgotten()}\n"
-        f"A budget of {values['BudgetUsd']} USD a month writes to {values['Email']}; it is late by hours, and stops nothing."
+        f"A budget of {values['BudgetUsd']} USD a month writes to {values['Email']}. It is late by hours, and it stops "
+        "nothing."
     )
     for lab in labs.LABS:
         print(f"  lab {lab.name}: {lab.minutes} minutes, about {lab.usd:.2f} USD")

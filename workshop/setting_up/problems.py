@@ -15,8 +15,8 @@ _GOES_ON = "then run the same command again: it goes on from where it is."
 _REMEDIES = (
     (
         "|".join(sorted(EXPIRED)),
-        f"The AWS credentials have expired. Sign in again (`aws sso login`, or as you did), {_GOES_ON} What CloudFormation "
-        "has begun it does without you.",
+        f"The AWS credentials have expired. Sign in again (`aws sso login`, or as you did), {_GOES_ON} CloudFormation "
+        "meanwhile does what it has begun.",
     ),
     (
         "Throttl|RequestLimitExceeded|TooManyRequests|Rate exceeded",
@@ -24,8 +24,8 @@ _REMEDIES = (
     ),
     (
         "AccessDenied|UnauthorizedOperation|not authorized|UnauthorizedTaggingOperation",
-        "These credentials may not do this. An administrator's are needed (docs/account.md lists for what); sign in with "
-        f"such, {_GOES_ON}",
+        "These credentials may not do this. An administrator's are needed (docs/account.md says for what); sign in "
+        f"with them, {_GOES_ON}",
     ),
     (
         r"LimitExceeded|QuotaExceeded|maximum number of|ServiceLimitExceeded|\b[Qq]uota\b",

@@ -1,7 +1,7 @@
 """The two roles that DMS looks for by their names, one of each in an account.
 
-Whoever used DMS before has them, so they are in no template: they are looked for, made where they are missing, and never
-deleted, since other migrations of the account need them too.
+An account that used DMS before has them, so they are in no template. They are looked for, made where they are missing,
+and never deleted, since other migrations of the account need them, too.
 https://docs.aws.amazon.com/dms/latest/userguide/security-iam.html#CHAP_Security.APIRole
 """
 

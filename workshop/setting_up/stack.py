@@ -1,7 +1,7 @@
 """The stack of an account for the labs: made, changed and deleted, whatever state it is in.
 
-CloudFormation works by itself; this asks it, shows the stack's events, and lets AWS's waiters decide when it is done. So
-it may be interrupted at any moment, and called again. Which states there are, and what one may do in each:
+CloudFormation works by itself. This asks it, shows the stack's events, and lets AWS's waiters decide when it is done.
+So it may be interrupted at any moment, and called again. Which states there are, and what one may do in each:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 """
 
@@ -85,7 +85,9 @@ def make(template: str, values: dict[str, str]) -> None:
 def _make(template, values):
     client, stack = clients.of("cloudformation"), settled()
     if stack and stack["StackStatus"] in FAILED:
-        print(f"The stack of before is {stack['StackStatus']}, which can only be deleted. That comes first.", flush=True)
+        print(
+            f"The stack of before is {stack['StackStatus']}, which can only be deleted. That comes first.", flush=True
+        )
         delete(stack)
         stack = None
     told = {
@@ -178,13 +180,13 @@ def _follow(arn, waiter, seen):
 
 
 def _show(arn, seen):
-    """Show what happened after the event of that id; gives the id of the newest."""
-    for event in reversed(list(itertools.takewhile(lambda event: event["EventId"] != seen, _events(arn)))):
-        seen = event["EventId"]
+    """Show what happened after the event of that id; returns the id of the newest."""
+    new = list(itertools.takewhile(lambda event: event["EventId"] != seen, _events(arn)))
+    for event in reversed(new):
         why = event.get("ResourceStatusReason", "") if event["ResourceStatus"].endswith("FAILED") else ""
         line = f"{event['Timestamp']:%H:%M:%S}  {event['ResourceStatus']:<20}  {event['LogicalResourceId']}  {why}"
         print(line.rstrip(), flush=True)
-    return seen
+    return new[0]["EventId"] if new else seen
 
 
 def _newest(arn):
