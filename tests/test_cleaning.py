@@ -3,9 +3,10 @@
 import pytest
 
 from workshop import cleaning, deploy
+from workshop.deploy import wait_until
 from workshop.events import alarm, schedule
-from workshop.migrations import migration
-from workshop.names import tags_of
+from workshop.migrations import find_instance, migration
+from workshop.names import TAG, WORKSHOP, tags_of
 
 HANDLER = "def lambda_handler(event, context):\n    return event\n"
 PASS = {"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}
@@ -69,10 +70,20 @@ def test_others_stay(aws, account, monkeypatch):
     deploy.role("neighbour-01-role", "lambda", {})
     monkeypatch.setenv("WORKSHOP_LEARNER", "cleaner")
     aws("iam").create_role(RoleName="cleaner-of-the-house", AssumeRolePolicyDocument="{}")  # no tags of ours
+    shared = aws("dms").create_replication_instance(  # as `workshop account up` tags it
+        ReplicationInstanceIdentifier="of-all",
+        ReplicationInstanceClass="dms.t3.micro",
+        Tags=[{"Key": TAG, "Value": WORKSHOP}],
+    )["ReplicationInstance"]["ReplicationInstanceArn"]
     assert cleaning.find() == []
     cleaning.clean()
     # Asked for one by one: in the account of a whole test run they are not on the first page of a list.
     assert aws("dynamodb").describe_table(TableName="neighbour-01-table")
+    assert find_instance("of-all")["ReplicationInstanceStatus"] != "deleting"
+    wait_until(
+        aws("dms"), "replication_instance_available", Filters=[{"Name": "replication-instance-arn", "Values": [shared]}]
+    )
+    aws("dms").delete_replication_instance(ReplicationInstanceArn=shared)
     for role in ("neighbour-01-role", "cleaner-of-the-house"):
         assert aws("iam").get_role(RoleName=role)
     aws("iam").delete_role(RoleName="cleaner-of-the-house")

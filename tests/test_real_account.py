@@ -4,6 +4,7 @@ No test has an AWS account. The sandbox plays one, as a profile's `endpoint_url`
 answered by botocore's Stubber, in the shapes of AWS's models.
 """
 
+import contextlib
 import datetime
 import os
 
@@ -18,6 +19,7 @@ from nbclient import NotebookClient
 from workshop import real_account
 from workshop.environments import CHECKOUT
 from workshop.masking import masked
+from workshop.names import WORKSHOP
 
 NUMBER = "444455556666"
 PLAN = {"accountId": NUMBER, "accountPlanStatus": "ACTIVE"}
@@ -147,8 +149,20 @@ def test_without_a_region_nothing_is_asked(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def remote(sandbox, tmp_path):
-    """The environment of a process whose profile leads to an account that is not its sandbox."""
+def remote(sandbox, aws, tmp_path):
+    """The environment of a process whose profile leads to an account that is not its sandbox.
+
+    `workshop account up` was there, as far as a sandbox can show it: there is a replication instance for all.
+    """
+    dms = aws("dms")
+    with contextlib.suppress(dms.exceptions.ResourceAlreadyExistsFault):
+        dms.create_replication_instance(
+            ReplicationInstanceIdentifier=WORKSHOP, ReplicationInstanceClass="dms.t3.micro", ResourceIdentifier=WORKSHOP
+        )
+    named = [{"Name": "replication-instance-id", "Values": [WORKSHOP]}]
+    dms.get_waiter("replication_instance_available").wait(
+        Filters=named, WaiterConfig={"Delay": 0.05, "MaxAttempts": 1000}
+    )
     profile = (
         f"[profile experiments]\nregion = us-east-1\nendpoint_url = {sandbox['endpoint']}\n"
         f"aws_access_key_id = {sandbox['access_key_id']}\naws_secret_access_key = {sandbox['secret_access_key']}\n"
