@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import string
 import subprocess
 
 import an_account
@@ -447,10 +448,28 @@ def test_cfn_lint_finds_nothing(tmp_path):
 def test_the_policies_stand_in_one_place():
     """What IAM gets is what is in workshop/data, but for what CloudFormation fills in."""
     made = json.loads(template.text(["ann"]))["Resources"]
-    for name, file in {"Boundary": "boundary.json", "LearnerPolicyAnn": "learner-policy.json"}.items():
-        policy = json.dumps(made[name]["Properties"]["PolicyDocument"])
-        plain = re.sub(r'\{"Fn::Sub": ("[^"]*")\}', r"\1", policy).replace("${!", "${").replace("ann-", "${Learner}-")
-        assert json.loads(plain) == json.loads((template.DATA / file).read_text(encoding="utf-8"))
+    boundary = made["Boundary"]["Properties"]["PolicyDocument"]
+    [policy] = made["LearnerRoleAnn"]["Properties"]["Policies"]
+    for made, file in ((boundary, "boundary.json"), (policy["PolicyDocument"], "learner-policy.json")):
+        plain = re.sub(r'\{"Fn::Sub": ("[^"]*")\}', r"\1", json.dumps(made)).replace("${!", "${")
+        kept = (template.DATA / file).read_text(encoding="utf-8").replace("${Learner}", "ann")
+        assert _listed(json.loads(plain)) == _listed(json.loads(kept))
+
+
+def _listed(policy):
+    """A policy whose resources are lists, though there be one."""
+    for statement in policy["Statement"]:
+        if isinstance(statement["Resource"], str):
+            statement["Resource"] = [statement["Resource"]]
+    return policy
+
+
+def test_the_boundary_is_for_all_learners():
+    document = json.loads(template.text(["ann", "bo"]))["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
+    resources = json.dumps([statement["Resource"] for statement in document["Statement"]])
+    assert resources.count("ann-") == resources.count("bo-")
+    with pytest.raises(real_account.AccountError, match="52 learners are more than one account can have"):
+        template.text(f"{letter}{other}" for other in "12" for letter in string.ascii_lowercase)
 
 
 def test_nothing_gets_out_of_the_network_but_to_s3_and_dynamodb():
