@@ -10,6 +10,8 @@ import an_account
 import pytest
 
 from workshop import account, cli, clients, environments, real_account
+from workshop.costs import labs
+from workshop.costs.prices import PRICES
 from workshop.setting_up import command, stack, template
 
 UP = ["account", "up", "--email", "a@example.com", "--learners", "ann,bo", "--yes"]
@@ -71,6 +73,12 @@ def test_the_first_time_all_is_made(there, run):
     assert re.search(r"\d\d:\d\d:\d\d  CREATE_COMPLETE +stop-polling\n", said)
     assert "bo: role stop-polling-learner-bo, WORKSHOP_LEARNER=bo" in said
     assert "The brake deletes tasks and instance at" in said
+
+
+def test_more_learners_than_the_instance_serves_at_once_are_told(there, run):
+    told = "The instance serves 2 learners who do the same lab at the same time"
+    assert told not in run(*UP)[1]
+    assert told in run("account", "up", "--learners", "ann,bo,cy", "--yes")[1]
 
 
 def test_again_nothing_is_done(there, run):
@@ -482,5 +490,29 @@ def test_nothing_gets_out_of_the_network_but_to_s3_and_dynamodb():
     assert "BrakeSchedule" in instance["DependsOn"]  # what costs comes after what ends it
 
 
-def test_the_brake_comes_within_the_hours_that_are_said():
-    assert command.HOURS == 8
+# -- what is written of it ---------------------------------------------------------------------------------------------
+
+README = (environments.CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_table_of_minutes_and_usd():
+    assert labs.table() in README
+
+
+@pytest.mark.parametrize("lab", labs.LABS, ids=lambda lab: lab.name)
+def test_the_minutes_of_a_lab_are_the_readme_s(lab):
+    [row] = re.findall(rf"^\| {lab.name[:2]} \|.* (\d+) min \| (\d+) min \|$", README, re.MULTILINE)
+    assert lab.minutes == sum(map(int, row))
+    assert (environments.CHECKOUT / "solutions" / f"{lab.name}.ipynb").exists()
+    assert not set(lab.used) - {name for name, _ in PRICES}
+
+
+def test_the_page_has_the_numbers_of_the_code():
+    page = " ".join((environments.CHECKOUT / "docs" / "account.md").read_text(encoding="utf-8").split())
+    most = max(labs.LABS, key=lambda lab: lab.endpoints)
+    assert f"lab {most.name[:2]} leave the most of them, {most.endpoints}" in page
+    assert f"So **{labs.learners_at_once()} learners**" in page
+    assert f"costs {24 * command.PRICE.usd:.2f} USD" in page and f"{command.PRICE.usd:.3f} USD an hour" in page
+    assert f"the brake, {command.HOURS:g} the first time" in page and f"a month, {command.BUDGET} the first" in page
+    template.text(f"learner-{letter}" for letter in "abcde")  # five roles
+    assert all(f"`tests/{name}`" in page for name in ("test_account_up.py", "an_account.py", "test_account_brake.py"))

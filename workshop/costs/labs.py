@@ -5,8 +5,10 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from workshop.costs.prices import bill
+from workshop.costs.prices import PRICES, US_EAST_1, bill
 
+# Endpoints of one replication instance: https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Limits.html
+MOST_ENDPOINTS = 100
 INSTANCE = "dms.t3.micro"  # what migrations run on there, for all learners of an account
 
 
@@ -15,13 +17,14 @@ class Lab:
     """One evening: a lesson and the lab of its name.
 
     name: as of the notebooks. minutes: for reading and doing both. migrates: whether it needs a replication instance.
-    used: {name of a price: how many}, of what its cells use once.
+    used: {name of a price: how many}, of what its cells use once. endpoints: of DMS, that are there at its end.
     """
 
     name: str
     minutes: int
     migrates: bool
     used: Mapping[str, int]
+    endpoints: int = 0
 
     @property
     def usd(self) -> float:
@@ -37,10 +40,23 @@ def _read() -> list[Lab]:
 LABS = _read()
 
 
+def learners_at_once() -> int:
+    """How many learners can do the same lab on one replication instance at the same time: each has its endpoints."""
+    return MOST_ENDPOINTS // max(lab.endpoints for lab in LABS)
+
+
 def table() -> str:
-    """The table of the README: Markdown, a line for each lab."""
+    """The table of the README: Markdown, a line for each lab, and where its prices were read and when."""
     lines = ["| lab | minutes, with its lesson | USD |", "| --- | --- | --- |"]
     for lab in LABS:
         cents = f"{lab.usd:.2f}" if lab.usd >= 0.005 else "less than 0.01"
         lines.append(f"| {lab.name[:2]} | {lab.minutes} | {cents} |")
+    price = PRICES[INSTANCE, US_EAST_1]
+    lines += [
+        "",
+        f"Prices of {US_EAST_1}, read on {max(each.read for each in PRICES.values())}: those of lesson 07, whose sources are in",
+        f"`workshop/data/prices.toml`. {price.usd:.3f} USD of each hour are the replication instance, for as long as one evening",
+        f"takes; a day that it is forgotten costs {24 * price.usd:.2f} USD. The minutes are those of the sandbox, and how much longer",
+        "DMS takes on AWS nobody has measured.",
+    ]
     return "\n".join(lines)

@@ -203,6 +203,11 @@ def _tell_plan(values, wanting, brake):
     )
     for lab in labs.LABS:
         print(f"  lab {lab.name}: {lab.minutes} minutes, about {lab.usd:.2f} USD")
+    if len(values["Learners"].split(",")) > labs.learners_at_once():
+        print(
+            f"The instance serves {labs.learners_at_once()} learners who do the same lab at the same time; more, where "
+            "each of them runs `workshop clean` after a lab (docs/account.md says why)."
+        )
     print(f"Prices are those of {US_EAST_1}, as read on {PRICE.read} ({PRICE.source}).", flush=True)
 
 

@@ -34,8 +34,8 @@ def text(learners: Iterable[str]) -> str:
     told = json.dumps({**template, "Resources": made}, separators=(",", ":"))
     if len(told) > MOST:
         raise AccountError(
-            f"{len(names)} learners are more than one account can have: the template would have {len(told):,} bytes, and "
-            f"CloudFormation takes {MOST:,}. Nothing was done."
+            f"{len(names)} learners are more than one account can have: the template would have {len(told):,} bytes, "
+            f"and CloudFormation takes {MOST:,}. Nothing was done."
         )
     return told
 
