@@ -9,7 +9,7 @@ import subprocess
 import an_account
 import pytest
 
-from workshop import account, cli, clients, environments, real_account
+from workshop import account, cli, clients, environments, real_account, sandbox
 from workshop.costs import labs
 from workshop.costs.prices import PRICES
 from workshop.setting_up import command, stack, template
@@ -144,9 +144,9 @@ def test_what_cannot_be_is_refused_before_anything_is_done(there, run, words, se
 
 
 @pytest.mark.parametrize("words", [UP, ["account", "status"], ["account", "down"]])
-def test_the_sandbox_needs_none_of_it(there, run, words, monkeypatch, sandbox):
-    monkeypatch.setenv("WORKSHOP_TARGET", "sandbox")
-    monkeypatch.setattr(account, "connect", lambda: (account.Account("sandbox", "1" * 12, "us-east-1"), None))
+def test_the_sandbox_needs_none_of_it(there, run, words, monkeypatch):
+    monkeypatch.delenv("WORKSHOP_TARGET")
+    monkeypatch.setattr(sandbox, "hold", lambda: pytest.fail("a sandbox was started"))
     ended, said = run(*words)
     assert (ended, there.calls) == (1, [])
     assert "the sandbox needs none of it" in said
@@ -219,7 +219,7 @@ def test_but_not_for_ever(there, run):
 FAILURES = {
     "quota": ("VpcLimitExceeded: The maximum number of VPCs has been reached.", "Service Quotas"),
     "capacity": ("InsufficientResourceCapacityFault", "no replication instance to give"),
-    "name taken": ("stop-polling-boundary already exists", "Delete it or rename it"),
+    "name taken": ("stop-polling-boundary already exists", "of somebody else or of a stack"),
     "permission": ("User is not authorized to perform: ec2:CreateVpc", "An administrator's are needed"),
     "anything": ("Something broke", "Mend that"),
 }

@@ -1,6 +1,7 @@
 """What a lesson and its lab cost on a real account (`workshop/data/labs.toml`)."""
 
 import dataclasses
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,12 +52,11 @@ def table() -> str:
     for lab in LABS:
         cents = f"{lab.usd:.2f}" if lab.usd >= 0.005 else "less than 0.01"
         lines.append(f"| {lab.name[:2]} | {lab.minutes} | {cents} |")
-    price = PRICES[INSTANCE, US_EAST_1]
-    lines += [
-        "",
-        f"Prices of {US_EAST_1}, read on {max(each.read for each in PRICES.values())}: those of lesson 07, whose sources are in",
-        f"`workshop/data/prices.toml`. {price.usd:.3f} USD of each hour are the replication instance, for as long as one evening",
-        f"takes; a day that it is forgotten costs {24 * price.usd:.2f} USD. The minutes are those of the sandbox, and how much longer",
-        "DMS takes on AWS nobody has measured.",
-    ]
-    return "\n".join(lines)
+    price, read = PRICES[INSTANCE, US_EAST_1], max(each.read for each in PRICES.values())
+    told = (
+        f"Prices of {US_EAST_1}, read on {read}: those of lesson 07, whose sources are in `workshop/data/prices.toml`. "
+        f"{price.usd:.3f} USD of each hour are the replication instance, for as long as the evening takes (public "
+        f"tables say so; AWS's own page was not read). A day that it is forgotten costs {24 * price.usd:.2f} USD. The "
+        "minutes are those of the sandbox. Nobody has measured how much longer DMS takes on AWS."
+    )
+    return "\n".join([*lines, "", *textwrap.wrap(told, 120)])

@@ -2,6 +2,7 @@
 
 import collections
 import datetime
+import os
 import sys
 from contextlib import suppress
 
@@ -66,33 +67,16 @@ def up(*, email=None, learners=None, hours=None, budget=None, sure=False) -> int
     print("The account is ready. Each learner signs in with the role of their name, and begins with `make lab`:")
     for name in values["Learners"].split(","):
         print(f"  {name}: role {WORKSHOP}-learner-{name}, WORKSHOP_LEARNER={name}")
-    return status()
+    with problems.told():
+        _tell_status()
+    return 0
 
 
 def status() -> int:
     """Say what there is, what it costs, and when the brake comes; returns 0, or 3 where nothing is set up."""
     _connect()
     with problems.told():
-        found, machine = stack.find(), find_instance(WORKSHOP)
-        if found is None and machine is None:
-            print("Nothing is set up here: `workshop account up` does it.")
-            return 3
-        print(f"The stack {WORKSHOP} is {found['StackStatus'] if found else 'not there'}.")
-        if machine is None:
-            print("There is no replication instance, so nothing costs by the hour. `workshop account up` makes one.")
-        else:
-            state, since = machine["ReplicationInstanceStatus"], machine.get("InstanceCreateTime")
-            age = (_now() - since).total_seconds() / 3600 if since else 0
-            print(f"The replication instance is {state}, {age:.1f} hours old: about {age * PRICE.usd:.2f} USD so far.")
-            for whose, count in learners_on(machine).items():
-                print(f"Replication tasks of {whose}: {count}.")
-        brake = _brake()
-        if machine and not (brake and brake > _now()):
-            print("There is NO brake ahead of it. `workshop account up --hours 8` sets one.")
-        elif brake:
-            print(f"The brake {'deletes' if brake > _now() else 'deleted'} tasks and instance at {_clock(brake)}.")
-        print(_forgotten())
-    return 0
+        return _tell_status()
 
 
 def down() -> int:
@@ -121,12 +105,12 @@ def down() -> int:
 
 
 def _connect():
-    connected, _ = account.connect()
-    if connected.target != "aws":
+    if os.environ.get("WORKSHOP_TARGET") != "aws":
         raise AccountError(
             "This is for a real account; the sandbox needs none of it. Set WORKSHOP_TARGET=aws and WORKSHOP_ACCOUNT to "
             "its twelve digits."
         )
+    connected, _ = account.connect()
     print(connected, flush=True)
 
 
@@ -209,6 +193,29 @@ def _tell_plan(values, wanting, brake):
             "each of them runs `workshop clean` after a lab (docs/account.md says why)."
         )
     print(f"Prices are those of {US_EAST_1}, as read on {PRICE.read} ({PRICE.source}).", flush=True)
+
+
+def _tell_status():
+    found, machine = stack.find(), find_instance(WORKSHOP)
+    if found is None and machine is None:
+        print("Nothing is set up here: `workshop account up` does it.")
+        return 3
+    print(f"The stack {WORKSHOP} is {found['StackStatus'] if found else 'not there'}.")
+    if machine is None:
+        print("There is no replication instance, so nothing costs by the hour. `workshop account up` makes one.")
+    else:
+        state, since = machine["ReplicationInstanceStatus"], machine.get("InstanceCreateTime")
+        age = (_now() - since).total_seconds() / 3600 if since else 0
+        print(f"The replication instance is {state}, {age:.1f} hours old: about {age * PRICE.usd:.2f} USD so far.")
+        for whose, count in learners_on(machine).items():
+            print(f"Replication tasks of {whose}: {count}.")
+    brake = _brake()
+    if machine and not (brake and brake > _now()):
+        print("There is NO brake ahead of it. `workshop account up --hours 8` sets one.")
+    elif brake:
+        print(f"The brake {'deletes' if brake > _now() else 'deleted'} tasks and instance at {_clock(brake)}.")
+    print(_forgotten())
+    return 0
 
 
 def _ask():

@@ -38,7 +38,8 @@ _REMEDIES = (
     ),
     (
         "already exists|AlreadyExists",
-        "Something of that name is there already and belongs to no stack of this workshop. Delete it or rename it, "
+        "Something of that name is there already, of somebody else or of a stack that `workshop account up` made in "
+        "another Region. Delete it, "
         f"{_GOES_ON}",
     ),
 )
