@@ -7,6 +7,7 @@ import string
 import subprocess
 
 import an_account
+import botocore.exceptions
 import pytest
 
 from workshop import account, cli, clients, environments, real_account, sandbox
@@ -210,7 +211,7 @@ def test_dms_is_asked_again_while_it_does_not_see_its_new_role(there, run):
 def test_but_not_for_ever(there, run):
     there.blind = 9
     ended, said = run(*UP)
-    assert ended == 1 and "is not configured properly" in said
+    assert ended == 1 and "is not configured properly" in said and "Wait a minute" in said
     assert there.made().count("create_stack") == 3
 
 
@@ -308,6 +309,22 @@ def test_what_is_refused_is_said_with_the_remedy(there, run, operation, code, re
     there.before = _at(0, an_account.Refused(code, "no"), operation)
     ended, said = run(*UP)
     assert ended == 1 and code in said and remedy in said
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (botocore.exceptions.UnauthorizedSSOTokenError(), "Sign in again"),
+        (botocore.exceptions.CredentialRetrievalError(provider="p", error_msg="e"), "Sign in again"),
+        (botocore.exceptions.EndpointConnectionError(endpoint_url="https://iam"), "AWS cannot be asked"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("operation", ["get_role", "describe_stack_events", "describe_stacks"])
+def test_what_boto3_cannot_do_is_said_with_the_remedy(there, run, operation, error, remedy):
+    there.before = _at(0, error, operation)
+    ended, said = run(*UP)
+    assert ended == 1 and remedy in said and "the same command" in said
 
 
 def test_when_credentials_expire_at_any_step_up_goes_on(there, run):

@@ -23,6 +23,7 @@ COMMANDS = (
     "doctor",
     "clean",
     "sandbox",
+    "account",
     "examine",
     "test",
     "lint",

@@ -3,20 +3,28 @@
 import contextlib
 import re
 
-from botocore.exceptions import ClientError
+import botocore.exceptions as errors
 
 from workshop.real_account import EXPIRED, AccountError
 
 _GOES_ON = "then run the same command again: it goes on from where it is."
 
+_SIGN_IN = (
+    f"The AWS credentials have expired. Sign in again (`aws sso login`, or as you did), {_GOES_ON} CloudFormation "
+    "meanwhile does what it has begun."
+)
+# What DMS answers for about half a minute after its role was made, as people report:
+# https://github.com/hashicorp/terraform-provider-aws/issues/11025
+ROLE_NOT_SEEN = "dms-vpc-role is not configured properly"
+
 # What AWS's codes of errors, and the reasons of a stack's events, have in them. The first that is found holds.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html and, of the reasons, what handlers
 # of resource types say: https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html
 _REMEDIES = (
+    ("|".join(sorted(EXPIRED)), _SIGN_IN),
     (
-        "|".join(sorted(EXPIRED)),
-        f"The AWS credentials have expired. Sign in again (`aws sso login`, or as you did), {_GOES_ON} CloudFormation "
-        "meanwhile does what it has begun.",
+        ROLE_NOT_SEEN,
+        f"DMS does not see its role yet, or the role cannot do what it is for. Wait a minute, {_GOES_ON}",
     ),
     (
         "Throttl|RequestLimitExceeded|TooManyRequests|Rate exceeded",
@@ -53,9 +61,13 @@ def remedy(said: str) -> str:
 
 @contextlib.contextmanager
 def told():
-    """In a block, what AWS refuses becomes an AccountError that says what to do."""
+    """In a block, what AWS refuses, or is not there to be asked, becomes an AccountError that says what to do."""
     try:
         yield
-    except ClientError as error:
+    except (errors.SSOError, errors.TokenRetrievalError, errors.CredentialRetrievalError, errors.NoCredentialsError):
+        raise AccountError(_SIGN_IN) from None
+    except errors.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         raise AccountError(f"{error}. {remedy(code) or remedy(str(error)) or f'Find out why, {_GOES_ON}'}") from None
+    except errors.BotoCoreError as error:
+        raise AccountError(f"AWS cannot be asked: {error}. When it can be, {_GOES_ON}") from None

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events
 """
 
 import itertools
-import re
 import time
 from collections.abc import Iterator
 
@@ -19,9 +18,6 @@ from workshop.setting_up import problems
 
 PAUSE = 5  # seconds between two questions; there is no event of CloudFormation's that a laptop could wait for
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
-# What DMS answers for about half a minute after its role was made, as people report:
-# https://github.com/hashicorp/terraform-provider-aws/issues/11025
-_ROLE_NOT_SEEN = re.compile("dms-vpc-role is not configured properly")
 _TRIES = 3  # to make the stack while DMS does not see its role; each takes longer than that half minute
 # A stack whose creation has failed, or never began, can only be deleted.
 FAILED = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS")
@@ -77,7 +73,7 @@ def make(template: str, values: dict[str, str]) -> None:
         try:
             return _make(template, values)
         except NotDone as failure:
-            if last or not _ROLE_NOT_SEEN.search(str(failure.reasons)):
+            if last or problems.ROLE_NOT_SEEN not in str(failure.reasons):
                 raise
             print("DMS does not see its new role yet, as happens in its first half minute. Once more:", flush=True)
 
