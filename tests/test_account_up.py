@@ -531,5 +531,5 @@ def test_the_page_has_the_numbers_of_the_code():
     assert f"So **{labs.learners_at_once()} learners**" in page
     assert f"costs {24 * command.PRICE.usd:.2f} USD" in page and f"{command.PRICE.usd:.3f} USD an hour" in page
     assert f"the brake, {command.HOURS:g} the first time" in page and f"a month, {command.BUDGET} the first" in page
-    template.text(f"learner-{letter}" for letter in "abcde")  # five roles
+    template.text(f"learner-{letter}" for letter in "abcd")  # four roles
     assert all(f"`tests/{name}`" in page for name in ("test_account_up.py", "an_account.py", "test_account_brake.py"))
