@@ -99,7 +99,9 @@ class Account:
         """A stack that is there before, and which statuses it goes through when it is looked at."""
         known = {"Email": "a@example.com", "BudgetUsd": "10", "Learners": "ann", "Instance": "yes", **parameters}
         number = len(self.stacks) + 1
-        self.stacks.append({"arn": f"{ARN}{number}", "status": status, "then": list(then), "parameters": known})
+        self.stacks.append(
+            {"arn": f"{ARN}{number}", "status": status, "then": list(then), "parameters": known, "has": None}
+        )
         self._event(NAME, status, "User Initiated")
 
     @property
@@ -140,7 +142,7 @@ class Account:
         self.schedule = f"at({parameters['BrakeAt']})"
         if parameters["Instance"] == "no":
             self.instance = None
-        elif stack["has"] is False or stack["has"] is None:  # CloudFormation makes none where it believes to have one
+        elif not stack["has"]:  # CloudFormation makes none where it believes to have one
             self.instance = "available"
         stack["has"] = parameters["Instance"] == "yes"
 
@@ -152,7 +154,6 @@ class Account:
             raise Refused("AlreadyExistsException", f"Stack [{StackName}] already exists")
         assert json.loads(TemplateBody)["Resources"] and len(TemplateBody) < 51_200  # what CreateStack takes
         self.stack("CREATE_IN_PROGRESS", **self._told(Parameters))
-        self.now["has"] = None
         reason = NOT_SEEN if self.blind or "dms-vpc-role" not in self.roles else self.fails and self.fails.pop(0)
         self.blind = max(0, self.blind - 1)
         if reason:
