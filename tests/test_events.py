@@ -171,7 +171,7 @@ def test_an_alarm_rings_while_something_failed_waits(aws, heard, failed):
     aws("lambda").invoke(FunctionName=broken, InvocationType="Event")
     eventually(lambda: alarm(failed.arn) == "ALARM")
     assert failed.wait_for(1)
-    assert deploy.arn("cloudwatch", f"alarm:{failed.name}") in cleaning.find()
+    assert deploy.arn("cloudwatch", f"alarm:{failed.name}") in cleaning.find().arns
 
 
 # -- schedules ---------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_a_schedule_has_a_role_that_may_do_nothing_else(aws, heard, failed):
 
 def test_clean_finds_a_schedule(aws, heard):
     schedule(heard.rule, heard.arn, every="rate(1 hour)", input={})
-    (group,) = [arn for arn in cleaning.find() if arn.endswith(f":schedule-group/{heard.rule}")]
+    (group,) = [arn for arn in cleaning.find().arns if arn.endswith(f":schedule-group/{heard.rule}")]
     assert cleaning.delete(group) is None
     with pytest.raises(aws("scheduler").exceptions.ResourceNotFoundException):
         aws("scheduler").get_schedule(Name=heard.rule, GroupName=heard.rule)

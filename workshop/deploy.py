@@ -198,8 +198,9 @@ def delete_state_machine(machine):
     """
     client = clients.of("stepfunctions")
     pages = client.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
-    for execution in [execution for page in pages for execution in page["executions"]]:
-        client.stop_execution(executionArn=execution["executionArn"], cause="Its state machine is deleted.")
+    with suppress(client.exceptions.StateMachineTypeNotSupported):  # an Express one's are not listed, and end soon
+        for execution in [execution for page in pages for execution in page["executions"]]:
+            client.stop_execution(executionArn=execution["executionArn"], cause="Its state machine is deleted.")
     client.delete_state_machine(stateMachineArn=machine)
 
 

@@ -145,7 +145,7 @@ class Line:
     """
 
     def __init__(self):
-        self.live = _is_watched()
+        self.live = is_watched()
         self._handle = None
         self._shown = time.monotonic()
 
@@ -170,7 +170,7 @@ class Line:
             self._handle.update({"text/plain": text}, raw=True)
 
 
-def _is_watched():
+def is_watched():
     """Whether somebody looks on: JupyterLab, Notebook and VS Code say which of their cells they run.
 
     What runs a notebook without showing it (nbval, nbconvert, papermill) has no cells on a screen, and says nothing.
