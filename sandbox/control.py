@@ -9,6 +9,8 @@
     DELETE /_sandbox/faults        {"ids": [...]} or {"label": ...}: end these; it answers how they were at last
     GET /_sandbox/calls            the last calls of functions and state machines, in the order in which they came:
                                    ?function=NAME and other questions (sandbox/faults/calls.py)
+    GET, PUT /_sandbox/actions     what the account's root asked for, as actions of IAM on resources: PUT {"record": true}
+                                   begins an empty record, false ends it (sandbox/authorization.py)
     GET, PUT /_sandbox/functions   pauses before retries, numbers of processes (sandbox/functions/settings.py)
 
 A lease is an open connection, so a caller that dies gives it up without having to say so. Each line that comes down
@@ -93,6 +95,18 @@ class Control:
 
             asked = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
             await _answer_with(send, lambda _: calls.get(asked))
+        elif what in (("GET", "actions"), ("PUT", "actions")):
+            from sandbox import authorization
+
+            def actions(wanted):
+                if what[0] == "GET":
+                    return authorization.recorded()
+                if not isinstance(wanted, dict) or list(map(type, wanted.values())) != [bool] or "record" not in wanted:
+                    raise ValueError('Say whether to record: {"record": true} or {"record": false}.')
+                authorization.record(wanted["record"])
+                return wanted
+
+            await _answer_with(send, actions, await read(receive))
         elif what in (("GET", "functions"), ("PUT", "functions")):
             from sandbox import functions
 

@@ -254,6 +254,7 @@ def _replication_instance(dms):
     with suppress(dms.exceptions.ResourceAlreadyExistsFault):
         dms.create_replication_instance(
             ReplicationInstanceIdentifier=name,
+            ResourceIdentifier=_resource_identifier(name),
             ReplicationInstanceClass="dms.t3.micro",
             AllocatedStorage=5,
             MultiAZ=False,
@@ -327,7 +328,8 @@ def _target(dms, name, table):
 
 def _endpoint(dms, name, **settings):
     """The ARN of an endpoint. All that it says follows from its name, so one that is there already will do."""
-    settings |= {"EndpointIdentifier": name, "Tags": deploy.tag_list(name)}
+    settings |= {"EndpointIdentifier": name, "ResourceIdentifier": _resource_identifier(name)}
+    settings |= {"Tags": deploy.tag_list(name)}
     try:
         return deploy.patiently(dms.create_endpoint, **settings)["Endpoint"]["EndpointArn"]
     except dms.exceptions.ResourceAlreadyExistsFault:
