@@ -19,6 +19,7 @@ import json
 import re
 from urllib.parse import quote, urlencode
 
+from sandbox import policies
 from sandbox.faults import operations
 
 UNKNOWN = "sandbox:UnknownAction"
@@ -110,6 +111,8 @@ def install():
         )
 
     def extract_resource_arn(service, method, path, headers, body, query_params, region, account_id):
+        if service == "iam":
+            policies.put_over()
         request = Request(service, method, path, _parameters(body, query_params), region, account_id)
         _request.set(request)
         arn = resource_of(service, method, path, headers, body, query_params, region, account_id)

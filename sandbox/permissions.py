@@ -4,18 +4,24 @@ MiniStack checks requests. What it does inside itself (a rule invokes a function
 does unchecked; those who do such a thing here ask this module first. It evaluates policies with MiniStack's evaluator.
 """
 
+import contextvars
 import json
 from urllib.parse import unquote
 
+# Whether it was the last evaluation's permissions boundary that denied what the role's own policies allow.
+_limited = contextvars.ContextVar("sandbox_limited", default=False)
+
 # Services whose answer to a denied request names no resource in MiniStack, and does on AWS.
-_RESOURCE_NAMED = {"dynamodb", "states", "lambda", "events", "sqs", "sns", "scheduler", "s3", "apigateway"}
+_RESOURCE_NAMED = {"dynamodb", "states", "lambda", "events", "sqs", "sns", "scheduler", "s3", "apigateway", "iam", "monitoring"}
 
 
 def install():
-    """Let the message of every denied request name the resource, so that it says what to allow on what."""
-    from ministack.core import iam_actions
+    """Let the message of every denied request name the resource and the kind of policy, so that it says what to do."""
+    from ministack.core import iam_actions, iam_evaluator
 
-    response = iam_actions.access_denied_response
+    response, message, evaluate = (
+        iam_actions.access_denied_response, iam_actions.identity_denial_message, iam_evaluator.evaluate
+    )  # fmt: skip
 
     def access_denied_response(service, action, principal_arn, request_id, **details):
         resource = unquote(details.get("resource_arn", "*"))
@@ -26,7 +32,23 @@ def install():
             details["message"] = iam_actions.identity_denial_message(action, principal_arn, resource, explicit)
         return response(service, action, principal_arn, request_id, **details)
 
+    def evaluate_and_note(context, policies, *limits):
+        result = evaluate(context, policies, *limits)
+        _limited.set(bool(limits) and result.decision != evaluate(context, policies).decision)
+        return result
+
+    def identity_denial_message(action, principal_arn, resource, explicit_deny):
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+        said = message(action, principal_arn, resource, explicit_deny)
+        if not _limited.get():
+            return said
+        return said.replace("an identity-based policy", "a permissions boundary").replace(
+            "no identity-based policy", "no permissions boundary"
+        )
+
     iam_actions.access_denied_response = access_denied_response
+    iam_actions.identity_denial_message = identity_denial_message
+    iam_evaluator.evaluate = evaluate_and_note
 
 
 def reset():
