@@ -12,7 +12,19 @@ from urllib.parse import unquote
 _limited = contextvars.ContextVar("sandbox_limited", default=False)
 
 # Services whose answer to a denied request names no resource in MiniStack, and does on AWS.
-_RESOURCE_NAMED = {"dynamodb", "states", "lambda", "events", "sqs", "sns", "scheduler", "s3", "apigateway", "iam", "monitoring"}
+_RESOURCE_NAMED = {
+    "dynamodb",
+    "states",
+    "lambda",
+    "events",
+    "sqs",
+    "sns",
+    "scheduler",
+    "s3",
+    "apigateway",
+    "iam",
+    "monitoring",
+}
 
 
 def install():

@@ -20,7 +20,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from workshop import account, clients, records
-from workshop.names import tags_of
+from workshop.names import BOUNDARY, tags_of
 
 RUNTIME = "python3.13"
 KEPT_DAYS = 7  # logs, and what durable executions did
@@ -56,13 +56,15 @@ def role(name, service, permissions):
     """A role for `service` ("lambda", "states", "dms"), with exactly these permissions; gives its ARN.
 
     permissions: {action: resource or list of resources}, as in {"dynamodb:PutItem": table_arn}; may be empty or None.
-    On AWS it takes some seconds until a change of permissions is felt everywhere.
+    On AWS it takes some seconds until a change of permissions is felt everywhere. Where the account has a boundary for
+    the roles of the labs, a new role carries it: it may do no more than both allow.
     """
     account.require()
     iam = clients.of("iam")
     trust = _policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
     try:
-        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tag_list(name))
+        bound = {"PermissionsBoundary": _boundary(iam)} if _boundary(iam) else {}
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tag_list(name), **bound)
     except iam.exceptions.EntityAlreadyExistsException:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
         made = iam.get_role(RoleName=name)
@@ -73,6 +75,19 @@ def role(name, service, permissions):
         with suppress(iam.exceptions.NoSuchEntityException):
             iam.delete_role_policy(RoleName=name, PolicyName="permissions")
     return made["Role"]["Arn"]
+
+
+@functools.lru_cache(4)
+def _boundary(iam):
+    """The ARN of the boundary that roles must carry; None in the sandbox, and in an account that has none."""
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        return None
+    boundary = f"arn:aws:iam::{clients.account_id()}:policy/{BOUNDARY}"
+    try:
+        iam.get_policy(PolicyArn=boundary)
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    return boundary
 
 
 def refusal(name):

@@ -30,9 +30,10 @@ LEARNER = "ann"  # who learns while it is recorded
 CELL_SECONDS = 300
 AT_ONCE = 3  # labs that are run side by side; the notebooks of one share the names of their things
 
-# Why a policy may be longer than this: never. Spaces do not count.
+# How long they may be, without spaces. The learner's stands in a role (its inline policies, all together), since it is too
+# long for a managed policy; the boundary must be one.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-LONGEST = 6144
+LONGEST = {POLICY: 10_240, BOUNDARY: 6_144}
 
 
 class PolicyError(ValueError):
@@ -161,14 +162,18 @@ def _policy(record, found, exceptions, part):
         )
     idle = [each["sid"] for nth, each in enumerate(exceptions) if nth not in used and each.get("recorded", True)]
     if idle:
-        raise PolicyError(f"Nothing that is recorded needs these of {EXCEPTIONS.name}: {', '.join(idle)}. Take them out.")
+        raise PolicyError(
+            f"Nothing that is recorded needs these of {EXCEPTIONS.name}: {', '.join(idle)}. Take them out."
+        )
     statements = [
         _statement(f"{service.title()}Own", "Allow", sorted(actions), sorted(resources))
         for service, (actions, resources) in sorted(own.items())
     ]
     for each in exceptions:
         statements.append(
-            _statement(each["sid"], each.get("effect", "Allow"), each["actions"], each["resources"], each.get("condition"))
+            _statement(
+                each["sid"], each.get("effect", "Allow"), each["actions"], each["resources"], each.get("condition")
+            )
         )
     return {"Version": "2012-10-17", "Statement": sorted(statements, key=_place)}
 
@@ -185,7 +190,7 @@ def _is_for(exception, action, resource):
 
 
 def _general(resource, record):
-    """A resource of the record for every account, Region and learner: what follows the learner's name may be anything."""
+    """A resource of the record, for every account, Region and learner: whatever follows the learner's name."""
     resource = resource.replace(record["account"], "${AWS::AccountId}").replace(
         f":{record['region']}:", ":${AWS::Region}:"
     )

@@ -9,6 +9,8 @@ import re
 
 TAG = "workshop"
 WORKSHOP = "stop-polling"
+# The policy that says the most that a role of the labs may do in a real account (data/boundary.json), if it has one.
+BOUNDARY = f"{WORKSHOP}-boundary"
 
 
 def learner():

@@ -1,4 +1,4 @@
-"""Who signs with a role's keys is asked for all that AWS asks for, in AWS's words, and nothing is allowed in silence."""
+"""Who signs with a role's keys is asked for all that AWS asks for, in its words, and nothing is allowed in silence."""
 
 import io
 import json
@@ -179,7 +179,9 @@ def test_what_is_made_with_tags_needs_the_action_that_tags(acting, service):
     no = {"Effect": "Deny", "Action": action, "Resource": "*"}
     with_condition = {**may, "Condition": {"StringEquals": {"aws:RequestTag/team": "red"}}}
     assert f"to perform: {action} " in refused(getattr(acting(may, no)(service), operation), **arguments)[1]
-    assert "is not authorized to perform" in refused(getattr(acting(with_condition)(service), operation), **arguments)[1]
+    assert (
+        "is not authorized to perform" in refused(getattr(acting(with_condition)(service), operation), **arguments)[1]
+    )
 
 
 def test_a_connection_is_tested_on_both_its_ends(acting):
@@ -218,7 +220,8 @@ def test_a_role_s_boundary_decides_who_may_say_what_it_may_do(acting, aws, role_
 def test_an_api_s_tags_count_for_all_that_is_in_it(acting, aws):
     apis = aws("apigatewayv2")
     blue, red = (
-        apis.create_api(Name=unique("api"), ProtocolType="HTTP", Tags={"team": team})["ApiId"] for team in ("blue", "red")
+        apis.create_api(Name=unique("api"), ProtocolType="HTTP", Tags={"team": team})["ApiId"]
+        for team in ("blue", "red")
     )
     may = {"Action": "apigateway:*", "Resource": f"arn:aws:apigateway:{REGION}::/apis/*"}
     client = acting({**may, "Condition": {"StringEquals": {"aws:ResourceTag/team": "blue"}}})("apigatewayv2")
@@ -297,7 +300,9 @@ def test_what_is_not_evaluated_is_refused_by_name_when_it_is_stored(aws, role_of
 
 def test_a_request_of_no_known_action_is_for_the_root_alone(acting, sandbox):
     client = acting({"Action": "*", "Resource": "*"})("lambda")
-    client.meta.events.register("before-sign.lambda", lambda request, **_: setattr(request, "url", request.url + "/x/y"))
+    client.meta.events.register(
+        "before-sign.lambda", lambda request, **_: setattr(request, "url", request.url + "/x/y")
+    )
     assert "does not know which action of IAM" in refused(client.get_account_settings)[1]
 
 
