@@ -99,6 +99,26 @@ def test_cfn_lint_finds_nothing(aws, bucket, design, tmp_path):
 
 
 @pytest.mark.parametrize("design", ALL, ids=lambda design: design.name)
+def test_every_role_carries_a_boundary_where_there_is_one(aws, bucket, design):
+    """In what SAM makes of the template; without the parameter no role has one."""
+    client, name = aws("cloudformation"), unique("bounded")
+    change = client.create_change_set(
+        StackName=name,
+        ChangeSetName="first",
+        ChangeSetType="CREATE",
+        TemplateBody=stacks.package(aws, design, bucket),
+        Parameters=[{"ParameterKey": key, "ParameterValue": "bounded"} for key in NEEDED[design.name]],
+        Capabilities=stacks.CAPABILITIES,
+    )
+    made = client.get_template(ChangeSetName=change["Id"], TemplateStage="Processed")["TemplateBody"]
+    made = made if isinstance(made, dict) else json.loads(made)
+    roles = [each["Properties"] for each in made["Resources"].values() if each["Type"] == "AWS::IAM::Role"]
+    given = {"Fn::If": ["IsBounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    assert roles and all(role["PermissionsBoundary"] == given for role in roles)
+    client.delete_stack(StackName=name)
+
+
+@pytest.mark.parametrize("design", ALL, ids=lambda design: design.name)
 def test_a_design_needs_nothing_of_ours(design):
     files = sorted(design.glob("functions/*.py"))
     allowed = {file.stem for file in files} | set(sys.stdlib_module_names)

@@ -242,6 +242,13 @@ def solutions(arguments):
     return authoring.main_solutions(arguments.names) or diagrams(arguments)
 
 
+def policy(arguments):
+    """Make the learner's policy and the boundary of what lessons and solutions do in an account that a sandbox plays."""
+    from workshop import learner_policy
+
+    return learner_policy.main(check=arguments.check)
+
+
 def diagrams(arguments):
     """Draw the diagrams of all notebooks that site/diagrams lacks."""
     return subprocess.call([sys.executable, CHECKOUT / "site" / "diagrams.py"], cwd=CHECKOUT)
@@ -333,6 +340,7 @@ def _parser():
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")
+    command(commands, policy).add_argument("--check", action="store_true", help="only say whether they are right")
     command(commands, diagrams)
     command(commands, site)
     command(commands, bundle).add_argument(
