@@ -19,7 +19,7 @@ import json
 import re
 from urllib.parse import quote, urlencode
 
-from sandbox import policies
+from sandbox import delays, policies
 from sandbox.faults import operations
 
 UNKNOWN = "sandbox:UnknownAction"
@@ -67,6 +67,7 @@ _BOUNDED = {
         "PutRolePolicy", "UpdateAssumeRolePolicy",
     )
 }  # fmt: skip
+_CHANGES_ROLE = _BOUNDED | {"iam:CreateRole"}
 _GIVES_BOUNDARY = {"iam:CreateRole", "iam:PutRolePermissionsBoundary"}
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
@@ -134,6 +135,7 @@ def install():
                 return denied
         if root and _recording is not None:
             _record(needed, request)
+        _about_to_change(needed[0], request)
         return None
 
     def access_denied_response(service, action, principal_arn, request_id, **details):
@@ -155,6 +157,14 @@ def install():
 def reset():
     """An emptied account: nothing is recorded."""
     record(False)
+
+
+def _about_to_change(need, request):
+    """What sandbox/delays.py must know before a request is done."""
+    if need.action in _CHANGES_ROLE and request is not None:
+        delays.role_changes(request.account, request.parameters.get("RoleName", ""))
+    elif need.action in ("events:PutRule", "events:PutTargets"):
+        delays.rule_changes(need.resource)
 
 
 # -- the record -------------------------------------------------------------------------------------------------------

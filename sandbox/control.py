@@ -9,8 +9,9 @@
     DELETE /_sandbox/faults        {"ids": [...]} or {"label": ...}: end these; it answers how they were at last
     GET /_sandbox/calls            the last calls of functions and state machines, in the order in which they came:
                                    ?function=NAME and other questions (sandbox/faults/calls.py)
-    GET, PUT /_sandbox/actions     what the account's root asked for, as actions of IAM on resources: PUT {"record": true}
-                                   begins an empty record, false ends it (sandbox/authorization.py)
+    GET, PUT /_sandbox/actions     what the account's root asked for, as actions of IAM on resources:
+                                   PUT {"record": true} begins an empty record, false ends it (authorization.py)
+    GET, PUT /_sandbox/delays      how long it takes until what was changed is felt (sandbox/delays.py)
     GET, PUT /_sandbox/functions   pauses before retries, numbers of processes (sandbox/functions/settings.py)
 
 A lease is an open connection, so a caller that dies gives it up without having to say so. Each line that comes down
@@ -107,6 +108,10 @@ class Control:
                 return wanted
 
             await _answer_with(send, actions, await read(receive))
+        elif what in (("GET", "delays"), ("PUT", "delays")):
+            from sandbox import delays
+
+            await _answer_with(send, lambda wanted: delays.set_some(wanted or {}), await read(receive))
         elif what in (("GET", "functions"), ("PUT", "functions")):
             from sandbox import functions
 

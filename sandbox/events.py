@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 
-from sandbox import event_inputs, permissions
+from sandbox import delays, event_inputs, permissions
 
 MOST_RETRIES = 185
 OLDEST_SECONDS = 86_400
@@ -73,6 +73,8 @@ def invoke_target(target, event, rule, view=None):
     The first attempt is made before this comes back, but for an HTTP endpoint, which may take its time.
     """
     delivery = Delivery(target, event, rule, view)
+    if not delivery.scheduled and not delays.rule_is_felt(rule["Arn"]):
+        return
     if ":api-destination/" in delivery.arn:
         _in_background(delivery.attempt)
     else:

@@ -1,7 +1,7 @@
 """Policies of IAM with something that is not evaluated here are refused by name when they are stored.
 
-MiniStack's evaluator takes a condition operator or a key that it does not know for one that is not fulfilled. Where that
-stands in a Deny, it allows what AWS denies, and nobody hears of it.
+MiniStack's evaluator takes a condition operator or a key that it does not know for one that is not fulfilled. Where
+that stands in a Deny, it allows what AWS denies, and nobody hears of it.
 """
 
 import functools

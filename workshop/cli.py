@@ -243,7 +243,7 @@ def solutions(arguments):
 
 
 def policy(arguments):
-    """Make the learner's policy and the boundary of what lessons and solutions do in an account that a sandbox plays."""
+    """Make the policy of learners in real accounts, and the boundary, of what lessons and solutions do."""
     from workshop import learner_policy
 
     return learner_policy.main(check=arguments.check)

@@ -7,6 +7,8 @@ DynamoDB then do the work, in this process. Refusals name the action and the res
 import json
 import xml.etree.ElementTree as ET
 
+from sandbox import delays
+
 SESSION = "dms-session-for-replication-engine"  # the session name that AWS DMS uses
 
 
@@ -34,9 +36,8 @@ class Role:
     def can_be_assumed(self):
         """Whether the role exists and trusts dms.amazonaws.com."""
         from ministack.core import iam_evaluator
-        from ministack.services import iam
 
-        role = iam._roles.get_scoped(self.account, None, self.name)
+        role = delays.role(self.account, self.name)
         if role is None or role.get("Arn") != self.arn:
             return False
         trust = role.get("AssumeRolePolicyDocument") or {}

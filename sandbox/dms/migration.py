@@ -25,16 +25,22 @@ import logging
 import time
 from dataclasses import dataclass, field
 
+from sandbox import delays
 from sandbox.dms import access, events, tables
 
 logger = logging.getLogger("dms")
 
 # Seconds that short-lived statuses last; minutes on AWS.
-CHANGING = 0.05  # of what is made, tested, modified or deleted: whoever waits asks twice
+_CHANGING = 0.05  # of what is made, tested, modified or deleted: whoever waits asks twice
 PAUSE = 0.15  # of a task that starts or stops
 ROWS_PER_SECOND = 300.0
 _STEP = 0.1  # seconds between two gulps of rows
 _GULP = 50  # rows written before others get their turn
+
+
+def changing():
+    """How many seconds it takes to make, test, modify or delete something."""
+    return _CHANGING + delays.seconds["migrations"]
 
 
 class TableFailed(Exception):

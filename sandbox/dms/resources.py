@@ -6,7 +6,7 @@ import secrets
 import time
 
 from sandbox.dms import access, events, tables
-from sandbox.dms.migration import CHANGING, ROWS_PER_SECOND, Task
+from sandbox.dms.migration import ROWS_PER_SECOND, Task, changing
 from sandbox.dms.wire import (
     Fault,
     filtered,
@@ -272,7 +272,7 @@ def delete_endpoint(parameters):
     if tasks_of(arn):
         raise invalid_state(f"Endpoint {arn} is part of one or more ReplicationTasks.")
     endpoint["Status"] = "deleting"
-    events.later(remove(account.endpoints, arn), CHANGING)
+    events.later(remove(account.endpoints, arn), changing())
     return {"Endpoint": endpoint}
 
 
@@ -328,7 +328,7 @@ def create_instance(parameters):
     async def created():
         instance.update(ReplicationInstanceStatus="available", InstanceCreateTime=time.time())
 
-    events.later(created(), CHANGING)
+    events.later(created(), changing())
     return answer
 
 
@@ -354,7 +354,7 @@ def delete_instance(parameters):
     if tasks_of(arn):
         raise invalid_state(f"Replication Instance {arn} has one or more replication tasks. Delete them first.")
     instance["ReplicationInstanceStatus"] = "deleting"
-    events.later(remove(account.instances, arn), CHANGING)
+    events.later(remove(account.instances, arn), changing())
     return {"ReplicationInstance": instance}
 
 
@@ -380,7 +380,7 @@ def test_connection(parameters):
     }
     account.connections[connection["ReplicationInstanceArn"], connection["EndpointArn"]] = connection
     answer = {"Connection": dict(connection)}
-    events.later(_test(connection, endpoint), CHANGING)
+    events.later(_test(connection, endpoint), changing())
     return answer
 
 

@@ -24,7 +24,7 @@ import json
 import time
 
 from sandbox.dms import events, resources, settings, tables
-from sandbox.dms.migration import CHANGING, Run, Task
+from sandbox.dms.migration import Run, Task, changing
 from sandbox.dms.resources import (
     account,
     active_endpoint,
@@ -105,7 +105,7 @@ def create_task(parameters):
         task.status = "ready"
         await task.changed("CREATED", "The replication task has been created.")
 
-    events.later(created(), CHANGING)
+    events.later(created(), changing())
     return answer
 
 
@@ -215,7 +215,7 @@ def modify_task(parameters):
         await task.changed("MODIFIED", "The replication task has been modified.")
 
     answer = {"ReplicationTask": _described(task, brief=True)}
-    events.later(modified(), CHANGING)
+    events.later(modified(), changing())
     return answer
 
 
@@ -233,7 +233,7 @@ def delete_task(parameters):
         events.end_faults(lambda fault: fault.get("task_arn") == task.arn)
 
     answer = {"ReplicationTask": _described(task, brief=True)}
-    events.later(deleted(), CHANGING)
+    events.later(deleted(), changing())
     return answer
 
 
