@@ -144,7 +144,7 @@ def install():
             action, details["resource_arn"] = denied.action, denied.resource
         if action == UNKNOWN:
             details["message"] = (
-                "The sandbox does not know which action of IAM this request needs, so only the account's root may make it."
+                "The sandbox does not know which action of IAM this request needs: only the account's root may make it."
             )
         return response(service, action, principal_arn, request_id, **details)
 

@@ -23,13 +23,19 @@ _rules = {}  # ARN -> when it was made or changed
 
 
 def set_some(wanted):
-    """Set some, {"rules": 2}; returns all. Raises ValueError, and then sets none."""
+    """Set some, {"rules": 2}, for what changes from now on; returns all. Raises ValueError, and then sets none.
+
+    What changed before is felt at once.
+    """
     if not isinstance(wanted, dict) or not set(wanted) <= set(_NAMES):
         raise ValueError(f"Delays are an object with some of {', '.join(_NAMES)}.")
     for name, value in wanted.items():
         if type(value) not in (int, float) or not 0 <= value <= MOST:
             raise ValueError(f"{name} must be a number of seconds from 0 to {MOST}.")
     seconds.update(wanted)
+    for name, changes in {"permissions": _roles, "rules": _rules}.items():
+        if name in wanted:
+            changes.clear()
     return dict(seconds)
 
 
