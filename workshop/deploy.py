@@ -17,7 +17,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from workshop import account, clients, records
 from workshop.names import BOUNDARY, tags_of
@@ -28,6 +28,8 @@ KEPT_DAYS = 7  # logs, and what durable executions did
 # What AWS says while something that a call builds on is still on its way: a role that was just made has not spread to
 # all services yet, a state machine or a replication task of that name has not ended yet.
 _NOT_YET = (
+    "is not configured properly",  # what DMS says of a role
+    "TestConnectionSucceeds failed",  # of a connection whose role may not do yet what it may
     "cannot be assumed by Lambda",
     "authorized to assume the provided role",
     "StateMachineDeleting",
@@ -295,7 +297,7 @@ def patiently(call, **arguments):
     while True:
         try:
             return call(**arguments)
-        except ClientError as error:
+        except (ClientError, WaiterError) as error:
             if time.monotonic() > end or not any(sign in str(error) for sign in _NOT_YET):
                 raise
         time.sleep(pause)

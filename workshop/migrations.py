@@ -131,11 +131,8 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None
     table = f"{name}-airports"
     deploy.delete_table(table) if fails == "no table" else deploy.table(table, key="iata")
     endpoints = [_source(dms, name, bucket), _target(dms, name, table)]
-    for endpoint in endpoints:
-        deploy.patiently(dms.test_connection, ReplicationInstanceArn=machine, EndpointArn=endpoint)
+    deploy.patiently(_connect, dms=dms, instance=machine, endpoints=endpoints)
     settings = {**_SETTINGS, **({} if fails == "table set aside" else _STOP_AT_ERRORS), **(settings or {})}
-    # DMS starts a task only once both connections were tested.
-    deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": endpoints}])
     task = {
         "SourceEndpointArn": endpoints[0],
         "TargetEndpointArn": endpoints[1],
@@ -147,6 +144,13 @@ def migration(name, *, rows=None, rows_per_second=300, fails=None, settings=None
     arn = _create_task(dms, name, rows_per_second, **task)
     _wait_until_task(dms, "ready", arn)
     return Migration(name, arn, table, bucket, rows, task)
+
+
+def _connect(dms, instance, endpoints):
+    """Test an instance's connections with endpoints: DMS starts a task only then. Raises botocore's WaiterError."""
+    for endpoint in endpoints:
+        deploy.patiently(dms.test_connection, ReplicationInstanceArn=instance, EndpointArn=endpoint)
+    deploy.wait_until(dms, "test_connection_succeeds", Filters=[{"Name": "endpoint-arn", "Values": endpoints}])
 
 
 def _create_task(dms, name, rows_per_second, **options):
