@@ -16,7 +16,7 @@ AWS's, though easily overlooked:
 
 Not as on AWS: everything takes a fraction of a second; an S3 source (CSV) and a DynamoDB target are all there is;
 change data capture is not emulated (a full-load-and-cdc task stays `running` after its load, as on AWS, but reads no
-changes); the roles dms-vpc-role and dms-cloudwatch-logs-role are not asked for; IAM's iam:PassRole neither.
+changes); the roles dms-vpc-role and dms-cloudwatch-logs-role are not asked for.
 """
 
 import asyncio
