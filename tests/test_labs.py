@@ -8,6 +8,7 @@ import types
 import boto3
 import nbformat
 import pytest
+from botocore.exceptions import ClientError
 from nbclient import NotebookClient
 from notebook_files import Toy, code, task, write
 
@@ -113,6 +114,12 @@ def test_what_is_not_the_learners_fault_is_never_blamed_on_them(lab, monkeypatch
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert "run its first cell, %load_ext workshop" in str(outcome(lab, 1, lambda lab: "never asked"))
     assert "not attempted" in repr(lab).splitlines()[1] and lab._tries_left(1) == 3
+
+
+def test_a_call_that_the_account_does_not_allow_is_told_in_its_own_words(lab):
+    said = f"User: {'x' * 200} is not authorized to perform: states:StartExecution on resource: all"
+    refused = ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, "StartExecution")
+    assert str(outcome(lab, 1, refused)).endswith(f"The account does not allow what the check needs: {said}")
 
 
 def test_a_wrong_number_of_exercise_or_lab_is_one_sentence(lab, monkeypatch):

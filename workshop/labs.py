@@ -13,7 +13,7 @@ import time
 import traceback
 from pathlib import Path
 
-from botocore.exceptions import ConnectionError, HTTPClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError, NoRegionError
 
 from workshop import account, names, records
 from workshop.account import AccountError
@@ -220,8 +220,16 @@ class Lab:
         except (NoCredentialsError, NoRegionError):
             return SandboxProblem("This notebook lost its account. Run it again from its first cell.")
         except Exception as error:
+            if denied := _denied(error):
+                return SandboxProblem(f"The account does not allow what the check needs: {denied}")
             log = _log(f"{self.notebook}, exercise {number}")
             return SandboxProblem(f"The check itself failed with {one_line(error)}. The details are in {log}.")
+
+
+def _denied(error):
+    """AWS's sentence where an account refused a call, which names the action; None for any other error."""
+    told = error.response["Error"] if isinstance(error, ClientError) else {}
+    return told["Message"] if "AccessDenied" in told.get("Code", "") else None
 
 
 def _shell():
