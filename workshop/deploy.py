@@ -23,6 +23,10 @@ from workshop import account, clients, records
 from workshop.names import BOUNDARY, tags_of
 
 RUNTIME = "python3.13"
+# How many seconds `function` and `state_machine` wait on AWS after a change of permissions. It takes time until such
+# a change is felt, and nothing tells when it is:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+SPREAD_SECONDS = 10
 KEPT_DAYS = 7  # logs, and what durable executions did
 
 # What AWS says while something that a call builds on is still on its way: a role that was just made has not spread to
@@ -58,7 +62,8 @@ def role(name, service, permissions):
     """A role for `service` ("lambda", "states", "dms"), with exactly these permissions; gives its ARN.
 
     permissions: {action: resource or list of resources}, as in {"dynamodb:PutItem": table_arn}; may be empty or None.
-    On AWS it takes some seconds until a change of permissions is felt everywhere. Where the account has a boundary for
+    On AWS it takes some seconds until a change of permissions is felt everywhere: `function` and `state_machine` wait
+    for it. Where the account has a boundary for
     the roles of the labs, a new role carries it: it may do no more than both allow.
     """
     account.require()
@@ -72,17 +77,42 @@ def role(name, service, permissions):
         made = iam.get_role(RoleName=name)
     if permissions:
         statements = [{"Action": action, "Resource": resource} for action, resource in permissions.items()]
-        iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=_policy(*statements))
+        policy = _policy(*statements)
+        if _sandbox() or _permissions_of(iam, name) != json.loads(policy):
+            iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=policy)
+            _changed[made["Role"]["Arn"]] = time.monotonic()
     else:
         with suppress(iam.exceptions.NoSuchEntityException):
             iam.delete_role_policy(RoleName=name, PolicyName="permissions")
+            _changed[made["Role"]["Arn"]] = time.monotonic()
     return made["Role"]["Arn"]
+
+
+_changed = {}  # ARN of a role -> when its permissions were changed last, by this process
+
+
+def _permissions_of(iam, name):
+    """The policy that a role of ours has, a dict; None where it has none."""
+    try:
+        return iam.get_role_policy(RoleName=name, PolicyName="permissions")["PolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        return None
+
+
+def _let_permissions_spread(role):
+    """Wait until what was changed of a role is felt; in the sandbox it is at once."""
+    if role in _changed and not _sandbox():
+        time.sleep(max(0, _changed[role] + SPREAD_SECONDS - time.monotonic()))
+
+
+def _sandbox():
+    return bool(os.environ.get("AWS_ENDPOINT_URL"))
 
 
 @functools.lru_cache(4)
 def _boundary(iam):
     """The ARN of the boundary that roles must carry; None in the sandbox, and in an account that has none."""
-    if os.environ.get("AWS_ENDPOINT_URL"):
+    if _sandbox():
         return None
     boundary = f"arn:aws:iam::{clients.account_id()}:policy/{BOUNDARY}"
     try:
@@ -172,6 +202,7 @@ def function(
             patiently(client.update_function_configuration, FunctionName=name, **wanted)
             wait_until(client, "function_updated_v2", FunctionName=name)
     wait_until(client, "function_active_v2", FunctionName=name)
+    _let_permissions_spread(wanted["Role"])
     return present["FunctionArn"]
 
 
@@ -205,6 +236,7 @@ def state_machine(name, definition, *, permissions=None):
             patiently(client.update_state_machine, stateMachineArn=machine, **wanted)
     except client.exceptions.InvalidDefinition as error:
         raise DeployError(error.response["Error"]["Message"]) from None
+    _let_permissions_spread(wanted["roleArn"])
     return machine
 
 
@@ -308,7 +340,7 @@ def _pace():
 
     In the sandbox all is ready soon. AWS limits how often it may be asked, and takes minutes for a DMS instance.
     """
-    return (0.05, 30) if os.environ.get("AWS_ENDPOINT_URL") else (2, 900)
+    return (0.05, 30) if _sandbox() else (2, 900)
 
 
 def _policy(*statements):

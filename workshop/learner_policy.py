@@ -29,7 +29,12 @@ POLICY, BOUNDARY, EXCEPTIONS = DATA / "learner-policy.json", DATA / "boundary.js
 LEARNER = "ann"  # who learns while it is recorded
 CELL_SECONDS = 600
 # A check may take as long as it does on a busy machine: this is not about its speed.
-_PATIENCE = f"from workshop.checking import exercises\nexercises.CHECK_SECONDS = {CELL_SECONDS}"
+_PATIENCE = f"""
+from workshop import deploy
+from workshop.checking import exercises
+deploy.SPREAD_SECONDS = {{}}
+exercises.CHECK_SECONDS = {CELL_SECONDS}
+"""
 AT_ONCE = 3  # labs that are run side by side; the notebooks of one share the names of their things
 
 # How long they may be, without spaces. The learner's stands in a role (that is, in its inline policies), since it is
@@ -88,8 +93,10 @@ def environment(state, folder, keys=None, learner=LEARNER):
     }
 
 
-def execute(path, variables):
+def execute(path, variables, spread=0):
     """Run all cells of a notebook, in a kernel with these environment variables; returns it with its outputs.
+
+    spread: for how many seconds it waits until permissions are felt. The account that is played feels them at once.
 
     What goes wrong on purpose needs the sandbox: a cell that says so is left behind, and so is a later one that lacks a
     name which that cell would have made. Raises nbclient's CellExecutionError for any other error.
@@ -103,7 +110,7 @@ def execute(path, variables):
         resources = {"metadata": {"path": str(Path(path).parent)}}
         client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=resources)
         with client.setup_kernel(env={**variables, "WORKSHOP_RECORDS": records}):
-            client.execute_cell(nbformat.v4.new_code_cell(_PATIENCE), -1, store_history=False)
+            client.execute_cell(nbformat.v4.new_code_cell(_PATIENCE.format(spread)), -1, store_history=False)
             for nth, cell in enumerate(notebook.cells):
                 try:
                     client.execute_cell(cell, nth)
@@ -129,7 +136,7 @@ def recorded(labs=None):
 
         def run(lab):
             variables = environment(state, Path(folder, lab))
-            for path in by_lab[lab] * 2:  # the second time it finds what the first one left
+            for path in by_lab[lab]:
                 print(f"{path.parent.name}/{path.stem} ...", flush=True)
                 execute(path, variables)
 
