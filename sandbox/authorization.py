@@ -226,7 +226,7 @@ def needs(request, action, resource, keys):
     tags = next((tags for made, tags in _TAGS.items() if fnmatch.fnmatchcase(action, made)), None)
     if tags and keys.get("aws:tagkeys"):
         about = {name: value for name, value in keys.items() if name.startswith(("aws:requesttag/", "aws:tagkeys"))}
-        where = f"arn:aws:apigateway:{request.region}::/tags/{quote(f'{resource}/*', safe='')}"
+        where = f"arn:aws:apigateway:{request.region}::/tags/{quote(f'{resource}/', safe='')}*"
         needed.append(Need(tags, where if request.service == "apigateway" else resource, about))
     return needed
 

@@ -22,7 +22,7 @@ MENDED = (
     "sandbox.faults", "sandbox.keys", "sandbox.bodies", "sandbox.permissions", "sandbox.logs", "sandbox.functions",
     "sandbox.function_urls", "sandbox.events", "sandbox.schedules", "sandbox.topics", "sandbox.alarms", "sandbox.dms",
     "sandbox.stepfunctions", "sandbox.durable", "sandbox.http_apis", "sandbox.tagging",
-    "sandbox.cloudformation", "sandbox.authorization",
+    "sandbox.cloudformation", "sandbox.policies", "sandbox.authorization",
 )  # fmt: skip
 
 

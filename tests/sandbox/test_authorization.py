@@ -298,6 +298,18 @@ def test_what_is_not_evaluated_is_refused_by_name_when_it_is_stored(aws, role_of
         assert code == "MalformedPolicyDocument" and f"The sandbox does not evaluate {named}" in message
 
 
+def test_a_star_that_is_meant_as_one_matches_a_star_alone(acting):
+    client = acting({"Action": "sqs:*", "Resource": f"arn:aws:sqs:{REGION}:{ACCOUNT}:${{*}}"})
+    assert refused(client("sqs").create_queue, QueueName="mine")[0] == "AccessDenied"
+    tags = f"arn:aws:apigateway:{REGION}::/tags/arn%3Aaws%3Aapigateway%3A{REGION}%3A%3A%2Fapis%2F${{*}}"
+    client = acting(
+        {"Action": "apigateway:POST", "Resource": "*"}, {"Action": "apigateway:PUT", "Resource": tags}
+    )("apigatewayv2")  # fmt: skip
+    made = client.create_api(Name=unique("api"), ProtocolType="HTTP", Tags={"team": "blue"})["ApiId"]
+    api = f"arn:aws:apigateway:{REGION}::/apis/{made}"
+    assert refused(client.tag_resource, ResourceArn=api, Tags={"team": "red"})[0] == "AccessDeniedException"
+
+
 def test_a_request_of_no_known_action_is_for_the_root_alone(acting, sandbox):
     client = acting({"Action": "*", "Resource": "*"})("lambda")
     client.meta.events.register(
