@@ -15,6 +15,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html, and
 import contextvars
 import dataclasses
 import fnmatch
+import functools
 import json
 import re
 from urllib.parse import quote, urlencode
@@ -87,16 +88,21 @@ class Need:
     keys: dict = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Request:
-    """A request as MiniStack hands it on, with its parameters read."""
+    """A request as MiniStack hands it on; its parameters are read when they are asked for."""
 
     service: str
     method: str
     path: str
-    parameters: dict
+    body: bytes
+    query_params: dict
     region: str
     account: str
+
+    @functools.cached_property
+    def parameters(self):
+        return _parameters(self.body, self.query_params)
 
 
 def install():
@@ -114,17 +120,18 @@ def install():
     def extract_resource_arn(service, method, path, headers, body, query_params, region, account_id):
         if service == "iam":
             policies.put_over()
-        request = Request(service, method, path, _parameters(body, query_params), region, account_id)
+        request = Request(service, method, path, body, query_params, region, account_id)
         _request.set(request)
         arn = resource_of(service, method, path, headers, body, query_params, region, account_id)
         return _mended(request, arn)
 
     def enforce_all(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
         request = _request.get() if iam_action.partition(":")[0] != "execute-api" else None
-        needed = needs(request, iam_action, resource_arn, service_context or {})
         root = iam_evaluator.is_root_access_key(access_key_id)
-        if iam_action == UNKNOWN and not root:
-            needed = [Need(UNKNOWN, resource_arn)]
+        if iam_action == UNKNOWN or (root and _recording is None):
+            needed = [Need(iam_action, resource_arn, service_context or {})]
+        else:
+            needed = needs(request, iam_action, resource_arn, service_context or {})
         for need in needed[:1] if root else needed:
             asked = need.action.partition(":")[0] if need.action != iam_action else service
             denied = enforce(access_key_id, need.action, asked, region, need.resource, need.keys)
