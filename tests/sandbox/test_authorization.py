@@ -217,6 +217,22 @@ def test_a_role_s_boundary_decides_who_may_say_what_it_may_do(acting, aws, role_
         assert refused(getattr(client, remove), RoleName=bound, **more)[0] == "AccessDenied"
 
 
+def test_a_policy_is_attached_and_a_url_is_given_only_where_the_condition_says_so(acting, aws, role_of):
+    iam, name = aws("iam"), role_of()
+    document = policy({"Action": "logs:*", "Resource": "*"})
+    ours = iam.create_policy(PolicyName=unique("ours"), PolicyDocument=document)["Policy"]["Arn"]
+    attach = {"Action": "iam:AttachRolePolicy", "Resource": "*"}
+    client = acting({**attach, "Condition": {"ArnEquals": {"iam:PolicyARN": ours}}})("iam")
+    every = "arn:aws:iam::aws:policy/AdministratorAccess"
+    assert refused(client.attach_role_policy, RoleName=name, PolicyArn=every)[0] == "AccessDenied"
+    client.attach_role_policy(RoleName=name, PolicyArn=ours)
+    permit = {"Action": "lambda:AddPermission", "Resource": "*"}
+    client = acting({**permit, "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}})("lambda")
+    statement = {"FunctionName": "none", "StatementId": "a", "Action": "lambda:InvokeFunctionUrl", "Principal": "*"}
+    assert refused(client.add_permission, FunctionUrlAuthType="NONE", **statement)[0] == "AccessDeniedException"
+    assert refused(client.add_permission, FunctionUrlAuthType="AWS_IAM", **statement)[0] == "ResourceNotFoundException"
+
+
 def test_an_api_s_tags_count_for_all_that_is_in_it(acting, aws):
     apis = aws("apigatewayv2")
     blue, red = (
