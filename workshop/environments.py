@@ -47,6 +47,7 @@ SETTINGS = {
         "@jupyterlab/notebook-extension:tracker": {
             "windowingMode": "defer",
             "autoStartDefaultKernel": True,  # or it asks which, where a cell is run before the kernel is there
+            "codeCellConfig": {"lineWrap": True},  # in a narrow window the end of a line would be out of sight
         },
     },
     # A kernel warns that its connection is not encrypted. It does not leave this machine.

@@ -33,6 +33,19 @@
           notebook.scrollToItem(stopped, "center");
         });
       });
+      // A link to a word of another notebook: JupyterLab looks for the word before it has drawn that notebook.
+      app.commands.commandExecuted.connect((_, { id, args, result }) => {
+        if (id !== "rendermime:handle-local-link" || !args.id) return;
+        const place = `[data-jupyter-id="${CSS.escape(args.id.slice(1))}"]`;
+        const gaveUp = Date.now() + 30000;
+        const go = () => {
+          const panel = app.shell.currentWidget;
+          const drawn = panel && panel.context && panel.context.path === args.path && panel.node.querySelector(place);
+          if (drawn && [...panel.node.querySelectorAll("img")].every(image => image.complete)) panel.setFragment(args.id);
+          else if (Date.now() < gaveUp) setTimeout(go, 50);
+        };
+        result.then(go, () => {});
+      });
     },
   };
 
