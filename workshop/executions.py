@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 from workshop import clients
+from workshop.names import counted
 
 
 class StoppedWatching(KeyboardInterrupt):
@@ -309,7 +310,8 @@ class History:
             yield str(event["id"]), seconds, event["type"], self._state_of[event["id"]], _short(_detail(event))
 
     def _summary(self):
-        return f"{self.name}: {self.status}, {self.transitions} state transitions, {len(self)} events"
+        transitions, events = counted(self.transitions, "state transition"), counted(len(self), "event")
+        return f"{self.name}: {self.status}, {transitions}, {events}"
 
     def __repr__(self):
         return f"<History of {self._summary()}>"

@@ -1,4 +1,4 @@
-"""What things are called, and the tags they carry.
+"""What things are called, the tags they carry, and how a number of them is said.
 
 Everything that a notebook makes is named `<learner>-<lab>-<thing>`, so that thirty people can share one account,
 and tagged, so that `workshop clean` finds it without having to remember it.
@@ -45,3 +45,8 @@ def tags_of(resource_name):
     """The tags of a resource that is named as above, as a dict of strings."""
     lab = resource_name.removeprefix(f"{learner()}-")[:2]
     return {TAG: WORKSHOP, f"{TAG}:learner": learner(), f"{TAG}:lab": lab}
+
+
+def counted(number, thing):
+    """A number of things in words: counted(1, "run") is "1 run", counted(2000, "run") is "2,000 runs"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ import io
 import re
 
 from workshop.deploy import read_definition
+from workshop.names import counted
 
 # Type of a state -> (line, filling). Text on a filling is dark, so it is readable in JupyterLab's dark theme too.
 COLOURS = {
@@ -369,7 +370,8 @@ def _draw_panel(axis, history, title, job_ended, span):
     for name, row in rows.items():
         summary = f"{len(stays[name])} × {types[name]}, {sum(stays[name]):.1f} s"
         _write(axis, summary, (1, row), 5, xycoords=("axes fraction", "data"))
-    heading = f"{title}: {history.status}, {history.seconds:.1f} s, {history.transitions} state transitions"
+    transitions = counted(history.transitions, "state transition")
+    heading = f"{title}: {history.status}, {history.seconds:.1f} s, {transitions}"
     if job_ended is not None:
         axis.axvspan(job_ended, history.seconds, facecolor="#F0E442", alpha=0.35, zorder=0)
         axis.axvline(job_ended, color=INK, linestyle="--", linewidth=1.2)

@@ -6,6 +6,7 @@ import html
 import textwrap
 
 from workshop import clients, pictures
+from workshop.names import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Replay:
         ]  # fmt: skip
 
     def _summary(self):
-        operations, invocations = _count(self.operations, "operation"), _count(len(self.invocations), "invocation")
+        operations, invocations = counted(self.operations, "operation"), counted(len(self.invocations), "invocation")
         return f"{self.name}: {self.status}, {operations}, {invocations}"
 
     def _since_start(self, moment):
@@ -374,10 +375,6 @@ def _is_interruption(details):
     """Whether a step failed because an invocation broke off in it, and not because its code raised something."""
     error = details.get("Error", {}).get("Payload") or {}
     return error.get("ErrorType") == "StepInterruptedError"
-
-
-def _count(number, what):
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 # -- the picture ------------------------------------------------------------------------------------------------------

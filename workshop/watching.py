@@ -10,6 +10,7 @@ from workshop import clients, graphs, pictures
 from workshop.costs.prices import durable_price, price
 from workshop.executions import History, Line, ending_of, follow, is_durable
 from workshop.graphs import Look
+from workshop.names import counted
 from workshop.replays import Replay
 
 _EVENTS = 8  # that are shown, the last ones
@@ -105,7 +106,7 @@ class _Machine:
 
     def counts(self):
         transitions = self._history.transitions if self._history else 0
-        return f"{transitions:,} state transition{'' if transitions == 1 else 's'}, {price(transitions):.6f} USD"
+        return f"{counted(transitions, 'state transition')}, {price(transitions):.6f} USD"
 
     def frame(self, watched):
         graph = graphs.graph_of(self._definition)
@@ -165,8 +166,8 @@ class _Operations:
         replay = self._replay
         usd = durable_price(replay.operations, len(replay.invocations))
         operations, invocations = (
-            f"{count:,} {what}{'' if count == 1 else 's'}"
-            for count, what in ((replay.operations, "operation"), (len(replay.invocations), "invocation"))
+            counted(replay.operations, "operation"),
+            counted(len(replay.invocations), "invocation"),
         )
         return f"{operations}, {invocations}, {usd:.6f} USD"
 

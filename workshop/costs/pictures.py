@@ -10,6 +10,7 @@ import numpy as np
 from workshop.costs.designs import DESIGNS, Assumptions
 from workshop.costs.runs import Run
 from workshop.costs.years import Outcome, durations, year
+from workshop.names import counted
 from workshop.pictures import Picture
 
 # The colours of Okabe and Ito, which colour-blind readers can tell apart, and another line or sign for each.
@@ -258,7 +259,7 @@ def _lay_over(above, below, runs):
     for number, name in enumerate(dict.fromkeys(run.name for run in runs)):
         named = [run for run in runs if run.name == name]
         usd = sum(run.usd for run in named) / len(named) * 1000
-        many = f"{len(named):,} run{'' if len(named) == 1 else 's'}"
+        many = counted(len(named), "run")
         style = {"color": "#1A1A1A", "label": f"yours: {name}, {many}"}
         polled = [(run.interval, run.usd * 1000) for run in named if run.interval]
         told = f"Yours, {name}: {many}, {usd:.2f} USD for 1,000"
