@@ -461,7 +461,7 @@ class Check(Durable):
         if not is_success((seen.facts["answers"] or [None])[0]):
             return Fault(f"A failure that came to the callback URL {in_words(seen.facts['answers'][0])}.", WELCOME)
         if seen.status != "FAILED" or seen.error != "CheckFailed" or seen.facts["message"] not in seen.cause:
-            return f"The vendor said: {seen.facts['message']} {seen}."
+            return f'The vendor said: "{seen.facts["message"]}" {seen}.'
 
     @contract("Progress is a sign of life, and no more than that.", cases="awake")
     def is_kept_awake(self, seen: Execution):
