@@ -137,3 +137,13 @@ def test_all_of_it_takes_as_long_as_the_readme_says():
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     needed = sum(minutes(name) for name in NOTEBOOKS if not name.startswith("solutions/")) / 60
     assert abs(int(re.search(r"in all (\d+) hours", text)[1]) - needed) <= 0.2 * needed, f"{needed:.1f} hours."
+
+
+@pytest.mark.parametrize("topics", ["00 01", "03", "04", "05", "06 07"])
+def test_an_evening_takes_as_long_as_the_readme_says(topics):
+    """An evening of two topics, and all of one topic; 02 has two evenings."""
+    text = " ".join((CHECKOUT / "README.md").read_text(encoding="utf-8").split())
+    assert "seven evenings of two hours at most, if 00 and 01 share one, 06 and 07 share one, and 02 has two" in text
+    names = [name for name in NOTEBOOKS if not name.startswith("solutions/")]
+    needed = sum(minutes(name) for name in names if name.partition("/")[2][:2] in topics.split())
+    assert needed <= 1.2 * 120, f"{needed:.0f} minutes"

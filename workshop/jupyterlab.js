@@ -9,6 +9,8 @@
     .lm-TabBar-tab[title*="Path: solutions/"] .lm-TabBar-tabLabel::before { content: "Solution "; }
     /* What a check says breaks at words, and within one only where it is wider than the page. */
     .jp-OutputArea .jp-RenderedText pre { word-break: normal; overflow-wrap: anywhere; }
+    /* In comments stands what a learner has to do: in the dark theme they would be dim. */
+    [data-jp-theme-light="false"] { --jp-mirror-editor-comment-color: #73b0b0; }
   `;
 
   const failed = cell =>

@@ -183,7 +183,9 @@ class Replay:
     def _repr_html_(self):
         def row(cells, tag):
             style = "text-align: left"
-            return "<tr>" + "".join(f'<{tag} style="{style}">{html.escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+            # The name of an exception with its modules may break at a dot: it is wider than a narrow window.
+            texts = [html.escape(cell).replace(".", ".<wbr>") for cell in cells]
+            return "<tr>" + "".join(f'<{tag} style="{style}">{text}</{tag}>' for text in texts) + "</tr>"
 
         rows = [row([cell or "-" for cell in cells], "td") for cells in self._rows()]
         if len(rows) > _MOST_ROWS:
