@@ -27,3 +27,23 @@ def test_a_link_to_a_word_of_a_notebook_that_is_not_open_yet_leads_to_the_word(t
             "heading => { const at = heading.getBoundingClientRect().top; return 0 < at && at < innerHeight; }",
             arg=heading.element_handle(),
         )
+
+
+DIAGRAM = """from IPython.display import display
+display({"text/vnd.mermaid": "flowchart TD\\nA --> B"}, raw=True)"""
+
+
+@pytest.mark.takes(30)
+def test_a_diagram_is_seen_in_another_theme_than_the_one_in_which_it_was_drawn(tmp_path):
+    with notebook(tmp_path, DIAGRAM) as page:
+        page.keyboard.press("Shift+Enter")
+        diagram = page.locator(".jp-RenderedMermaid")
+        diagram.wait_for()
+        page.get_by_role("menuitem", name="Settings").click()
+        page.get_by_role("menuitem", name="Theme", exact=True).hover()
+        page.get_by_role("menuitem", name="JupyterLab Dark", exact=True).click()
+        page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+        page.wait_for_function(
+            "diagram => getComputedStyle(diagram).backgroundColor === 'rgb(255, 255, 255)'",
+            arg=diagram.element_handle(),
+        )

@@ -11,6 +11,9 @@
     .jp-OutputArea .jp-RenderedText pre { word-break: normal; overflow-wrap: anywhere; }
     /* In comments stands what a learner has to do: in the dark theme they would be dim. */
     [data-jp-theme-light="false"] { --jp-mirror-editor-comment-color: #73b0b0; }
+    /* A diagram keeps the colours of the theme in which it was drawn, so it keeps the ground of that theme, too. */
+    [data-jp-theme-light="false"] .jp-RenderedMermaid[data-drawn-light="true"] { background: white; }
+    [data-jp-theme-light="true"] .jp-RenderedMermaid[data-drawn-light="false"] { background: #111111; }
   `;
 
   const failed = cell =>
@@ -23,6 +26,12 @@
     autoStart: true,
     activate: app => {
       document.head.append(style);
+      let light = document.body.dataset.jpThemeLight;
+      new MutationObserver(() => {
+        const drawn = document.querySelectorAll(".jp-RenderedMermaid:not([data-drawn-light])");
+        drawn.forEach(diagram => (diagram.dataset.drawnLight = light));
+        light = document.body.dataset.jpThemeLight;
+      }).observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
       // JupyterLab goes to the last cell when all were run, also where it has stopped long before it.
       app.commands.commandExecuted.connect((_, { id, result }) => {
         if (!/^(notebook:run-all-cells|runmenu:run-all|runmenu:restart-and-run-all|notebook:restart-run-all)$/.test(id)) return;

@@ -159,7 +159,8 @@ def panel():
         picture = compare(**{name: each.value for name, each in sliders.items()})
         words = html.escape(str(picture), quote=True)
         data = base64.b64encode(picture.png()).decode()
-        shown.value = f'<img alt="{words}" src="data:image/png;base64,{data}"><pre>{words}</pre>'
+        image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width: 100%">'
+        shown.value = f"{image}<pre>{words}</pre>"
 
     for each in sliders.values():
         each.observe(draw, "value")
