@@ -324,9 +324,9 @@ class History:
 
     def _repr_html_(self):
         def row(cells, tag):
-            return (
-                "<tr>" + "".join(f'<{tag} style="text-align: left">{html.escape(c)}</{tag}>' for c in cells) + "</tr>"
-            )
+            # An ARN or JSON may break at a colon or a comma: without that it is wider than a narrow window.
+            texts = [html.escape(cell).replace(":", ":<wbr>").replace(",", ",<wbr>") for cell in cells]
+            return "<tr>" + "".join(f'<{tag} style="text-align: left">{text}</{tag}>' for text in texts) + "</tr>"
 
         rows = [row(cells, "td") for cells in self._rows()]
         if len(rows) > _MOST_ROWS:
