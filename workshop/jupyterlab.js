@@ -9,8 +9,8 @@
     .lm-TabBar-tab[title*="Path: solutions/"] .lm-TabBar-tabLabel::before { content: "Solution "; }
     /* What a check says breaks at words, and within one only where it is wider than the page. */
     .jp-OutputArea .jp-RenderedText pre { word-break: normal; overflow-wrap: anywhere; }
-    /* In comments stands what a learner has to do: in the dark theme they would be dim. */
-    [data-jp-theme-light="false"] { --jp-mirror-editor-comment-color: #73b0b0; }
+    /* Comments say what a learner has to do. In the dark theme they are dim: this is the colour of its high-contrast twin. */
+    [data-jp-theme-name="JupyterLab Dark"] { --jp-mirror-editor-comment-color: #56acac; }
     /* A diagram keeps the colours of the theme in which it was drawn, so it keeps the ground of that theme, too. */
     [data-jp-theme-light="false"] .jp-RenderedMermaid[data-drawn-light="true"] { background: white; }
     [data-jp-theme-light="true"] .jp-RenderedMermaid[data-drawn-light="false"] { background: #111111; }
