@@ -12,8 +12,8 @@
     /* Comments say what a learner has to do. In the dark theme they are dim: this is the colour of its high-contrast twin. */
     [data-jp-theme-name="JupyterLab Dark"] { --jp-mirror-editor-comment-color: #56acac; }
     /* A diagram keeps the colours of the theme in which it was drawn, so it keeps the ground of that theme, too. */
-    [data-jp-theme-light="false"] .jp-RenderedMermaid[data-drawn-light="true"] { background: white; }
-    [data-jp-theme-light="true"] .jp-RenderedMermaid[data-drawn-light="false"] { background: #111111; }
+    [data-jp-theme-light="false"] .jp-RenderedMermaid[data-drawn-light="true"] { background: white; color: black; }
+    [data-jp-theme-light="true"] .jp-RenderedMermaid[data-drawn-light="false"] { background: #111111; color: white; }
   `;
 
   const failed = cell =>
