@@ -216,7 +216,7 @@ def _family(pid):
 
 
 def _memory(pid):
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as status:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="utf-8") as status:
         return next((int(line.split()[1]) // 1024 for line in status if line.startswith("VmRSS")), None)
     return None
 

@@ -87,7 +87,7 @@ def _jupyterlab(diagrams):
         ]
         notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
         Path(folder, "files").mkdir()
-        Path(folder, "files", "diagrams.ipynb").write_text(json.dumps(notebook))
+        Path(folder, "files", "diagrams.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
         own = ("DATA_DIR", "CONFIG_DIR", "RUNTIME_DIR")
         environment = {**os.environ, **{f"JUPYTER_{name}": str(Path(folder, name)) for name in own}}
         environment.update({f"JUPYTERLAB_{name}_DIR": str(Path(folder, name)) for name in ("SETTINGS", "WORKSPACES")})

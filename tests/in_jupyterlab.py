@@ -56,7 +56,7 @@ def _server(folder, cells):
         sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.allow_root=True", "--ServerApp.port=0",
         f"--ServerApp.root_dir={folder / 'files'}", "--LabApp.extension_manager=readonly",
     ]  # fmt: skip
-    with open(folder / "jupyterlab.log", "w") as log:
+    with open(folder / "jupyterlab.log", "w", encoding="utf-8") as log:
         server = subprocess.Popen(command, env={**os.environ, **own}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         yield _address(folder / "RUNTIME_DIR", server)

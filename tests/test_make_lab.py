@@ -285,6 +285,8 @@ def test_the_browser_is_opened_where_there_is_one_and_a_closed_terminal_ends_it_
     browser.chmod(0o755)
     terminal = make_lab(BROWSER=f"{browser} %s")
     page = opened.read_text().strip()  # a page of JupyterLab's own that leads on, so that no token is on a command line
-    assert terminal.address.partition("?")[0].rpartition("/lab/")[2] in Path(page.removeprefix("file://")).read_text()
+    assert terminal.address.partition("?")[0].rpartition("/lab/")[2] in Path(page.removeprefix("file://")).read_text(
+        encoding="utf-8"
+    )
     assert not terminal.hang_up()
     assert not list(terminal.temporary.iterdir())

@@ -57,7 +57,7 @@ def site(testrun_uid):
     import fcntl
 
     made = Path(tempfile.gettempdir(), f"workshop-site-{testrun_uid}")
-    with made.open("a+") as told:
+    with made.open("a+", encoding="utf-8") as told:
         fcntl.flock(told, fcntl.LOCK_EX)
         told.seek(0)
         if not told.read():

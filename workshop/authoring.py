@@ -337,7 +337,9 @@ def run(path):
             raise _fault(path, cell, f"it raised {error.ename}: {error.evalue}") from None
         took = time.monotonic() - began
         measured = Path(records, "measurements.json")
-        measurements = json.loads(measured.read_text()).get(path.stem[:2], {}) if measured.exists() else {}
+        measurements = (
+            json.loads(measured.read_text(encoding="utf-8")).get(path.stem[:2], {}) if measured.exists() else {}
+        )
     for cell in notebook.cells:
         if cell.cell_type == "code":
             _normalise(path, cell)

@@ -76,7 +76,7 @@ def _download(requirements, wheels):
     command = [*LEARNER.pip(), "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
     with tempfile.TemporaryDirectory(prefix="workshop-bundle-") as folder:
         wanted = Path(folder, "requirements.txt")
-        wanted.write_text(requirements)
+        wanted.write_text(requirements, encoding="utf-8")
         if subprocess.call([str(part) for part in [*command, "--dest", wheels, "-r", wanted]]):
             raise BundleError("The wheels could not be fetched; what stands above says which one.")
 
@@ -98,7 +98,7 @@ def missing(system):
 def _resolves(system, lock, requirements):
     with tempfile.TemporaryDirectory(prefix="workshop-bundle-") as folder:
         wanted = Path(folder, lock.name)
-        wanted.write_text(requirements)
+        wanted.write_text(requirements, encoding="utf-8")
         command = [environments.find_uv(), "pip", "install", "--quiet", "--dry-run", "--no-deps", "--no-build",
                    "--python-platform", system, "--target", Path(folder, "target"), "--python", LEARNER.python,
                    "--require-hashes", "-r", wanted]  # fmt: skip

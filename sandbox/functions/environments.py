@@ -273,10 +273,10 @@ def _memory(pid, limit):
     it the system is asked for the exact number, which takes longer.
     """
     try:
-        with open(f"/proc/{pid}/statm") as numbers:
+        with open(f"/proc/{pid}/statm", encoding="utf-8") as numbers:
             memory = int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
         if memory + ROUGH > limit:
-            with open(f"/proc/{pid}/smaps_rollup") as numbers:
+            with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as numbers:
                 memory = next(int(line.split()[1]) // 2**10 for line in numbers if line.startswith("Rss:"))
         return memory
     except (OSError, IndexError, StopIteration):

@@ -141,7 +141,7 @@ def run(requests, answers, setup):
     threading.Thread(target=read, args=(requests, waiting), daemon=True).start()
     code = setup["code"]
     sys.path[:0] = [code, *setup["layers"]]
-    sys.stdin = open(os.devnull)  # noqa: SIM115 (for as long as the process lives)
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (for as long as the process lives)
     log = Log(setup["mark"])
     records = log_records(log)
     for script in setup["scripts"]:
@@ -312,7 +312,7 @@ def log_failure(failure, log):
 def peak_memory():
     """The most memory that this process has held, in MB; 0 where the system does not say."""
     try:
-        with open("/proc/self/status") as status:
+        with open("/proc/self/status", encoding="utf-8") as status:
             return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
     except (OSError, StopIteration):
         pass

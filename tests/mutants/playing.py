@@ -242,7 +242,7 @@ class Player:
             "IPYTHONDIR": str(self.folder / "ipython"),
             "PYTHONPATH": str(CHECKOUT),
         }
-        with open(self.folder / "log", "w") as log:
+        with open(self.folder / "log", "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.mutants.player"],
                 cwd=self.folder / "work", env=environment, text=True,

@@ -1415,6 +1415,6 @@ def test_a_reset_ends_what_runs(tmp_path, monkeypatch):
         assert dms.describe_replication_instances()["ReplicationInstances"] == []
         assert Faults(own).get() == []
         assert Migrations(client).new().run()["Status"] == "stopped"
-        assert "Traceback" not in Path(own["log"]).read_text()
+        assert "Traceback" not in Path(own["log"]).read_text(encoding="utf-8")
     finally:
         process.stop()

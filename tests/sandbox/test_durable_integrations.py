@@ -338,7 +338,7 @@ def test_the_role_must_be_allowed_to_put_events_aside(durable, queue, sandbox):
     durable.finish(durable.start(name))
 
     def logged():
-        lines = Path(sandbox["log"]).read_text().splitlines()
+        lines = Path(sandbox["log"]).read_text(encoding="utf-8").splitlines()
         return [line for line in lines if f"The event of {name} is lost" in line and "sqs:SendMessage" in line]
 
     assert until(logged)

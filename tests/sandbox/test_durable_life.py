@@ -85,7 +85,7 @@ def test_the_end_of_the_sandbox_says_who_waited(own, durable):
     assert time.monotonic() - began < 5
     thread.join(5)
     assert came, "the caller still waits"
-    log = Path(own["log"]).read_text()
+    log = Path(own["log"]).read_text(encoding="utf-8")
     said = log.partition("The sandbox stops while 3 durable executions run or wait:\n")[2]
     assert set(arns) <= set(said.split())
     assert ended not in said
@@ -108,7 +108,7 @@ def test_emptying_the_account_ends_all_executions(own, durable):
     durable._roles.clear()
     again = durable.start(durable.create("return 1", name=name), DurableExecutionName="again")
     assert durable.finish(again)["Result"] == "1"
-    assert "Traceback" not in Path(own["log"]).read_text()
+    assert "Traceback" not in Path(own["log"]).read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -118,7 +118,7 @@ def test_the_runner_opens_no_socket(own, durable):
     listening = [
         line.split()
         for table in ("tcp", "tcp6", "udp", "udp6")
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        for line in Path(f"/proc/net/{table}").read_text(encoding="utf-8").splitlines()[1:]
         if line.split()[3] in ("0A", "07")
     ]
     ours = [fields[1] for fields in listening if f"socket:[{fields[9]}]" in theirs]

@@ -621,7 +621,7 @@ def test_a_sandbox_ends_though_calls_stand_at_a_gate(state, aside):
     faults.wait_until(one, held=1)
     assert process.stop()
     concurrent.futures.wait([call])
-    assert "Traceback" not in Path(state["log"]).read_text()
+    assert "Traceback" not in Path(state["log"]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

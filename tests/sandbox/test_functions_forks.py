@@ -158,7 +158,7 @@ def test_what_a_function_brings_wins(functions, server, files):
     functions.result(name)
     reasons = [
         line
-        for line in Path(functions.sandbox["log"]).read_text().splitlines()
+        for line in Path(functions.sandbox["log"]).read_text(encoding="utf-8").splitlines()
         if f"{name} has new interpreters" in line
     ]
     assert len(reasons) == 1, reasons
@@ -182,7 +182,9 @@ def test_an_archive_inside_of_which_nobody_knows_what_is_there(functions, server
 def test_variables_that_are_read_when_a_process_starts(functions, server, variable):
     name = functions.create(WHOSE_CHILD, Environment={"Variables": {variable: "1"}})
     assert parent(functions, name) == functions.sandbox["pid"]
-    assert f"its variable {variable} is read when Python starts" in Path(functions.sandbox["log"]).read_text()
+    assert f"its variable {variable} is read when Python starts" in Path(functions.sandbox["log"]).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_other_variables_hold_in_a_fork(functions, server):
@@ -229,7 +231,7 @@ def test_hashes_of_texts_are_the_same_in_forks_unless_asked_for(functions, serve
 
 def test_the_server_holds_no_credentials_and_has_one_thread(functions, server):
     pid = server
-    environment = Path(f"/proc/{pid}/environ").read_text()
+    environment = Path(f"/proc/{pid}/environ").read_text(encoding="utf-8")
     assert "AWS_ENDPOINT_URL" in environment
     assert "SECRET" not in environment
     assert "TOKEN" not in environment
@@ -304,7 +306,7 @@ def test_when_the_server_ends_its_forks_are_reported_as_killed_and_there_is_a_ne
         second = until(lambda known=first: (now := server_of(lone)) != known and now)
         os.kill(second, signal.SIGKILL)
         first = second
-    until(lambda: "the fork server has ended too often" in Path(state["log"]).read_text())
+    until(lambda: "the fork server has ended too often" in Path(state["log"]).read_text(encoding="utf-8"))
     assert lone.result(lone.create(WORKING), 0) == state["pid"]
 
 

@@ -194,7 +194,7 @@ def test_what_goes_on_after_the_answer_is_frozen_until_the_next_invocation(funct
 
 def state(pid):
     """A letter: T for a process that is stopped."""
-    with open(f"/proc/{pid}/stat") as line:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as line:
         return line.read().rpartition(")")[2].split()[0]
 
 

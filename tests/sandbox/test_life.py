@@ -36,7 +36,7 @@ def alive(pid):
     """Whether a process runs (a zombie does not)."""
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self").exists():
-        return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+        return stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
 
 
@@ -68,7 +68,7 @@ def test_started_found_and_stopped(own):
     assert sandbox.status() is None
     started = sandbox.start()
     assert sandbox.start()["pid"] == started["pid"]
-    assert Path(started["log"]).read_text()
+    assert Path(started["log"]).read_text(encoding="utf-8")
     handler = a_function_that_ran(started)
     assert sandbox.stop()
     until(lambda: not alive(started["pid"]))

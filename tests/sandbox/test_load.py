@@ -108,7 +108,9 @@ def memory(pid):
     total = 0
     for each in family(pid):
         try:
-            total += int(Path(f"/proc/{each}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            total += int(Path(f"/proc/{each}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf(
+                "SC_PAGE_SIZE"
+            )
         except OSError:
             continue  # it has just ended
     return total // 2**20

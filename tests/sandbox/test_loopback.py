@@ -93,7 +93,7 @@ def listeners(pids):
     listening = "0A"
     found = []
     for table in ("tcp", "tcp6", "udp", "udp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+        for line in Path(f"/proc/net/{table}").read_text(encoding="utf-8").splitlines()[1:]:
             fields = line.split()
             if f"socket:[{fields[9]}]" in inodes and (table.startswith("udp") or fields[3] == listening):
                 address, port = fields[1].split(":")

@@ -53,7 +53,7 @@ def called(
             process.end()
         report, errors = Path(scratch, "report"), Path(scratch, "errors")
         if not report.exists():
-            said = errors.read_text(errors="replace") if errors.exists() else "It did not begin."
+            said = errors.read_text(encoding="utf-8", errors="replace") if errors.exists() else "It did not begin."
             raise RuntimeError(f"The process in which {function} was called ended without an answer: {said[-2000:]}")
         return json.loads(report.read_text(encoding="utf-8"))
 
