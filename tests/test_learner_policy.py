@@ -342,6 +342,20 @@ GAINS = {
             "Tags": [{"Key": "workshop:learner", "Value": "ann"}],
         },
     ),
+    "an instance of one's own": (
+        "dms",
+        "create_replication_instance",
+        {
+            "ReplicationInstanceIdentifier": "ann-00-rep",
+            "ReplicationInstanceClass": "dms.t3.micro",
+            "Tags": [{"Key": "workshop:learner", "Value": "ann"}],
+        },
+    ),
+    "the instance of all": (
+        "dms",
+        "delete_replication_instance",
+        {"ReplicationInstanceArn": arn("dms", f"rep:{WORKSHOP}")},
+    ),
     "a new API with another's tag": (
         "apigatewayv2",
         "create_api",

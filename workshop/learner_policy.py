@@ -22,6 +22,7 @@ from pathlib import Path
 
 from workshop import sandbox
 from workshop.environments import CHECKOUT
+from workshop.names import WORKSHOP
 
 DATA = Path(__file__).parent / "data"
 POLICY, BOUNDARY, EXCEPTIONS = DATA / "learner-policy.json", DATA / "boundary.json", DATA / "learner-policy.toml"
@@ -58,12 +59,25 @@ def account_in(folder):
         state = sandbox.start()
         lease = sandbox.Lease(state)
         try:
+            _share_an_instance(state)
             yield state
         finally:
             lease.release()
             sandbox.stop()
     finally:
         sandbox.FOLDER = before
+
+
+def _share_an_instance(state):
+    """Make what `workshop account up` makes in an account, as far as a sandbox has it: the replication instance."""
+    import boto3
+
+    keys = {"aws_access_key_id": state["access_key_id"], "aws_secret_access_key": state["secret_access_key"]}
+    dms = boto3.client("dms", region_name=state["region"], endpoint_url=state["endpoint"], **keys)
+    dms.create_replication_instance(
+        ReplicationInstanceIdentifier=WORKSHOP, ResourceIdentifier=WORKSHOP, ReplicationInstanceClass="dms.t3.micro"
+    )
+    dms.get_waiter("replication_instance_available").wait(WaiterConfig={"Delay": 0.05, "MaxAttempts": 2000})
 
 
 def environment(state, folder, keys=None, learner=LEARNER):
