@@ -490,7 +490,9 @@ def _listed(policy):
 
 
 def test_the_boundary_is_for_all_learners():
-    document = json.loads(template.text(["ann", "bo"]))["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
+    made = template.text(["ann", "bo"])
+    assert "Learner}" not in made
+    document = json.loads(made)["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
     resources = json.dumps([statement["Resource"] for statement in document["Statement"]])
     assert resources.count("ann-") == resources.count("bo-")
     with pytest.raises(real_account.AccountError, match="52 learners are more than one account can have"):
