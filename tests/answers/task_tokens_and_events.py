@@ -2114,7 +2114,7 @@ def lambda_handler(event, context):
         name="a cause that says nothing",
         files=changed("answer.py", ("cause=why", 'cause="It failed."')),
         says="not yet",
-        words="The cause contains DMS's LastFailureMessage, where there is one",
+        words="The cause is the verdict's words: DMS's LastFailureMessage where there is one",
     ),
     dict(
         name="right, and no event gets in any more",
