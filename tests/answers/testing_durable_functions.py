@@ -47,6 +47,12 @@ TASK_1 = [
         words="test_it_has_a_status passes with all of them.",
     ),
     dict(
+        name="looks at what errors say, and not at what they are",
+        changes={'error.type.endswith("MigrationFailed") and ': ""},
+        says="not yet",
+        words="One that gets away: It fails with an error of another name.",
+    ),
+    dict(
         name="a class of tests, and a runner of its own",
         text="%%writefile test_poll.py\n"
         "import json\n"
@@ -92,6 +98,12 @@ TASK_2 = [
         words="One that gets away: It gives up at the timeout without a look. One event is lost",
     ),
     dict(
+        name="looks at what the failure says, and not at what it is",
+        changes={'"MigrationFailed" in error.type and ': ""},
+        says="not yet",
+        words="One that gets away: It hands a failure on as the SDK has it.",
+    ),
+    dict(
         name="it sleeps, and takes the ID that was saved",
         changes={"    callback = runner.wait_for_callback(execution)\n":
                  "    import time\n    time.sleep(0.7)\n    callback = outside.waits['arn:1']\n",
@@ -110,6 +122,12 @@ TASK_3 = [
         changes={"market(seconds=1, Ann=None)": "market(seconds=1)"},
         says="not yet",
         words="It ends when one vendor declines.",
+    ),
+    dict(
+        name="does not look whether an order was placed where no offer had come",
+        changes={" and len(outside.did) == 3": ""},
+        says="not yet",
+        words="One that gets away: It accepts somebody when no offer has come.",
     ),
 ]
 
