@@ -135,7 +135,7 @@ class Account:
     """What is in the sandbox's account now, to be restored."""
 
     def __init__(self):
-        self.resources = set(cleaning.find())
+        self.resources = set(cleaning.find().arns)
         self.tables = [arn.rpartition("/")[2] for arn in self.resources if ":table/" in arn]
         self.items = {table: _items(table) for table in self.tables}
 
@@ -144,7 +144,7 @@ class Account:
 
         What was there and was changed stays changed: the cells between answer and check make that anew.
         """
-        there_are = cleaning.find()
+        there_are = cleaning.find().arns
         for arn in there_are:
             with contextlib.suppress(ClientError, BotoCoreError):
                 if ":stateMachine:" in arn:
