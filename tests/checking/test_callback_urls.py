@@ -242,7 +242,7 @@ def test_a_signature_that_is_not(case, seen, words):
 def told(*messages, **execution):
     """A record of an execution to which the vendor has sent these."""
     facts = {"sent": list(messages), "report": RIGHT, "message": "Half.", "silence": execution.pop("silence", None)}
-    return Execution(execution.pop("about", ""), facts=facts, **execution)
+    return Execution(execution.pop("about", ""), input={"HeartbeatSeconds": 4}, facts=facts, **execution)
 
 
 OK = Sent("A report", 200)

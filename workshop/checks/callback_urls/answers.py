@@ -9,13 +9,14 @@ import time
 from workshop import faults
 from workshop.checking.attacks import is_final, is_success, report, send
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
+from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.messages import Sent, Vendor, Waiters
 from workshop.checking.outcomes import SandboxProblem, shortened
 from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
 from workshop.checking.waiting import side_by_side
 
-HEARTBEAT = 4  # seconds
+HEARTBEATS = (4, 8, 16)  # seconds: a longer one where a machine is too busy for the one before
+LONGER = 12  # seconds after its heartbeat, in which an execution must have ended
 TIMEOUTS = ("States.Timeout", "States.HeartbeatTimeout")
 DENIED, FAULTY = "AccessDeniedException", ("InternalServerError", "ThrottlingException", "ServiceUnavailable")
 UNSIGNED = "A report without a signature"
@@ -158,7 +159,7 @@ class Answer(Exercise):
             records = functools.reduce(operator.or_, played, chats)
             if "awake" in chatting and "awake" not in records and not self.judge(records):
                 raise SandboxProblem(
-                    f"This machine is too busy to send progress every {HEARTBEAT} seconds. Try again later."
+                    f"This machine is too busy to send progress every {HEARTBEATS[-1]} seconds. Try again later."
                 )
             return records
         finally:
@@ -187,14 +188,14 @@ class Answer(Exercise):
             return {}
         verirow = waiters.verirow
         kinds = {"awake": ("check.progress", {"percent": 1}), "asleep": ("check.annotated", {"note": "of next year"})}
-        for _ in range(LOOKS):
+        for heartbeat in HEARTBEATS:
             # The first one has begun earlier: what does not keep it awake lets it end before the other.
-            runs = {name: waiters.begin(HEARTBEAT) for name in kinds}
-            began, sent, moments = time.monotonic(), {name: [] for name in kinds}, []
+            runs = {name: waiters.begin(heartbeat) for name in kinds}
+            until, sent, moments = time.monotonic() + heartbeat + LONGER, {name: [] for name in kinds}, []
 
-            def tell(name, began=began, runs=runs, sent=sent, moments=moments):
+            def tell(name, until=until, runs=runs, sent=sent, moments=moments):
                 kind, more = kinds[name]
-                while time.monotonic() - began < HEARTBEAT * 4 and not runs["asleep"].look():
+                while time.monotonic() < until and not runs["asleep"].look():
                     body = verirow.message(kind, runs[name].url, **more)
                     at = time.time()
                     answer = send(runs[name].url, verirow.headers(body), body)
@@ -264,9 +265,10 @@ class Answer(Exercise):
             if fault := _not_taken(sent):
                 return fault
         if seen.about == self.cases["asleep"].about and not seen.ended:
+            heartbeat = seen.input["HeartbeatSeconds"]
             return (
                 "Messages of a type that is not on the vendor's page came again and again. HeartbeatSeconds was "
-                f"{HEARTBEAT}, and after {HEARTBEAT * 4} seconds the execution {seen.in_words()}."
+                f"{heartbeat}, and after {heartbeat + LONGER} seconds the execution {seen.in_words()}."
             )
 
     @contract(
@@ -318,10 +320,10 @@ class Answer(Exercise):
         for sent in seen.facts["sent"]:
             if fault := _not_taken(sent):
                 return fault
-        if seen.ended and seen.facts["silence"] < HEARTBEAT - 0.5:
+        if seen.ended and seen.facts["silence"] < seen.input["HeartbeatSeconds"] - 0.5:
             return (
-                f"The vendor sent progress again and again. HeartbeatSeconds was {HEARTBEAT}, and the execution "
-                f"{seen.in_words()}, {seen.facts['silence']:.1f} seconds after progress had been sent."
+                "The vendor sent progress again and again. HeartbeatSeconds was "
+                f"{seen.input['HeartbeatSeconds']}, and the execution {seen.in_words()}, {seen.facts['silence']:.1f} seconds after progress had been sent."
             )
 
 
@@ -335,7 +337,7 @@ def _silence(seen: Execution, moments) -> float | None:
     if seen.error not in TIMEOUTS:  # progress ended it
         return end - max(at for at, _ in moments if at < end)
     last = max((at for at, answered in moments if answered < end), default=0)
-    return end - last if last > began + HEARTBEAT / 2 else None
+    return end - last if last > began + seen.input["HeartbeatSeconds"] / 2 else None
 
 
 def _not_taken(sent):
