@@ -320,10 +320,11 @@ class Answer(Exercise):
         for sent in seen.facts["sent"]:
             if fault := _not_taken(sent):
                 return fault
-        if seen.ended and seen.facts["silence"] < seen.input["HeartbeatSeconds"] - 0.5:
+        heartbeat, silence = seen.input["HeartbeatSeconds"], seen.facts.get("silence")
+        if seen.ended and silence < heartbeat - 0.5:
             return (
-                "The vendor sent progress again and again. HeartbeatSeconds was "
-                f"{seen.input['HeartbeatSeconds']}, and the execution {seen.in_words()}, {seen.facts['silence']:.1f} seconds after progress had been sent."
+                f"The vendor sent progress again and again. HeartbeatSeconds was {heartbeat}, and the execution "
+                f"{seen.in_words()}, {silence:.1f} seconds after progress had been sent."
             )
 
 
