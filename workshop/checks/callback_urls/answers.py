@@ -336,7 +336,7 @@ def _silence(seen: Execution, moments) -> float | None:
     """
     end, began = seen.events[-1]["timestamp"].timestamp(), seen.history.started.timestamp()
     if seen.error not in TIMEOUTS:  # progress ended it
-        return end - max(at for at, _ in moments if at < end)
+        return end - max((at for at, _ in moments if at < end), default=end)
     last = max((at for at, answered in moments if answered < end), default=0)
     return end - last if last > began + seen.input["HeartbeatSeconds"] / 2 else None
 
