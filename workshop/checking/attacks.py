@@ -147,8 +147,6 @@ ATTACKS = {
 GENUINE = {
     "A report as Verirow sends it": _signed(),
     "A report whose signature begins with v1=1": _signed(begins="1"),
-    # As bytes it is JSON. Once it is text, Python refuses it for its first letter.
-    "A report that begins with a byte order mark": _signed(begin_with=codecs.BOM_UTF8),
     "A report that API Gateway hands over in base64": _signed(content_type="application/vnd.verirow+json"),
     "A report that was signed four and a half minutes ago": _signed(late=270),
     "A report from a clock that is four and a half minutes ahead": _signed(late=-270),
@@ -156,6 +154,8 @@ GENUINE = {
     "A report of 65,536 bytes that API Gateway hands over in base64": _signed(
         size=65_536, content_type="application/vnd.verirow+json"
     ),
+    # As bytes it is JSON. Once it is text, Python refuses it for its first letter.
+    "A report that begins with a byte order mark": _signed(begin_with=codecs.BOM_UTF8),
 }
 
 
