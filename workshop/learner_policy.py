@@ -20,9 +20,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from workshop import sandbox
+from workshop import names, sandbox
 from workshop.environments import CHECKOUT
-from workshop.names import WORKSHOP
 
 DATA = Path(__file__).parent / "data"
 POLICY, BOUNDARY, EXCEPTIONS = DATA / "learner-policy.json", DATA / "boundary.json", DATA / "learner-policy.toml"
@@ -59,7 +58,6 @@ def account_in(folder):
         state = sandbox.start()
         lease = sandbox.Lease(state)
         try:
-            _share_an_instance(state)
             yield state
         finally:
             lease.release()
@@ -68,16 +66,28 @@ def account_in(folder):
         sandbox.FOLDER = before
 
 
-def _share_an_instance(state):
-    """Make what `workshop account up` makes in an account, as far as a sandbox has it: the replication instance."""
+def client(state, service):
+    """A boto3 client of the root of that sandbox's account."""
     import boto3
 
-    keys = {"aws_access_key_id": state["access_key_id"], "aws_secret_access_key": state["secret_access_key"]}
-    dms = boto3.client("dms", region_name=state["region"], endpoint_url=state["endpoint"], **keys)
+    keys = {name: state[name.removeprefix("aws_")] for name in ("aws_access_key_id", "aws_secret_access_key")}
+    return boto3.client(service, region_name=state["region"], endpoint_url=state["endpoint"], **keys)
+
+
+def set_up(state):
+    """Make in the account what a learner uses of what `workshop account up` makes: boundary, replication instance."""
+    boundary = filled(json.loads(BOUNDARY.read_text(encoding="utf-8")), state["account"], state["region"])
+    client(state, "iam").create_policy(PolicyName=names.BOUNDARY, PolicyDocument=boundary)
+    dms = client(state, "dms")
     dms.create_replication_instance(
-        ReplicationInstanceIdentifier=WORKSHOP, ResourceIdentifier=WORKSHOP, ReplicationInstanceClass="dms.t3.micro"
+        ReplicationInstanceIdentifier=names.WORKSHOP,
+        ResourceIdentifier=names.WORKSHOP,
+        ReplicationInstanceClass="dms.t3.micro",
+        AllocatedStorage=5,
     )
-    dms.get_waiter("replication_instance_available").wait(WaiterConfig={"Delay": 0.05, "MaxAttempts": 2000})
+    named = [{"Name": "replication-instance-id", "Values": [names.WORKSHOP]}]
+    quickly = {"Delay": 0.05, "MaxAttempts": 2400}
+    dms.get_waiter("replication_instance_available").wait(Filters=named, WaiterConfig=quickly)
 
 
 def environment(state, folder, keys=None, learner=LEARNER):
@@ -146,6 +156,7 @@ def recorded(labs=None):
         if not labs or path.stem[:2] in labs:
             by_lab.setdefault(path.stem[:2], []).append(path)
     with tempfile.TemporaryDirectory(prefix="workshop-policy-") as folder, account_in(Path(folder, "account")) as state:
+        set_up(state)
         sandbox._ask(state, "PUT", "actions", {"record": True})
 
         def run(lab):
