@@ -2,6 +2,8 @@
 
 import nbformat
 
+from workshop.checking.exercises import Exercise
+
 
 def code(source, *tags, id=None):
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)} if tags else {})
@@ -34,7 +36,7 @@ def write(path, *cells):
     return path
 
 
-class Toy:
+class Toy(Exercise):
     """An exercise whose check does what the test says: does(lab) returns a sentence or raises an Outcome."""
 
     def __init__(self, title, hints, stretch=False, does=None):

@@ -25,7 +25,7 @@ def instance(aws, account, monkeypatch):
     """The name of a replication instance that is there for all learners of an account, which this process is led to."""
     name = unique("brake")
     monkeypatch.setattr(migrations, "WORKSHOP", name)
-    monkeypatch.setattr(accounts, "_on_aws", True)
+    monkeypatch.setattr(accounts, "_real", accounts.Account("aws", "111122223333", "us-east-1", "http://127.0.0.1:1"))
     aws("dms").create_replication_instance(
         ReplicationInstanceIdentifier=name, ResourceIdentifier=name, ReplicationInstanceClass="dms.t3.micro"
     )

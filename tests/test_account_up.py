@@ -24,7 +24,7 @@ def there(monkeypatch):
     there = an_account.Account()
     monkeypatch.setattr(clients, "of", there.of)
     monkeypatch.setattr(stack, "PAUSE", 0)
-    monkeypatch.setattr(account, "_on_aws", False)
+    monkeypatch.setattr(account, "_real", None)
     found = real_account.Found(an_account.NUMBER, an_account.REGION, None, ())
     monkeypatch.setattr(real_account, "examined", lambda: found)
     monkeypatch.setenv("WORKSHOP_TARGET", "aws")

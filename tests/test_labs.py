@@ -52,6 +52,13 @@ def outcome(lab, number, does):
     return raised.value
 
 
+def test_what_the_account_could_not_play_is_told_with_what_is_done(lab, capsys):
+    lab.exercises[1].does = lambda lab: "It started."
+    lab.exercises[1].unplayed = lambda: "1 of 4 cases were not played."
+    lab.check(1)
+    assert capsys.readouterr().out == "Exercise 1: done. It started.\n1 of 4 cases were not played.\n"
+
+
 def test_done_is_one_line(lab, capsys):
     lab.exercises[1].does = lambda lab: "It started."
     lab.check(1)

@@ -460,7 +460,7 @@ def test_what_is_deployed_in_a_slow_account_may_do_what_it_may_and_is_cleaned_aw
         monkeypatch.delenv(variable)
     for variable, value in learner().items():
         monkeypatch.setenv(variable, value)
-    monkeypatch.setattr(accounts, "_on_aws", False)
+    monkeypatch.setattr(accounts, "_real", None)
     monkeypatch.setattr(deploy, "SPREAD_SECONDS", SLOW["permissions"] + 1)
     accounts.connect()
     table = deploy.table("ann-00-slow", key="id")

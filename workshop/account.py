@@ -12,8 +12,8 @@ import sys
 from workshop import real_account, sandbox
 from workshop.real_account import AccountError
 
-# Whether this process was connected to an AWS account that was named.
-_on_aws = False
+# The AWS account that was named and that this process was connected to; None where there is none.
+_real = None
 
 
 def require():
@@ -21,13 +21,18 @@ def require():
 
     boto3 would take whatever credentials it finds, and make things in the account that they belong to.
     """
-    if not _on_aws and not os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://127.0.0.1:"):
+    if not _real and not os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://127.0.0.1:"):
         raise AccountError("This notebook is not connected: run its first cell, %load_ext workshop.")
 
 
 def is_real():
     """Whether this process was connected to an AWS account that was named, and not to the sandbox."""
-    return _on_aws
+    return _real is not None
+
+
+def is_far():
+    """Whether calls go to AWS itself, where all takes longer, and not to a sandbox that plays an account."""
+    return _real is not None and _real.endpoint is None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +97,10 @@ def use_aws():
 
     Raises AccountError, as real_account.examined does.
     """
-    global _on_aws
+    global _real
     found = real_account.examined()
-    _on_aws = True
-    return Account("aws", found.id, found.region, found.endpoint, found.notes)
+    _real = Account("aws", found.id, found.region, found.endpoint, found.notes)
+    return _real
 
 
 def connect():

@@ -56,6 +56,8 @@ class Lab:
         seed: of what the check draws, as a refusal says it, to play the same again: that changes no progress.
         """
         exercise = self._exercise(number)
+        if account.is_far():
+            print(f"Exercise {number} is checked on AWS, which takes minutes where DMS works.", flush=True)
         outcome = self._guarded(
             number, lambda: exercise.check(self, secrets.randbelow(SEEDS) if seed is None else seed)
         )
@@ -71,6 +73,8 @@ class Lab:
             outcome.number, outcome.offers_solution = number, not self._tries_left(number)
             raise outcome from None
         print(f"Exercise {number}: done. {outcome}")
+        if unplayed := exercise.unplayed():
+            print(unplayed)
 
     def explore(self, number, *, seconds=60):
         """Check an exercise again and again, each time with other values and in another order, and show how far it is.

@@ -82,6 +82,10 @@ def test_what_only_the_sandbox_can_do_is_not_played_elsewhere(monkeypatch):
     toy = Toy({"sandbox": "second: wrong."})
     assert toy.check(None, 1) == "It is right."
     assert toy.played == [["a", "b", "c"]]
+    assert toy.unplayed() == (
+        "1 of 4 cases were not played, since AWS does not go wrong on request: one for the sandbox. "
+        "The sandbox plays them."
+    )
 
 
 def test_the_same_seed_draws_the_same():

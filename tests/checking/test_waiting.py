@@ -1,13 +1,15 @@
 """How checks wait: with patience that a slow machine does not use up, and within the time of a check."""
 
+import dataclasses
 import itertools
 import threading
 import time
 
 import pytest
 
+from workshop import account
 from workshop.checking.outcomes import SandboxProblem
-from workshop.checking.waiting import at_most, side_by_side, until
+from workshop.checking.waiting import SLOWER, at_most, side_by_side, until
 
 
 @pytest.fixture
@@ -27,6 +29,20 @@ def test_what_comes_is_seen(clock):
 def test_patience_ends(clock):
     assert not until(lambda: False, patience=5)
     assert 1005 <= clock[0] < 1006
+
+
+def test_on_aws_there_is_more_patience_and_it_asks_less_often(clock, monkeypatch):
+    looks = []
+    far = account.Account("aws", "111122223333", "us-east-1")
+    monkeypatch.setattr(account, "_real", far)
+    assert not until(lambda: looks.append(clock[0]), patience=10)
+    assert 1000 + 10 * SLOWER <= clock[0] < 1000 + 12 * SLOWER
+    assert looks[-1] - looks[-2] == pytest.approx(0.5 * SLOWER)
+    # A sandbox that plays an account is as quick as any.
+    monkeypatch.setattr(account, "_real", dataclasses.replace(far, endpoint="http://127.0.0.1:1"))
+    before = clock[0]
+    assert not until(lambda: False, patience=5)
+    assert clock[0] < before + 6
 
 
 def test_looks_that_take_long_use_up_no_patience(clock):

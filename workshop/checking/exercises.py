@@ -33,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workshop.checking.outcomes import NotYet, listed
-from workshop.checking.waiting import CHECK_SECONDS, at_most
+from workshop.checking.waiting import CHECK_SECONDS, at_most, here
 
 LOOKS = 3  # how often a check looks, where a busy machine can make an answer look wrong
 SEEDS = 10_000
@@ -169,7 +169,7 @@ class Exercise:
 
         only: the names of the cases to play; all, if there are none.
         """
-        with at_most(CHECK_SECONDS):
+        with at_most(here(CHECK_SECONDS)):
             return self._check(lab, seed, only)
 
     def _check(self, lab, seed, only):
@@ -248,6 +248,16 @@ class Exercise:
     def playable(self) -> dict[str, Case]:
         """The cases that can be played in this account."""
         return {name: case for name, case in self.cases.items() if on_sandbox() or not case.needs_sandbox}
+
+    def unplayed(self) -> str:
+        """In a sentence, which cases this account cannot play; "" where it plays all."""
+        left = [case.about for name, case in self.cases.items() if name not in self.playable()]
+        if not left:
+            return ""
+        return (
+            f"{len(left)} of {len(self.cases)} cases were not played, since AWS does not go wrong on request: "
+            f"{'; '.join(left)}. The sandbox plays them."
+        )
 
 
 def on_sandbox() -> bool:
