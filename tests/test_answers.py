@@ -25,7 +25,7 @@ from answers import (
 )
 
 from workshop import deploy, labs
-from workshop.checking import exercises, explorations
+from workshop.checking import exercises, explorations, waiting
 from workshop.checking.exercises import Exercise
 from workshop.checks import replay_gotchas as checks_of_replay_gotchas
 from workshop.migrations import migration
@@ -88,6 +88,9 @@ def test_answers(account, tmp_path, monkeypatch, request, notebook, number, tabl
     monkeypatch.setattr(Exercise, "at_once", 4)
     monkeypatch.setattr(exercises, "CHECK_SECONDS", 600)  # it takes longer so, and others are checked meanwhile
     monkeypatch.setattr(explorations, "PATIENCE", 600)  # of what was not explored in time a check says nothing
+    # A dozen checks wait at a time here: they look half as often as one alone, which is most of what they do.
+    monkeypatch.setattr(waiting, "SHORTEST", 2 * waiting.SHORTEST)
+    monkeypatch.setattr(waiting, "LONGEST", 2 * waiting.LONGEST)
     # All single crashes are explored, which find these answers. Pairs of them take seconds, and are for learners.
     monkeypatch.setattr(explorations, "PAIRS_SECONDS", 0)
     monkeypatch.setattr(checks_of_replay_gotchas, "SECONDS", 0)

@@ -15,6 +15,7 @@ CHECK_SECONDS = 50  # that a check may take: `make check` stops a cell after 60
 # How many times longer all may take on AWS: functions start in seconds there, rules and permissions are felt after a
 # while, and a migration takes minutes. A guess, with room: nobody has measured it.
 SLOWER = 30
+SHORTEST, LONGEST = 0.08, 0.5  # seconds between two looks
 
 
 def here(seconds: float) -> float:
@@ -47,7 +48,7 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
     """Wait for a condition; returns whether it came.
 
     patience: seconds of pauses between looks in the sandbox; on AWS it is SLOWER times as many. The looks themselves do
-        not count: on a machine that is busy all of it takes longer, and the answer of a learner does not get wrong by it.
+        not count: on a machine that is busy all of it takes longer, and a learner's answer does not get wrong by it.
     what: what is waited for, after "waited for".
     Raises SandboxProblem where the time of the whole check is over.
     """
@@ -70,13 +71,13 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between looks, without end: short at first, then a fifth of what was waited, half a second at most (here).
+    """Seconds between looks, without end: SHORTEST at first, then a fifth of what was waited, LONGEST at most.
 
     So a wait takes a fifth longer than it must, and does not keep the machine busy with looking.
     """
     waited = 0.0
     while True:
-        pause = min(max(0.08, waited / 5), here(0.5))
+        pause = min(max(SHORTEST, waited / 5), here(LONGEST))
         yield pause
         waited += pause
 
