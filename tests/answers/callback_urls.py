@@ -472,6 +472,7 @@ PROTOTYPE = CELLS["prototype-submit"]
 
 HASH_AS_KEY = """%%writefile submit.py
 import hashlib
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -500,7 +501,11 @@ def lambda_handler(event, context):
         raise VendorUnavailable(str(problem))
     except OSError:
         raise VendorUnavailable("no answer")
-    keep(event["Execution"], CheckId=json.loads(answer.read())["check_id"])
+    try:
+        said = answer.read()
+    except (http.client.IncompleteRead, OSError):
+        raise VendorUnavailable("half an answer")
+    keep(event["Execution"], CheckId=json.loads(said)["check_id"])
 """
 
 HTTP_CLIENT = """%%writefile submit.py

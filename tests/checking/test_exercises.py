@@ -3,7 +3,7 @@
 import pytest
 
 from workshop.checking.exercises import Case, Draw, Exercise, Fault, contract, one_of
-from workshop.checking.outcomes import NotYet
+from workshop.checking.outcomes import NotYet, TooBusy
 
 
 class Toy(Exercise):
@@ -65,6 +65,22 @@ def test_what_a_busy_machine_can_spoil_is_played_again_and_nothing_else():
     assert toy.check(None, 1) == "It is right."
     assert toy.played == [["a", "b", "c", "sandbox"], ["a", "b"]]
     assert refusal(Toy({"a": "slow"})).args[0] == "slow"
+
+
+def test_what_a_busy_machine_could_not_show_is_played_again_some_times(monkeypatch):
+    busy, observe = [True, True], Toy.observe
+
+    def hurried(toy, lab, draw, cases):
+        if busy:
+            busy.pop()
+            raise TooBusy("This machine is too busy.")
+        return observe(toy, lab, draw, cases)
+
+    monkeypatch.setattr(Toy, "observe", hurried)
+    assert Toy({}).check(None, 1) == "It is right."
+    busy[:] = [True, True, True]
+    with pytest.raises(TooBusy, match="too busy"):
+        Toy({}).check(None, 1)
 
 
 def test_cases_can_be_played_in_waves_of_whole_sentences():

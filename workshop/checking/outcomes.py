@@ -76,6 +76,10 @@ class SandboxProblem(Outcome):
         return "This is not about your answer. `workshop doctor` in a terminal says what is wrong."
 
 
+class TooBusy(SandboxProblem):
+    """The machine was too busy for what a case has to show. The cases are played again, some times."""
+
+
 def _line_of(event):
     if isinstance(event, str):
         return event

@@ -5,7 +5,7 @@ import json
 import re
 
 from workshop import clients, deploy
-from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, SandboxProblem
+from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, TooBusy
 from workshop.faults import Faults
 
 
@@ -99,11 +99,11 @@ def invoke(function: str, event: dict) -> Invoked:
 def was_held(gate: Faults, error: str | None):
     """Make sure that a function which stood at a gate stood there for as long as the case needed it.
 
-    error: how its invocation ended. Raises SandboxProblem where its time, or the gate's, was over before.
+    error: how its invocation ended. Raises TooBusy where its time, or the gate's, was over before.
     """
     [record] = gate.records
     if record.get("met") and (record.get("unmet") or "timed out" in (error or "")):
-        raise SandboxProblem("This machine is too busy to hold a function at its call. Try again later.")
+        raise TooBusy("This machine is too busy to hold a function at its call. Try again later.")
 
 
 class Table:

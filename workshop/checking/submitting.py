@@ -11,7 +11,7 @@ from workshop import clients, faults, logs
 from workshop.checking.attacks import is_success, report, send
 from workshop.checking.exercises import Case, Exercise
 from workshop.checking.guessing import pieces
-from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened
+from workshop.checking.outcomes import NotAttempted, TooBusy, shortened
 from workshop.checking.resources import Invoked, function, invoke, was_held
 from workshop.checking.vendors import (
     Attempt,
@@ -260,7 +260,7 @@ def at_once(scene: Scene):
     with faults.during({**hold, "seconds": 15}, label="check") as gate:
         side_by_side(lambda: scene.submit(attempt), lambda: scene.submit(attempt))
     if gate.records[0].get("unmet"):
-        raise SandboxProblem("This machine is too busy to invoke a function twice at the same moment. Try again later.")
+        raise TooBusy("This machine is too busy to invoke a function twice at the same moment. Try again later.")
 
 
 def killed(scene: Scene):

@@ -11,7 +11,7 @@ from workshop.checking.attacks import FINAL, is_success, send
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
 from workshop.checking.messages import LAMENTS
-from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened
+from workshop.checking.outcomes import NotAttempted, TooBusy, shortened
 from workshop.checking.resources import function, state_machine
 from workshop.checking.submitting import LONG, QUIET, many, times
 from workshop.checking.vendors import VendorRun, orders_of, rehearse, signed_up
@@ -178,7 +178,7 @@ class NeverCalls(Exercise):
             others = {name: one for name, one in seen.items() if name not in left}
             if not left or self.judge(others):
                 return others
-        raise SandboxProblem("This machine is too busy for limits of a few seconds. Try again later.")
+        raise TooBusy("This machine is too busy for limits of a few seconds. Try again later.")
 
     @staticmethod
     def _was_disturbed(name, one):
