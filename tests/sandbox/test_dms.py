@@ -1358,7 +1358,7 @@ def test_a_start_whose_answer_is_lost(migrations, events, faults):
 
 
 def test_an_answer_that_is_out_of_date(migrations, events, faults):
-    migration = migrations.new()
+    migration = migrations.new(csv(40), rate=10)  # it runs for as long as the first two questions take
     faults.add({"fault": "stale", "task_arn": migration.arn, "count": 1})
     assert migration.describe()["Status"] == "ready"  # nothing happened yet, so there is nothing earlier to tell
     faults.add({"fault": "stale", "task_arn": migration.arn, "count": 1})
