@@ -12,6 +12,7 @@ test: setup       ## run the tests (ONLY=tests/test_labs.py, or a word: only tho
 
 test-all: test    ## and then what takes too long for every day: load, long life, functions without forks
 	@$(BIN)/workshop test --long
+	@$(BIN)/workshop test --longest
 
 check: setup      ## check your own lab: make check LAB=01
 	@$(BIN)/workshop check $(LAB)

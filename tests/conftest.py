@@ -31,6 +31,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "takes(seconds): about how long it takes, if that is long: it begins early")
     config.addinivalue_line("markers", "long: load, long life, and what takes minutes by nature: make test-all")
+    config.addinivalue_line("markers", "longest: tens of minutes of the whole machine: make test-all, and not .ci/run")
 
 
 def pytest_collection_modifyitems(items):

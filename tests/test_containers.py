@@ -137,7 +137,7 @@ def test_binder_s_builder_picks_the_files_that_are_meant(monkeypatch):
 GB = 1e9
 
 
-@pytest.mark.long
+@pytest.mark.longest
 @pytest.mark.takes(300)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_binder_s_commands_run_in_an_empty_prefix_and_its_memory_is_enough(newcomer):

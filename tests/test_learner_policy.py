@@ -433,7 +433,7 @@ def test_where_an_action_is_missing_the_notebook_names_it(learner, action):
         learner_policy.execute(CHECKOUT / "solutions" / "01-polling-loop.ipynb", learner(without=action))
 
 
-@pytest.mark.long
+@pytest.mark.longest
 @pytest.mark.takes(120)
 @pytest.mark.parametrize("path", sorted((CHECKOUT / "solutions").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_solutions_pass_as_a_learner(learner, path):
@@ -477,14 +477,14 @@ def test_what_is_deployed_in_a_slow_account_may_do_what_it_may_and_is_cleaned_aw
     assert cleaning.clean() == 0 and not cleaning.find().arns
 
 
-@pytest.mark.long
+@pytest.mark.longest
 @pytest.mark.takes(120)
 def test_a_solution_passes_in_a_slow_account(learner, slow):
     path = CHECKOUT / "solutions" / "02-task-tokens-and-events.ipynb"
     learner_policy.execute(path, learner(), spread=SLOW["permissions"] + 1)
 
 
-@pytest.mark.long
+@pytest.mark.longest
 @pytest.mark.takes(600)
 def test_the_policy_is_what_lessons_and_solutions_do():
     assert learner_policy.main(check=True) == 0

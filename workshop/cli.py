@@ -176,13 +176,13 @@ def sandbox_env(arguments):
     print("unset", *account.foreign_variables())
 
 
-TEST_WORKERS = 6  # of pytest: more than there are cores, since tests mostly wait
+TEST_WORKERS = 4  # of pytest: more than there are cores, since tests wait for half of their time
 # What must hold as well where no process of a handler is a fork.
 BOTH_WAYS = "(test_functions or test_durable or test_hostile) and not test_functions_forks"
 
 
 def test(arguments):
-    """Run the tests that a developer runs; with --long what takes too long for that. More words go to pytest."""
+    """Run the tests that a developer runs; --long and --longest: what takes too long. More words go to pytest."""
     if arguments.only:
         # A file, a folder or one test of a file; anything else is a word that their names must have. Workers take
         # seconds to start, so only a folder gets them.
@@ -195,7 +195,9 @@ def test(arguments):
         print("The tests of functions once more, without forks:", flush=True)
         statuses.append(_pytest(["-k", BOTH_WAYS], arguments.pytest, WORKSHOP_WARM_PROCESSES="0"))
         return max(statuses)
-    return _pytest(["-m", "not long"], arguments.pytest)
+    if arguments.longest:  # one at a time: they are about time and memory, too
+        return _pytest(["-m", "longest", "-n", "1"], arguments.pytest)
+    return _pytest(["-m", "not long and not longest"], arguments.pytest)
 
 
 def _pytest(what, words, **variables):
@@ -337,6 +339,7 @@ def _parser():
     )
     test_parser.add_argument("--lab", help='the lab that they are for, such as "02"')
     test_parser.add_argument("--long", action="store_true", help="load, long life, and what takes minutes by nature")
+    test_parser.add_argument("--longest", action="store_true", help="what takes tens of minutes and the whole machine")
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")

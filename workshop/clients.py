@@ -23,7 +23,8 @@ def of(service):
 def table(name):
     """The DynamoDB table of that name, as boto3's resource."""
     with _making:
-        return _dynamodb(_account()).Table(name)
+        dynamodb = _dynamodb(_account())
+        return _table_class(dynamodb)(name, client=dynamodb.meta.client)
 
 
 def account_id():
@@ -61,6 +62,12 @@ def _client(service, account):
 @functools.lru_cache(1)
 def _dynamodb(account):
     return _session(account).resource("dynamodb", config=_config())
+
+
+@functools.lru_cache(1)
+def _table_class(dynamodb):
+    """What dynamodb.Table makes an object of. It makes the class anew each time, which takes longer than a call."""
+    return type(dynamodb.Table("any"))
 
 
 @functools.lru_cache(4)
