@@ -282,7 +282,7 @@ class UnheardForADay(Unheard):
 class Taken(Migrating):
     """Another execution waits for the task; it starts it a second later, and hears nothing of its end."""
 
-    about, lasts, told = "a task for which another execution waited", 60, 0
+    about, lasts, told = "a task for which another execution waited", 2, 0  # over before retries are
 
     def __init__(self):
         super().__init__()
