@@ -54,7 +54,12 @@ class Stage:
 
     def waits_for_its_end(self, questions=3):
         """Until it has ended, or just waits, or has asked so often that it will go on to."""
-        until(lambda: self._is_over() or self.asked() > questions, LONG, "an execution to end")
+        until(lambda: self._is_over() or self._goes_on(questions), LONG, "an execution to end")
+
+    def _goes_on(self, questions):
+        """Whether it has asked so often that it will go on to. Where its time is short, it may end a little later."""
+        left = self.run.input["TimeoutSeconds"] - (time.time() - self.run.began())
+        return not -3 < left < 60 and self.asked() > questions
 
     def _is_over(self):
         told = self._has_told()  # before the look: what was told has arrived then
