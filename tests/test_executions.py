@@ -270,7 +270,7 @@ def test_somebody_who_looks_on_is_told_where_it_is(kind, monkeypatch):
         if kind == "state machine"
         else start_durable(seconds=3)
     )
-    monkeypatch.setattr(executions, "_is_watched", lambda: True)
+    monkeypatch.setattr(executions, "is_watched", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
     executions.wait(execution, timeout=30)
     where = {"state machine": "now in Sleep", "durable function": "suspended in sleep"}[kind]

@@ -447,18 +447,19 @@ SLOW = {"permissions": 2, "rules": 2, "migrations": 1}
 
 
 @pytest.fixture
-def slow(account):
-    """The account takes some seconds until what was changed is felt."""
+def slow(account, learner):
+    """The account takes some seconds until what is changed is felt: the environment of a learner who is there already."""
+    there = learner()
     sandbox._ask(account, "PUT", "delays", SLOW)
-    yield
+    yield there
     sandbox._ask(account, "PUT", "delays", dict.fromkeys(SLOW, 0))
 
 
 @pytest.mark.takes(30)
-def test_what_is_deployed_in_a_slow_account_may_do_what_it_may_and_is_cleaned_away(learner, slow, monkeypatch):
+def test_what_is_deployed_in_a_slow_account_may_do_what_it_may_and_is_cleaned_away(slow, monkeypatch):
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
-    for variable, value in learner().items():
+    for variable, value in slow.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(accounts, "_real", None)
     monkeypatch.setattr(deploy, "SPREAD_SECONDS", SLOW["permissions"] + 1)
@@ -479,9 +480,9 @@ def test_what_is_deployed_in_a_slow_account_may_do_what_it_may_and_is_cleaned_aw
 
 @pytest.mark.longest
 @pytest.mark.takes(120)
-def test_a_solution_passes_in_a_slow_account(learner, slow):
+def test_a_solution_passes_in_a_slow_account(slow):
     path = CHECKOUT / "solutions" / "02-task-tokens-and-events.ipynb"
-    learner_policy.execute(path, learner(), spread=SLOW["permissions"] + 1)
+    learner_policy.execute(path, slow, spread=SLOW["permissions"] + 1)
 
 
 @pytest.mark.longest

@@ -172,7 +172,7 @@ def test_an_operation_that_waits_is_lit(aws):
 
 @pytest.fixture
 def looked_at(monkeypatch):
-    monkeypatch.setattr(executions, "_is_watched", lambda: True)
+    monkeypatch.setattr(executions, "is_watched", lambda: True)
 
 
 def test_somebody_who_looks_on_sees_it_drawn_anew(shown, looked_at, aws):
