@@ -448,7 +448,7 @@ SLOW = {"permissions": 2, "rules": 2, "migrations": 1}
 
 @pytest.fixture
 def slow(account, learner):
-    """The account takes some seconds until what is changed is felt: the environment of a learner who is there already."""
+    """The account takes some seconds until a change is felt: the environment of a learner who is there already."""
     there = learner()
     sandbox._ask(account, "PUT", "delays", SLOW)
     yield there
