@@ -220,7 +220,7 @@ def test_outputs_have_neither_handles_nor_the_account_s_number(kernel, sandbox, 
     assert kernel("len(token), account == '111122223333'") == "(620, True)"
 
 
-@pytest.mark.long
+@pytest.mark.longest
 @pytest.mark.takes(60)
 @pytest.mark.parametrize(
     "name", ["01-polling-loop", "02-task-tokens-and-events", "03-callback-urls", "04-durable-functions"]
