@@ -6,7 +6,7 @@ import botocore.client
 import pytest
 from botocore.exceptions import ClientError
 
-from workshop import cleaning, deploy, executions
+from workshop import cleaning, deploy
 from workshop.cleaning.kinds import KINDS, kind_of
 from workshop.events import alarm, schedule
 from workshop.migrations import find_instance, migration
@@ -261,7 +261,3 @@ def test_a_lab_s_last_cell_says_what_is_left_and_deletes_only_when_a_person_asks
     cleaning.leftovers(delete=True)
     assert "deleted: table arn:aws:dynamodb" in capsys.readouterr().out
     assert cleaning.find().arns == ()
-
-
-def test_who_looks_on_is_what_executions_say():
-    assert cleaning.is_watched is executions.is_watched

@@ -138,7 +138,6 @@ class Exercise:
 
     stretch: whether the lab is done without it. done: what the check says of a right answer, the same in every run.
     at_once: about how many cases are played at a time, and judged before the next are played; all, as a rule.
-    after: the numbers of exercises of the lab on whose answers this one stands.
     pairs: the names of the cases in which two things go wrong, whichever chance draws: what `explore` goes on with.
     """
 

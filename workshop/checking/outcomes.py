@@ -77,7 +77,7 @@ class SandboxProblem(Outcome):
 
 
 class TooBusy(SandboxProblem):
-    """The machine was too busy for what a case has to show. The cases are played again, some times."""
+    """The machine was too busy for what a case has to show. Exercise.check plays the cases again, some times."""
 
 
 def _line_of(event):
@@ -111,6 +111,11 @@ def one_line(error: BaseException) -> str:
 def shortened(text: str, most: int = 200) -> str:
     """The text, cut where it is longer than a message should quote."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def times(number: int) -> str:
+    """How often, as a message says it: "never", "once", "twice", "3 times"."""
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def listed(values, nothing="none") -> str:

@@ -292,10 +292,6 @@ def many(number: int, what: str) -> str:
     return f"{number or 'no'} {what}" + "s" * (number != 1)
 
 
-def times(number: int) -> str:
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
 def belongs_to_earlier(places: Sequence[str], number: int) -> str | None:
     """What is missing where an error was raised in a file of an exercise before this one; None where it was not.
 

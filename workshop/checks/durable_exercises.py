@@ -116,7 +116,3 @@ def the(seen):
 
 def waited(seen):
     return listed(seen.pauses, nothing="0")
-
-
-def times(number):
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")

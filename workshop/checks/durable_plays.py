@@ -12,7 +12,7 @@ from workshop.checking.attacks import is_final
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, on_sandbox
 from workshop.checking.migrations import LONG, ended, started
-from workshop.checking.outcomes import TooBusy
+from workshop.checking.outcomes import SandboxProblem, TooBusy
 from workshop.checking.resources import Table, invoke
 from workshop.checking.stages import ENOUGH, Scene, to_its_end
 from workshop.checking.vendors import Messages
@@ -364,7 +364,7 @@ def kept_awake(begin: Callable, beat: Callable):
 
     begin: returns (an execution, what `beat` takes). beat: sends a sign of life; returns what is wrong, or nothing.
     Returns (the execution, what was wrong, its status when the signs ended). Begins anew where the machine was too
-    busy to send signs in time. Raises TooBusy where it always is.
+    busy to send signs in time. Raises SandboxProblem where it always is.
     """
     for _ in range(3):
         run, about = begin()
@@ -381,7 +381,7 @@ def kept_awake(begin: Callable, beat: Callable):
         else:
             return run, None, run.status
         run.stop()
-    raise TooBusy(f"This machine is too busy to send signs of life every {HEARTBEAT} seconds. Try again later.")
+    raise SandboxProblem(f"This machine is too busy to send signs of life every {HEARTBEAT} seconds. Try again later.")
 
 
 def _callback_began(run):

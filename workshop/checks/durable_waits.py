@@ -7,7 +7,7 @@ from secrets import token_hex
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, Fault, contract, one_of
 from workshop.checking.explorations import Crashes, Played
-from workshop.checking.outcomes import listed, shortened
+from workshop.checking.outcomes import listed, shortened, times
 from workshop.checking.resources import Table, durable_function
 from workshop.checking.stages import play, stopped_by_hand, to_its_end
 from workshop.checks import durable_worlds as worlds
@@ -20,7 +20,6 @@ from workshop.checks.durable_exercises import (
     not_failed,
     saved_for,
     the,
-    times,
     waited,
     was_over,
     wrong_for_hours,

@@ -18,7 +18,7 @@ from workshop import account, clients, sandbox
 from workshop.cleaning.kinds import KINDS, kind_of, name_in
 from workshop.costs.labs import LABS
 from workshop.executions import is_watched
-from workshop.names import TAG, WORKSHOP, learner
+from workshop.names import TAG, WORKSHOP, counted, learner
 from workshop.real_account import EXPIRED, AccountError
 
 
@@ -36,8 +36,7 @@ class Found:
     def __str__(self):
         kinds = collections.Counter(kind_of(arn).name if kind_of(arn) else "of another kind" for arn in self.arns)
         order = [*(kind.name for kind in KINDS), "of another kind"]
-        told = [f"{kinds[name]} {name}{'s' if kinds[name] > 1 else ''}" for name in order if kinds[name]]
-        return ", ".join(told) or "nothing"
+        return ", ".join(counted(kinds[name], name) for name in order if kinds[name]) or "nothing"
 
 
 class _CredentialsExpired(AccountError):

@@ -11,7 +11,7 @@ from workshop.checking.attacks import is_final, is_success, report, send
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.messages import Sent, Vendor, Waiters
-from workshop.checking.outcomes import TooBusy, shortened
+from workshop.checking.outcomes import SandboxProblem, shortened
 from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
 from workshop.checking.waiting import side_by_side
 
@@ -158,7 +158,7 @@ class Answer(Exercise):
             chats, played = side_by_side(lambda: self._chats(waiters, chatting, cases), play_groups)
             records = functools.reduce(operator.or_, played, chats)
             if "awake" in chatting and "awake" not in records and not self.judge(records):
-                raise TooBusy(
+                raise SandboxProblem(
                     f"This machine is too busy to send progress every {HEARTBEATS[-1]} seconds. Try again later."
                 )
             return records

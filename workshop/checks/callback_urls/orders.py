@@ -6,7 +6,7 @@ import threading
 from workshop import clients, deploy, faults
 from workshop.checking.attacks import FINAL, in_words, is_success
 from workshop.checking.exercises import LOOKS, Case, Fault, contract
-from workshop.checking.outcomes import SandboxProblem
+from workshop.checking.outcomes import SandboxProblem, times
 from workshop.checking.submitting import (
     AT_A_TIME,
     LONG,
@@ -24,7 +24,6 @@ from workshop.checking.submitting import (
     is_unavailable,
     many,
     once,
-    times,
 )
 from workshop.checking.waiting import side_by_side, until
 

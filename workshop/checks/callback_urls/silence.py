@@ -11,9 +11,9 @@ from workshop.checking.attacks import FINAL, is_success, send
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
 from workshop.checking.messages import LAMENTS
-from workshop.checking.outcomes import NotAttempted, TooBusy, shortened
+from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened, times
 from workshop.checking.resources import function, state_machine
-from workshop.checking.submitting import LONG, QUIET, many, times
+from workshop.checking.submitting import LONG, QUIET, many
 from workshop.checking.vendors import VendorRun, orders_of, rehearse, signed_up
 from workshop.checking.waiting import side_by_side, until
 
@@ -183,7 +183,7 @@ class NeverCalls(Exercise):
             others = {name: one for name, one in seen.items() if name not in left}
             if not left or self.judge(others):
                 return others
-        raise TooBusy("This machine is too busy for limits of a few seconds. Try again later.")
+        raise SandboxProblem("This machine is too busy for limits of a few seconds. Try again later.")
 
     @staticmethod
     def _was_disturbed(name, one):

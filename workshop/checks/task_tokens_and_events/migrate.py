@@ -13,7 +13,6 @@ from workshop.checks.task_tokens_and_events.start import Start
 
 class Migrate(Exercise):
     title = "A state that waits for an answer"
-    after = (1,)
     hints = (
         "The Resource that invokes a function and then waits is arn:aws:states:::lambda:invoke.waitForTaskToken. "
         "Its Arguments are FunctionName and Payload.",

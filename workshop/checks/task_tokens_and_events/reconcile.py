@@ -13,7 +13,6 @@ from workshop.checks.task_tokens_and_events.resume import Resume
 
 class Reconcile(Exercise):
     title = "Never stuck"
-    after = (4,)
     hints = (
         "All that is needed for one item you have written: answer(item), which is imported already.",
         "A Scan returns at most 1 MB. Either ask again with ExclusiveStartKey for as long as there is a "

@@ -19,7 +19,6 @@ _ANSWER = "states:SendTaskSuccess "
 
 class Resume(Exercise):
     title = "Look, then answer"
-    after = (1, 2, 3)
     hints = (
         "The event is a nudge: it may be old, or come twice. So answer does not even get it: decide from what DMS "
         "says now, which is in task.",
