@@ -10,7 +10,6 @@ import functools
 import hashlib
 import io
 import json
-import os
 import time
 import tokenize
 import zipfile
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError, WaiterError
 
-from workshop import account, clients, records
+from workshop import account, clients, records, sandbox
 from workshop.names import BOUNDARY, tags_of
 
 RUNTIME = "python3.13"
@@ -63,14 +62,15 @@ def role(name, service, permissions):
 
     permissions: {action: resource or list of resources}, as in {"dynamodb:PutItem": table_arn}; may be empty or None.
     On AWS it takes some seconds until a change of permissions is felt everywhere: `function` and `state_machine` wait
-    for it. Where the account has a boundary for
-    the roles of the labs, a new role carries it: it may do no more than both allow.
+    for it. Where the account has a boundary for the roles of the labs, a new role carries it: it may do no more than
+    both allow.
     """
     account.require()
     iam = clients.of("iam")
     trust = _policy({"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"})
     try:
-        bound = {"PermissionsBoundary": _boundary(iam)} if _boundary(iam) else {}
+        boundary = _boundary(iam)
+        bound = {"PermissionsBoundary": boundary} if boundary else {}
         made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tag_list(name), **bound)
     except iam.exceptions.EntityAlreadyExistsException:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
@@ -78,7 +78,7 @@ def role(name, service, permissions):
     if permissions:
         statements = [{"Action": action, "Resource": resource} for action, resource in permissions.items()]
         policy = _policy(*statements)
-        if _sandbox() or _permissions_of(iam, name) != json.loads(policy):
+        if sandbox.in_use() or _permissions_of(iam, name) != json.loads(policy):
             iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=policy)
             _changed[made["Role"]["Arn"]] = time.monotonic()
     else:
@@ -101,18 +101,14 @@ def _permissions_of(iam, name):
 
 def _let_permissions_spread(role):
     """Wait until what was changed of a role is felt; in the sandbox it is at once."""
-    if role in _changed and not _sandbox():
+    if role in _changed and not sandbox.in_use():
         time.sleep(max(0, _changed[role] + SPREAD_SECONDS - time.monotonic()))
-
-
-def _sandbox():
-    return bool(os.environ.get("AWS_ENDPOINT_URL"))
 
 
 @functools.lru_cache(4)
 def _boundary(iam):
     """The ARN of the boundary that roles must carry; None in the sandbox, and in an account that has none."""
-    if _sandbox():
+    if sandbox.in_use():
         return None
     boundary = f"arn:aws:iam::{clients.account_id()}:policy/{BOUNDARY}"
     try:
@@ -340,7 +336,7 @@ def _pace():
 
     In the sandbox all is ready soon. AWS limits how often it may be asked, and takes minutes for a DMS instance.
     """
-    return (0.05, 30) if _sandbox() else (2, 900)
+    return (0.05, 30) if sandbox.in_use() else (2, 900)
 
 
 def _policy(*statements):

@@ -105,7 +105,9 @@ def environment(state, folder, keys=None, learner=LEARNER):
     folder.mkdir(parents=True, exist_ok=True)
     profile = folder / "config"
     profile.touch(mode=0o600)
-    profile.write_text("[profile experiments]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items()))
+    profile.write_text(
+        "[profile experiments]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items()), encoding="utf-8"
+    )
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return ours | {
         "WORKSHOP_STATE": str(folder / "state"),
@@ -265,10 +267,12 @@ def _listed(value):
 def main(check=False):
     """`workshop policy`: record, and write the two files; with check=True only say whether they are right."""
     made = dict(zip((POLICY, BOUNDARY), policies(recorded()), strict=True))
-    stale = [path for path, policy in made.items() if not path.exists() or path.read_text() != text(policy)]
+    stale = [
+        path for path, policy in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text(policy)
+    ]
     for path in stale:
         if not check:
-            path.write_text(text(made[path]))
+            path.write_text(text(made[path]), encoding="utf-8", newline="\n")
         print(f"{path.name} " + ("is not what is recorded: run `workshop policy`." if check else "is made anew."))
     if not stale:
         print("The learner's policy and the boundary are what is recorded.")
