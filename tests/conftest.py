@@ -1,14 +1,18 @@
 """What every test stands on: one sandbox for the whole run, and boto3 clients for it."""
 
+import json
 import os
 import shutil
 import signal
 import tempfile
+import uuid
+from pathlib import Path
 
 # A test run has sandboxes, progress and measurements of its own, one of each for each of pytest's workers: a learner's
 # stay as they are. Set before anything of the workshop is imported, and inherited by every kernel.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 FOLDER = os.environ["WORKSHOP_STATE"] if WORKER else tempfile.mkdtemp(prefix="workshop-tests-")
+NOTES = Path(FOLDER, "shown_by")
 os.environ["WORKSHOP_STATE"] = os.path.join(FOLDER, WORKER) if WORKER else FOLDER
 
 # Where this is a job in the background, its shell has the system ignore interrupts: for all that tests start, too.
@@ -26,6 +30,10 @@ def pytest_addoption(parser):
     parser.addoption("--table", help="a file with ANSWERS = {exercise: [answer, ...]}, in the place of tests/answers")
     parser.addoption("--seed", type=int, default=1, help="what checks draw when answers are given to them")
     parser.addoption("--lab", help='the lab that they are for, "02"')
+
+
+    whole = "give each answer to the whole check, and note in tests/answers/shown_by.json which case shows it"
+    parser.addoption("--whole", action="store_true", help=whole)
 
 
 def pytest_configure(config):
@@ -50,7 +58,25 @@ def pytest_sessionfinish():
     """Nothing of the run is left: each process stops its own sandbox, and the first one takes the folder away."""
     process.stop()
     if not WORKER:
+        if NOTES.exists():
+            shown_by = Path(__file__).parent / "answers" / "shown_by.json"
+            known = json.loads(shown_by.read_text(encoding="utf-8")) if shown_by.exists() else {}
+            for note in NOTES.iterdir():
+                known |= json.loads(note.read_text(encoding="utf-8"))
+            text = json.dumps(known, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+            shown_by.write_text(text, encoding="utf-8")
         shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+@pytest.fixture
+def note_cases():
+    """A function that keeps a part of tests/answers/shown_by.json until the end of the run, whichever worker calls it."""
+
+    def note(part):
+        NOTES.mkdir(exist_ok=True)
+        NOTES.joinpath(f"{uuid.uuid4()}.json").write_text(json.dumps(part), encoding="utf-8")
+
+    return note
 
 
 @pytest.fixture(scope="session")

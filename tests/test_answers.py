@@ -4,13 +4,20 @@ The answers are data: `answers/<topic>.py`. Each is given by a learner of its ow
 an answer takes more than a cell, its module says how: `give(lab, task, answer, scratch)`, with an empty folder as
 scratch; `prepare()`, what all of them share; and `take_back(lab)`, what would disturb others.
 
+A wrong answer is given to the one case that shows it, as `answers/shown_by.json` notes; where that says another thing
+now, or nothing is noted, to the whole check. `workshop test --whole` gives each to the whole check, and notes the cases
+anew. Each right answer is given to the whole check always.
+
 `make test ONLY=answers TABLE=file.py LAB=02` gives a lab's checks the answers of another table.
 """
 
 import concurrent.futures
+import contextlib
+import functools
 import json
 import runpy
 import warnings
+from pathlib import Path
 
 import boto3
 import pytest
@@ -42,6 +49,7 @@ MODULES = {
     "06-testing-durable-functions": testing_durable_functions,
 }
 MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: "backoff"}}
+SHOWN_BY = Path(__file__).parent / "answers" / "shown_by.json"  # {"lab-exercise": {an answer's name: a case's}}
 TIMES = 3
 SIDE_BY_SIDE = 2  # checks at a time: they mostly wait
 
@@ -60,6 +68,22 @@ class Learner(labs.Lab):
 
     def _namespace(self):
         return self._names
+
+    def said(self, number, seed, only=()):
+        """("done", "", None), or the outcome's status, its text, and the name of the case that shows it."""
+        try:
+            if only:
+                if isinstance(outcome := self._guarded(number, lambda: self._play(number, seed, only)), labs.Outcome):
+                    outcome.number = number
+                    raise outcome
+            else:
+                self.check(number, seed=seed)
+        except labs.Outcome as outcome:
+            return outcome.status, str(outcome), getattr(outcome, "case", None)
+        return "done", "", None
+
+    def _play(self, number, seed, only):
+        return self._exercise(number).check(self, seed, only)
 
 
 def pytest_generate_tests(metafunc):
@@ -80,57 +104,92 @@ def tables(config):
     return [pytest.param(notebook, number, theirs[number], id=f"{notebook}-{number}") for number in theirs]
 
 
-def test_answers(account, tmp_path, monkeypatch, request, notebook, number, table):
-    """Each answer is judged alike whatever a check draws; another seed than 1 is for the command line to say."""
-    seed = request.config.getoption("seed")
+@functools.cache
+def shown_by():
+    return json.loads(SHOWN_BY.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def patient(monkeypatch, tmp_path):
+    """Checks that are given dozens of answers side by side."""
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
     # A wrong answer is refused before the cases of later sentences are played: it is the same refusal, and quicker.
     monkeypatch.setattr(Exercise, "at_once", 4)
     monkeypatch.setattr(exercises, "CHECK_SECONDS", 600)  # it takes longer so, and others are checked meanwhile
-    monkeypatch.setattr(explorations, "PATIENCE", 600)  # of what was not explored in time a check says nothing
+    monkeypatch.setattr(explorations, "PATIENCE", 300)  # of what was not explored in time a check says nothing
     # A dozen checks wait at a time here: they look half as often as one alone, which is most of what they do.
     monkeypatch.setattr(waiting, "SHORTEST", 2 * waiting.SHORTEST)
     monkeypatch.setattr(waiting, "LONGEST", 2 * waiting.LONGEST)
     # All single crashes are explored, which find these answers. Pairs of them take seconds, and are for learners.
     monkeypatch.setattr(explorations, "PAIRS_SECONDS", 0)
     monkeypatch.setattr(checks_of_replay_gotchas, "SECONDS", 0)
+
+
+def test_answers(account, tmp_path, patient, note_cases, request, notebook, number, table):
+    """Each answer is judged alike whatever a check draws; another seed than 1 is for the command line to say."""
+    options = request.config.option
+    noted = {} if options.table or options.whole else shown_by()[f"{notebook}-{number}"]
     getattr(MODULES[notebook], "prepare", lambda: None)()
+
+    def judge(learner, answer):
+        case = noted.get(answer["name"])
+        return judged(notebook, number, learner, answer, tmp_path, options.seed, [case] if case else [])
+
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        said = [*pool.map(lambda who, answer: judged(notebook, number, who, answer, tmp_path, seed), learners, table)]
+        said = [*pool.map(judge, learners, table)]
+    if options.whole and not options.table:
+        found = {answer["name"]: case for answer, (*_, case) in zip(table, said, strict=True) if case}
+        note_cases({f"{notebook}-{number}": found})
     wrong = [fault for answer, outcome in zip(table, said, strict=True) for fault in faults(answer, *outcome)]
     assert not wrong, "\n".join(wrong)
 
 
-def judged(notebook, number, learner, answer, folder, seed):
-    """What the check says of this answer.
+@pytest.mark.long
+def test_a_case_that_shows_wrong_answers_takes_the_solution(account, tmp_path, patient, notebook, number, table):
+    """Or it would refuse them whatever they are."""
+    cases = sorted(set(shown_by()[f"{notebook}-{number}"].values()))
+    getattr(MODULES[notebook], "prepare", lambda: None)()
+    solution = next(answer for answer in table if answer.get("says", "done") == "done")
+    with given(notebook, number, "answer-alone", solution, tmp_path) as lab:
+        said = {case: lab.said(number, 1, [case]) for case in cases}
+    assert said == dict.fromkeys(cases, ("done", "", None))
+
+
+def judged(notebook, number, learner, answer, folder, seed, only):
+    """What the check says of this answer: by these cases if they say what it should be, else by all.
 
     A check that could not look has said nothing of it, and is asked again, three times in all. A warning tells each
     time.
     """
     for time in range(TIMES):
-        said = check(notebook, number, f"{learner}-{time}", answer, folder, seed)
+        said = check(notebook, number, f"{learner}-{time}", answer, folder, seed, only)
         wrong = list(faults(answer, *said))
-        if not wrong or said[0] != labs.SandboxProblem.status:
+        if not wrong or (said[0] != labs.SandboxProblem.status and not only):
             break
-        warnings.warn(f"{notebook}, {number}, try {time + 1}: {wrong[0]}", stacklevel=1)
+        warnings.warn(f"{notebook}, {number}, try {time + 1}, by {only or 'all cases'}: {wrong[0]}", stacklevel=1)
+        only = []
     return said
 
 
-def check(notebook, number, learner, answer, folder, seed=1):
-    """What the check of that task says of this answer: ("done", "") or (the outcome's status, its text)."""
+def check(notebook, number, learner, answer, folder, seed=1, only=()):
+    """What the check of that task says of this answer: see Learner.said."""
+    with given(notebook, number, learner, answer, folder) as lab:
+        return lab.said(number, seed, only)
+
+
+@contextlib.contextmanager
+def given(notebook, number, learner, answer, folder):
+    """The lab of a learner who has given this answer."""
     lab = Learner(notebook, learner, {"boto3": boto3})
     scratch = folder / learner
     scratch.mkdir()
     getattr(MODULES[notebook], "give", give)(lab, number, answer, scratch)
     try:
-        lab.check(number, seed=seed)
-    except labs.Outcome as outcome:
-        return outcome.status, str(outcome)
+        yield lab
     finally:
         getattr(MODULES[notebook], "take_back", lambda lab: None)(lab)
         end_processes(lab.name(""))
-    return "done", ""
 
 
 def end_processes(prefix):
@@ -177,7 +236,7 @@ def with_airports(machine, lab):
     return json.loads(json.dumps(machine).replace(polling_loop.AIRPORTS, arn))
 
 
-def faults(answer, status, text):
+def faults(answer, status, text, *_):
     """What is wrong with what a check said: one line, or none."""
     expected, words = answer.get("says", "done"), answer.get("words", "")
     if (status, words in text) != (expected, True):

@@ -1267,12 +1267,30 @@ TASK_4 = [
             "import secrets\n": "import hashlib\n",
         },
         says="not yet",
+        words="can be computed from the execution's ARN",
+    ),
+    dict(
+        name="a hash of a part of what everybody knows",
+        changes={
+            ADDRESS: "hashlib.sha256(context.execution_context.durable_execution_arn[-36:].encode()).hexdigest()",
+            "import secrets\n": "import hashlib\n",
+        },
+        says="not yet",
         words="It was played twice with the same execution's ARN and callback ID",
     ),
     dict(
         name="chance that begins with what everybody knows",
         changes={
             ADDRESS: "'%x' % random.Random(context.execution_context.durable_execution_arn).getrandbits(256)",
+            "import secrets\n": "import random\n",
+        },
+        says="not yet",
+        words="can be computed from the execution's ARN",
+    ),
+    dict(
+        name="chance that begins with a part of what everybody knows",
+        changes={
+            ADDRESS: "'%x' % random.Random('v1' + context.execution_context.durable_execution_arn).getrandbits(256)",
             "import secrets\n": "import random\n",
         },
         says="not yet",

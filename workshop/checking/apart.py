@@ -5,6 +5,7 @@ and where its environment would change Python itself, it is a new process, which
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -160,14 +161,23 @@ def _serve():
     gc.collect()
     gc.freeze()  # or the first collection of each fork would copy all pages that it shares
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks
+    server = os.getpid()
     for line in sys.stdin:
         assert threading.active_count() == 1  # of others a fork has the locks, and nobody who opens them
         number = os.fork()
         if not number:
+            _die_with(server)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             random.seed()
             _do(json.loads(line))
         print(number, file=answers, flush=True)
+
+
+def _die_with(parent: int):
+    """End this process when that one ends, whatever it does: a learner's loop has no end, and nobody waits for it."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, which Linux has; see prctl(2)
+    if os.getppid() != parent:  # it had ended before
+        os._exit(1)
 
 
 def _do(task):

@@ -242,6 +242,7 @@ class Exercise:
                     events = getattr(seen[case], "evidence", ()) if fault.events is None else fault.events
                     missing = fault.missing or sentence.text
                     outcome = NotYet(fault.observed, missing, events, contract=sentence.text, whole=fault.whole)
+                    outcome.case = case
                     return outcome, sentence if fault.slow else None
         return None, None
 

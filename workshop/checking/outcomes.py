@@ -55,6 +55,7 @@ class NotYet(Outcome):
     """
 
     status = "not yet"
+    case = None  # the name of the case that shows it; set by Exercise.check
 
     def __init__(self, observed, missing, events=(), contract=None, whole=False):
         super().__init__(observed, missing)

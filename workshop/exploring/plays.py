@@ -15,6 +15,7 @@ from workshop.exploring.schedules import Crash
 from workshop.exploring.worlds import ProcessEnded
 
 MOST_INVOCATIONS = 250  # of one execution; what goes on for longer never ends
+LONGEST = 31_622_400  # seconds: the longest ExecutionTimeout that Lambda takes, 366 days
 _STATUSES = {"SUCCEEDED", "FAILED", "TIMED_OUT"}
 _UNDER_WAY = {"STARTED", "PENDING", "READY"}
 
@@ -26,7 +27,7 @@ class Run:
     schedule: a tuple of Crash; empty where nothing crashed. world: the name of the world it was played in. acted_on:
     that World itself, as the run left it.
     status: "SUCCEEDED", "FAILED" or "TIMED_OUT" as on AWS; "WAITS" where it waits for what never comes, "HANGS" where
-        the handler did not come back, "ENDLESS" where it went on for 250 invocations.
+        the handler did not come back, "ENDLESS" where it went on for 250 invocations, or for 366 days.
     result: what it returned, as data. error: {"ErrorType": ..., "ErrorMessage": ...}, or None.
     effects: what happened in the world, in order: a list of tuples.
     history: the events, as GetDurableExecutionHistory gives them with IncludeExecutionData; a list of dicts.
@@ -129,6 +130,9 @@ class Play:
                     if run.invocations >= MOST_INVOCATIONS:
                         run.status = "ENDLESS"
                         self._fault(f"It went on for {MOST_INVOCATIONS} invocations, and was not over.")
+                    elif self.clock.seconds() > LONGEST:  # each sign of life is followed by another one, say
+                        run.status = "ENDLESS"
+                        self._fault("It went on for 366 days, which is the longest that an execution may take.")
                     elif not self.clock.run_next():
                         run.status = "WAITS"
                         self._fault(

@@ -32,6 +32,7 @@ class Stage:
     def __init__(self, lab, verirow, run, table, case, how):
         self.lab, self.verirow, self.run, self.table, self.case, self.how = lab, verirow, run, table, case, how
         self.facts = {}
+        self._told = None  # when it was first seen that the vendor has told all, by time.time()
 
     def audits(self):
         return self.verirow.checks(self.table)
@@ -62,15 +63,17 @@ class Stage:
         return not -3 < left < 60 and self.asked() > questions
 
     def _is_over(self):
-        told = self._has_told()  # before the look: what was told has arrived then
+        if self._told is None and self._has_told():
+            self._told = time.time()
         if self.run.look():
             return True
-        return told and self._just_waits(self.run.events())
+        return self._told is not None and self._just_waits(self.run.events())
 
     def _just_waits(self, events):
         """Whether it will not go on as soon as it should: it is silent for longer, and its own limits are longer."""
         silence = min(self.run.input["HeartbeatSeconds"], MOST)
-        return _shorter_limit(events) > silence and time.time() - events[-1]["timestamp"].timestamp() > silence + 2
+        since = max(events[-1]["timestamp"].timestamp() + silence, self._told)
+        return _shorter_limit(events) > silence and time.time() - since > 2
 
     def _has_told(self):
         """Whether the vendor has said all that it will say by itself."""
@@ -340,12 +343,14 @@ def _wrong_end(seen):
         ),
         None,
     )
+    # Where a machine is busy, an execution that was told takes a while to go on.
+    late = not seen.ended and any(map(is_success, seen.facts["answers"]))
     if lament is None:
         if seen.status != "SUCCEEDED":
-            return Fault(f"{_limits(seen)} {seen}.", "It ends SUCCEEDED, with the vendor's report.")
+            return Fault(f"{_limits(seen)} {seen}.", "It ends SUCCEEDED, with the vendor's report.", slow=late)
         if seen.output != ITS_REPORT:
             return Fault(f"{seen} with the output {shortened(str(seen.output))}.", "Its output is the report.")
     elif seen.status != "FAILED" or seen.error != "CheckFailed":
-        return Fault(f"{_limits(seen)} {seen}.", "It ends FAILED, with the error CheckFailed.")
+        return Fault(f"{_limits(seen)} {seen}.", "It ends FAILED, with the error CheckFailed.", slow=late)
     elif lament not in seen.cause:
         return Fault(f'The vendor said: "{lament}" {seen}.', "The cause contains the vendor's message.")
