@@ -462,6 +462,18 @@ def no_timeout(jobs):
     return handler
 
 
+def kept_awake_for_ever(jobs):
+    def beat(callback_id):
+        jobs.heartbeat(callback_id)
+        jobs.later(3600, beat, callback_id)
+
+    def handler(event, context):
+        limits = WaitForCallbackConfig(heartbeat_timeout=Duration.from_hours(2))
+        context.wait_for_callback(lambda callback_id, _: jobs.later(3600, beat, callback_id), name="job", config=limits)
+
+    return handler
+
+
 def polls_for_ever(jobs):
     def handler(event, context):
         while True:
@@ -507,6 +519,7 @@ WRONG = [  # (program, how many crashes its shortest story has, words in what is
     (step_in_step, 0, '"inner", is called inside of a step'),
     (no_timeout, 0, 'waits for callback "job create callback id", and nothing will come: no answer, and no timeout'),
     (polls_for_ever, 0, "went on for 250 invocations"),
+    (kept_awake_for_ever, 0, "went on for 366 days, which is the longest that an execution may take"),
     (big_child, 0, "order A-17 happens outside of a step"),
 ]
 

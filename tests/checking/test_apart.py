@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from workshop.checking import apart
+from workshop.checking.waiting import until
 
 LINUX = sys.platform == "linux"
 
@@ -60,3 +63,20 @@ def test_forks_have_one_parent_and_what_changes_python_has_a_new_process(tmp_pat
     apart._servers["1"]._process.wait()
     assert parent() == os.getpid()  # as if there were no forks
     assert parent() == apart._servers["1"]._process.pid  # of a new one
+
+
+@pytest.mark.skipif(not LINUX, reason="there are no forks here")
+def test_a_fork_ends_with_whoever_waits_for_it(tmp_path):
+    """However that one ends: the code in it is a learner's, and may go on for ever."""
+    command = "echo $PPID > who.part; mv who.part who; while kill -0 $PPID; do sleep 0.1; done"
+    waits = f"""
+from workshop.checking import apart
+apart.called("subprocess:getoutput", {{"cmd": {command!r}}}, folder={str(tmp_path)!r}, environment={{}}, patience=600,
+             what="it")
+"""
+    waiting = subprocess.Popen([sys.executable, "-c", waits])
+    assert until((tmp_path / "who").exists, 60)
+    waiting.kill()
+    waiting.wait()
+    fork = int((tmp_path / "who").read_text())
+    assert until(lambda: not Path(f"/proc/{fork}").exists(), 60)

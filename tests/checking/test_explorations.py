@@ -71,6 +71,8 @@ def test_who_waits_for_too_short_or_too_long_a_time(tmp_path):
     assert found.wrong.endswith("with `seconds` 86400 it waited for 90000 s without an answer.")
     found = played(tmp_path, 2, "UnheardForADay", changes={f"{timeout}, ": ""})
     assert found.wrong.endswith("the execution waits for ever.")
+    found = played(tmp_path, 4, "WorksOn", changes={"**limits": 'heartbeat_timeout=limits["heartbeat_timeout"]'})
+    assert found.wrong.endswith("the execution never came to an end.")
 
 
 def test_of_a_world_that_lacks_what_the_function_calls_nothing_is_said(tmp_path):
