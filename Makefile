@@ -10,7 +10,7 @@ lab: setup        ## start the sandbox and open JupyterLab
 test: setup       ## run the tests (ONLY=tests/test_labs.py, or a word: only those; ONLY=answers TABLE=file.py LAB=02)
 	@$(BIN)/workshop test $(if $(ONLY),--only "$(ONLY)") $(if $(TABLE),--table "$(TABLE)" --lab "$(LAB)")
 
-test-all: test    ## and then what takes too long for every day: load, long life, functions without forks
+test-all: test    ## and then what takes too long for every day: load, long life, functions without forks; for hours, all mutants
 	@$(BIN)/workshop test --long
 	@$(BIN)/workshop test --longest
 

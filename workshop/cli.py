@@ -195,8 +195,13 @@ def test(arguments):
         print("The tests of functions once more, without forks:", flush=True)
         statuses.append(_pytest(["-k", BOTH_WAYS], arguments.pytest, WORKSHOP_WARM_PROCESSES="0"))
         return max(statuses)
-    if arguments.longest:  # one at a time: they are about time and memory, too
-        return _pytest(["-m", "longest", "-n", "1"], arguments.pytest)
+    if arguments.longest:
+        statuses = [_pytest(["-m", "longest", "-n", "1"], arguments.pytest)]  # they are about time and memory, too
+        print("All answers, each given to the whole check, and all mutants of each lab:", flush=True)
+        statuses.append(_pytest(["tests/test_answers.py", "-m", "not long", "--whole"], arguments.pytest))
+        for solution in sorted((CHECKOUT / "solutions").glob("*.ipynb")):
+            statuses.append(subprocess.call([sys.executable, "-m", "tests.mutants", solution.stem], cwd=CHECKOUT))
+        return max(statuses)
     return _pytest(["-m", "not long and not longest"], arguments.pytest)
 
 
@@ -339,7 +344,7 @@ def _parser():
     )
     test_parser.add_argument("--lab", help='the lab that they are for, such as "02"')
     test_parser.add_argument("--long", action="store_true", help="load, long life, and what takes minutes by nature")
-    test_parser.add_argument("--longest", action="store_true", help="what takes tens of minutes and the whole machine")
+    test_parser.add_argument("--longest", action="store_true", help="what takes hours and the whole machine: each answer in full, all mutants")
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")
