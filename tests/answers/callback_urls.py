@@ -1570,7 +1570,7 @@ TASK_4 = [
             FAILURE: "            if token in failed:\n    " + FAILURE + "            failed.add(token)\n",
         },
         says="not yet",
-        words="The audit failed, and the execution",
+        words="The news that the audit failed came, and the execution was still running",
     ),
     dict(
         name="as a class, with a method for each type",

@@ -246,10 +246,11 @@ def told(*messages, **execution):
 
 
 OK = Sent("A report", 200)
+ENDED_IT, FAILED_IT = Sent("A report", 200, "SUCCEEDED"), Sent("The news", 200, "FAILED")
 ANSWERED = {
-    "reported": told(OK, OK, status="SUCCEEDED", output=RIGHT),
-    "at once": told(OK, OK, status="SUCCEEDED", output=RIGHT),
-    "failed": told(OK, OK, status="FAILED", error="CheckFailed", cause="Half."),
+    "reported": told(ENDED_IT, ENDED_IT, status="SUCCEEDED", output=RIGHT),
+    "at once": told(ENDED_IT, ENDED_IT, status="SUCCEEDED", output=RIGHT),
+    "failed": told(FAILED_IT, FAILED_IT, status="FAILED", error="CheckFailed", cause="Half."),
     "strange": told(OK, OK),
     "malformed": told(Sent("A list", 400)),
     "elsewhere": told(Sent("A report", 404)),
@@ -301,7 +302,13 @@ def test_an_answer_that_is_right(case):
             told(OK, status="FAILED", error="CheckFailed", cause="Ha"),
             "had 5 characters, and the cause has the first 2",
         ),
-        ("reported", told(OK, Sent("Again", 409), status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
+        ("reported", told(ENDED_IT, Sent("Again", 409), status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
+        ("reported", told(OK, ENDED_IT, status="SUCCEEDED", output=RIGHT), "was still running. It ended when more came"),
+        (
+            "failed",
+            told(OK, FAILED_IT, status="FAILED", error="CheckFailed", cause="Half."),
+            "was still running. It ended when more came",
+        ),
         ("strange", told(Sent("A note", 200, "SUCCEEDED"), status="SUCCEEDED"), "A note came, and the execution ended"),
         ("strange", told(Sent("A note", 404)), "A note was answered with 404"),
         ("asleep", told(OK, about=EXERCISES[4].cases["asleep"].about), "not on the vendor's page"),

@@ -228,6 +228,7 @@ class Answer(Exercise):
         if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
             output = f" with the output {shortened(str(seen.output))}" * (seen.status == "SUCCEEDED")
             return Fault(f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.")
+        return _not_at_once(seen)
 
     @contract(
         "The first `check.failed` gets 2xx, and the execution fails with the error `CheckFailed` and the error's "
@@ -247,6 +248,7 @@ class Answer(Exercise):
             )
         if message not in seen.cause:
             return f'The vendor said: "{shortened(message)}" The execution {seen.in_words()}.'
+        return _not_at_once(seen)
 
     @contract(
         "Any of them that comes again, or after the end, gets 2xx, and nothing else happens.",
@@ -348,6 +350,13 @@ def _not_taken(sent):
         if sent.answer == 400:
             missing += " (callback.py answers 400 where signed_body returns None, which lab.check(3) is about.)"
         return Fault(f"{sent.answered}{again}.", missing, slow=sent.answer is None)
+
+
+def _not_at_once(seen):
+    """A Fault where the first message that could end the execution did not, and a later one did."""
+    if not seen.facts["sent"][0].went_on:
+        what = seen.facts["sent"][0].what
+        return Fault(f"{what} came, and the execution was still running. It ended when more came.", slow=True)
 
 
 def _not_turned_away(seen):

@@ -120,8 +120,9 @@ def does_not_answer(stage: Stage):
     if stage.url() is None:
         return stage.waits_for_its_end()
     refusal = {"fault": "refuse", "operation": "execute-api:Invoke", "resource": stage.audits()[0]["check_id"]}
-    with faults.during(refusal, label="check"):
+    with faults.during(refusal, label="check") as made:
         stage.waits_for_its_end()
+    stage.facts["refused"] = made.met == [1]
 
 
 def _statuses(chance):
@@ -192,6 +193,8 @@ class NeverCalls(Exercise):
     def _was_disturbed(name, one):
         """Whether the machine was too busy for what this case is to show."""
         gaps = one.facts["asked"] and one.facts.get("longest", 0) > one.input["HeartbeatSeconds"] - 0.5
+        if one.facts["asked"] and not one.facts.get("refused", True):
+            return True  # it had asked before the vendor was made to refuse that
         return gaps or (one.error == "VendorUnavailable" and name not in ("unavailable", "refused"))
 
     def _plays(self, lab, machine, draw, cases):
