@@ -31,7 +31,6 @@ def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=1, help="what checks draw when answers are given to them")
     parser.addoption("--lab", help='the lab that they are for, "02"')
 
-
     whole = "give each answer to the whole check, and note in tests/answers/shown_by.json which case shows it"
     parser.addoption("--whole", action="store_true", help=whole)
 
@@ -70,7 +69,7 @@ def pytest_sessionfinish():
 
 @pytest.fixture
 def note_cases():
-    """A function that keeps a part of tests/answers/shown_by.json until the end of the run, whichever worker calls it."""
+    """A function that keeps a part of tests/answers/shown_by.json until the run ends, whichever worker calls it."""
 
     def note(part):
         NOTES.mkdir(exist_ok=True)

@@ -344,7 +344,9 @@ def _parser():
     )
     test_parser.add_argument("--lab", help='the lab that they are for, such as "02"')
     test_parser.add_argument("--long", action="store_true", help="load, long life, and what takes minutes by nature")
-    test_parser.add_argument("--longest", action="store_true", help="what takes hours and the whole machine: each answer in full, all mutants")
+    test_parser.add_argument(
+        "--longest", action="store_true", help="each answer in full, all mutants: hours of the machine"
+    )
     command(commands, lint).add_argument("--fix", action="store_true")
     command(commands, labs).add_argument("--check", action="store_true", help="only say whether they are fresh")
     command(commands, solutions).add_argument("names", nargs="*", help="numbers or names; all if none")

@@ -246,7 +246,7 @@ def told(*messages, **execution):
 
 
 OK = Sent("A report", 200)
-ENDED_IT, FAILED_IT = Sent("A report", 200, "SUCCEEDED"), Sent("The news", 200, "FAILED")
+ENDED_IT, FAILED_IT, AGAIN = Sent("A report", 200, "SUCCEEDED"), Sent("The news", 200, "FAILED"), Sent("Again", 409)
 ANSWERED = {
     "reported": told(ENDED_IT, ENDED_IT, status="SUCCEEDED", output=RIGHT),
     "at once": told(ENDED_IT, ENDED_IT, status="SUCCEEDED", output=RIGHT),
@@ -302,8 +302,8 @@ def test_an_answer_that_is_right(case):
             told(OK, status="FAILED", error="CheckFailed", cause="Ha"),
             "had 5 characters, and the cause has the first 2",
         ),
-        ("reported", told(ENDED_IT, Sent("Again", 409), status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
-        ("reported", told(OK, ENDED_IT, status="SUCCEEDED", output=RIGHT), "was still running. It ended when more came"),
+        ("reported", told(ENDED_IT, AGAIN, status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
+        ("reported", told(OK, ENDED_IT, status="SUCCEEDED", output=RIGHT), "still running. It ended when more came"),
         (
             "failed",
             told(OK, FAILED_IT, status="FAILED", error="CheckFailed", cause="Half."),
