@@ -17,7 +17,8 @@ from . import roles
 
 _OFF = {"level": "OFF", "includeExecutionData": False}
 _FATAL = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
-# The execution's data, which an event shows only where that is asked for.
+# The execution's data, which an event shows only where that is asked for. AWS names input and output
+# (API_GetExecutionHistory.html); that parameters go with them, in which a task token may stand, is not documented.
 _DATA = {"input", "inputDetails", "output", "outputDetails", "parameters", "assignedVariables",
          "assignedVariablesDetails"}  # fmt: skip
 # What the role is to be allowed: cw-logs.html, "IAM Policies for logging to CloudWatch Logs".
@@ -66,7 +67,7 @@ class Log:
             return
         details = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
         if not self.with_data:
-            details = {key: value for key, value in details.items() if key not in _DATA}
+            details = without_data(details)
         shown = {
             "id": str(event["id"]),
             "type": event["type"],
@@ -85,6 +86,11 @@ class Log:
         if self.level == "ERROR":
             return kind in _FATAL or kind.endswith(("Failed", "TimedOut", "Aborted")) or kind == "FailStateEntered"
         return self.level == "FATAL" and kind in _FATAL
+
+
+def without_data(details):
+    """An event's details without the execution's data."""
+    return {key: value for key, value in details.items() if key not in _DATA}
 
 
 def _group(configuration):

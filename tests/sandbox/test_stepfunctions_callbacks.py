@@ -86,6 +86,22 @@ def test_answer_resumes_the_execution(machines, queue):
     assert {"MessageId", "MD5OfMessageBody", "SdkHttpMetadata", "SdkResponseMetadata"} <= set(submitted)
 
 
+def test_a_history_without_data_shows_no_token(machines, queue):
+    """AWS leaves out input and output (API_GetExecutionHistory.html); that parameters go with them is a guess."""
+    arn = machines.start({"T": queue.task()}, {"secret": "in"})
+    token = queue.token()
+    machines.client.send_task_success(taskToken=token, output='{"secret": "out"}')
+    machines.finish(arn)
+    whole = json.dumps(machines.history(arn), default=str)
+    bare = machines.history(arn, includeExecutionData=False)
+    assert token in whole
+    assert "secret" in whole
+    assert not any(word in json.dumps(bare, default=str) for word in (token, "secret"))
+    assert details(next(event for event in bare if event["type"] == "TaskScheduled")) == {
+        "resourceType": "sqs", "resource": "sendMessage.waitForTaskToken", "region": "us-east-1",
+    }  # fmt: skip
+
+
 def test_failure_fails_the_task(machines, queue):
     """callback/test_callback, test_sqs_failure_in_wait_for_task_token."""
     arn = machines.start({"T": queue.task()})
