@@ -12,7 +12,11 @@ from .functions import LONGEST_TIMEOUT, Refused, invalid
 
 MIB = 1024 * 1024
 SYNCHRONOUS = 6 * MIB  # input and result of an execution that a caller waits for
-ASYNCHRONOUS = MIB  # of any other, and every payload of an operation
+ASYNCHRONOUS = MIB  # of any other, and payloads of operations but those of steps
+# Of a step, and of a callback. The service's model has 1 MiB for both. But the service itself refuses more than this of a
+# step (https://github.com/aws/aws-durable-execution-sdk-python/issues/342), and the page of the call that answers a
+# callback has it, too (docs.aws.amazon.com/lambda/latest/api/API_SendDurableExecutionCallbackSuccess.html).
+STORED = 262_144
 OPERATIONS = 3000  # per execution
 WRITTEN = 100 * MIB  # bytes of data per execution
 
@@ -36,8 +40,17 @@ def check_start(name, payload, synchronous):
 
 
 def check_callback_result(result):
-    if len(result) > ASYNCHRONOUS:
-        raise _too_long("result", ASYNCHRONOUS)
+    """Raises Refused when the result of a callback (bytes) is too large, or no text."""
+    if len(result) > STORED:
+        raise _too_long("result", STORED)
+    try:
+        result.decode()
+    except UnicodeDecodeError as problem:
+        message = (
+            "The sandbox takes UTF-8 only as a callback's Result, and it is none from byte "
+            f"{problem.start} on. What AWS does with other bytes is not documented."
+        )
+        raise Refused("InvalidParameterValueException", message) from problem
 
 
 def check_error(error):
@@ -91,7 +104,7 @@ def _check_update(execution, update, path):
             edge, than = (least, "greater") if value < least else (most, "less")
             raise invalid(value, f"{path}.{name}", f"Member must have value {than} than or equal to {edge}")
     kind = update.operation_type.value
-    most = execution_result(execution) if kind == "EXECUTION" else ASYNCHRONOUS
+    most = {"EXECUTION": execution_result(execution), "STEP": STORED}.get(kind, ASYNCHRONOUS)
     if len((update.payload or "").encode()) > most:
         what = {"EXECUTION": "Execution output", "CHAINED_INVOKE": "CHAINED_INVOKE input"}.get(kind, f"{kind} output")
         message = f"{what} payload size must be less than or equal to {most} bytes."

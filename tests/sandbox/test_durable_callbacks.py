@@ -56,6 +56,17 @@ def test_success(durable, asked):
     assert json.loads(durable.finish(arn)["Result"]) == '{"rows": 3}'
 
 
+def test_a_result_that_is_no_utf_8_is_refused_and_the_callback_stays_open(durable, asked):
+    """The API takes bytes, and the handler gets text. What AWS makes of other bytes is not documented."""
+    arn, callback = asked
+    code, message = refusal(durable.succeed, callback, b"ab\xff")
+    assert code == "InvalidParameterValueException"
+    assert "UTF-8" in message
+    assert "byte 2" in message
+    durable.succeed(callback, "größer".encode())
+    assert json.loads(durable.finish(arn)["Result"]) == "größer"
+
+
 def test_failure(durable, asked):
     arn, callback = asked
     error = {

@@ -14,6 +14,7 @@ from state_machines import policy, unique
 pytestmark = pytest.mark.takes(15)
 
 MIB = 1024 * 1024
+STORED = 262_144  # of a step and of a callback; where that is from: sandbox/durable/quotas.py
 
 # A handler that is its own SDK: it sends the checkpoints it is told to, and returns what came of each.
 RAW = """
@@ -104,7 +105,8 @@ def test_a_handler_that_goes_too_far_fails(durable):
 
 
 def test_100_mib_of_data(checkpoints):
-    *accepted, over = checkpoints(f'([step(f"{{n}}", "x" * {MIB})] for n in range(101))')
+    four = f'[step(f"{{n}} {{m}}", "x" * {STORED}) for m in range(4)]'
+    *accepted, over = checkpoints(f"({four} for n in range(101))")
     assert set(accepted) == {"accepted"}
     assert over[0] == "InvalidParameterValueException"
 
@@ -135,12 +137,18 @@ def test_values_that_the_api_does_not_allow(checkpoints, update, path):
 
 
 def test_payloads_of_operations(checkpoints):
-    """1 MB is documented; 262,144 bytes were measured in 2026, so keep results of steps well under that."""
-    fits, over = checkpoints(f'[[step("a", "x" * {MIB})], [step("b", "x" * ({MIB} + 1))]]')
-    assert fits == "accepted"
-    assert over == [
+    """AWS's own words (aws/aws-durable-execution-sdk-python, issue 342). A polling loop's state counts, too."""
+    refused = [
         "InvalidParameterValueException",
-        f"STEP output payload size must be less than or equal to {MIB} bytes.",
+        f"STEP output payload size must be less than or equal to {STORED} bytes.",
+    ]
+    assert checkpoints(f'[[step("a", "x" * {STORED})], [step("b", "x" * {STORED + 1})]]') == ["accepted", refused]
+    state = '{{**step("a", "x" * {}), "Action": "RETRY", "StepOptions": {{"NextAttemptDelaySeconds": 1}}}}'
+    assert checkpoints(f"[[{state.format(STORED + 1)}]]") == [refused]
+    context = '{{"Id": "{0}", "Type": "CONTEXT", "Action": "SUCCEED", "Payload": "x" * {0}}}'
+    assert checkpoints(f"[[{context.format(MIB)}], [{context.format(MIB + 1)}]]") == [
+        "accepted",
+        ["InvalidParameterValueException", f"CONTEXT output payload size must be less than or equal to {MIB} bytes."],
     ]
 
 
@@ -154,15 +162,15 @@ def test_errors_of_operations(checkpoints):
 
 @pytest.mark.parametrize(
     ("size", "status"),
-    [(760_000, "SUCCEEDED"), (800_000, "SUCCEEDED"), (MIB, "FAILED")],
-    ids=["760 kB", "800 kB", "1 MiB"],
+    [(STORED - 2, "SUCCEEDED"), (STORED - 1, "FAILED"), (800_000, "FAILED")],  # two quotes make a string JSON
+    ids=["it fits", "a byte too long", "800 kB"],
 )
 def test_a_large_result_of_a_step_never_hangs(durable, size, status):
     """The SDK 3.0.0 never sends an operation of more than 768,000 bytes, and waits for its answer for ever."""
     shown = durable.run(f'return len(context.step(lambda _: "x" * {size}, name="large"))')
     assert shown["Status"] == status
     if status == "FAILED":
-        assert "STEP output payload size must be less than or equal to" in shown["Error"]["ErrorMessage"]
+        assert f"STEP output payload size must be less than or equal to {STORED}" in shown["Error"]["ErrorMessage"]
 
 
 @pytest.mark.parametrize("kind", ["Event", "RequestResponse"])
@@ -195,8 +203,8 @@ def test_results_of_callbacks(durable):
     arn = durable.start(durable.create("return len(context.wait_for_callback(lambda *_: None))"))
     callback = durable.callback(arn)
     send = durable.client.send_durable_execution_callback_success
-    assert refusal(send, CallbackId=callback, Result=b"x" * (MIB + 1))[0] == "ValidationException"
-    send(CallbackId=callback, Result=b"x" * MIB)
+    assert refusal(send, CallbackId=callback, Result=b"x" * (STORED + 1))[0] == "ValidationException"
+    send(CallbackId=callback, Result=b"x" * STORED)
     assert durable.finish(arn)["Status"] == "SUCCEEDED"
 
 
@@ -234,7 +242,7 @@ def test_the_documented_policy_is_enough(durable, aws):
     arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{name}:*"
     least = role(aws, ([CHECKPOINT, STATE], arn))
     # Enough operations for the state to be read in pages.
-    body = 'for n in range(12):\n    context.step(lambda _: "x" * 600_000)\ncontext.wait(Duration.from_seconds(1))'
+    body = 'for n in range(28):\n    context.step(lambda _: "x" * 260_000)\ncontext.wait(Duration.from_seconds(1))'
     assert durable.run(body, role=least, name=name)["Status"] == "SUCCEEDED"
 
 
@@ -245,7 +253,7 @@ def test_a_missing_permission_is_named(durable, aws):
     message = shown["Error"]["ErrorMessage"]
     assert CHECKPOINT in message
     assert f":function:{name}:$LATEST/durable-execution/" in message
-    body = 'for n in range(12):\n    context.step(lambda _: "x" * 600_000)\ncontext.wait(Duration.from_seconds(1))'
+    body = 'for n in range(28):\n    context.step(lambda _: "x" * 260_000)\ncontext.wait(Duration.from_seconds(1))'
     shown = durable.run(body, role=role(aws, (CHECKPOINT, "*")))
     assert STATE in shown["Error"]["ErrorMessage"]
 
