@@ -14,7 +14,7 @@ BOUNDARY = f"{WORKSHOP}-boundary"
 
 
 def learner():
-    """Who is at the keyboard: WORKSHOP_LEARNER, lower-case letters, digits and dashes, at most 20; "you" if unset.
+    """Who is at the keyboard: WORKSHOP_LEARNER, as `checked` takes it; "you" if unset.
 
     Raises ValueError where it is set to something that AWS would not take as part of a name.
     """
@@ -22,11 +22,15 @@ def learner():
 
 
 def checked(chosen):
-    """The name of a learner, once AWS would take it as part of a name; raises ValueError where not."""
-    if not (len(chosen) <= 20 and chosen.replace("-", "").isalnum() and chosen.isascii() and chosen == chosen.lower()):
+    """The name of a learner, once AWS would take it as part of a name; raises ValueError where not.
+
+    DMS is the strictest: its names begin with a letter and have no two dashes in a row
+    (https://docs.aws.amazon.com/dms/latest/APIReference/API_CreateReplicationTask.html).
+    """
+    if len(chosen) > 20 or not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", chosen):
         raise ValueError(
             f"WORKSHOP_LEARNER is {chosen!r}, but it becomes part of the names of AWS resources: "
-            "use lower-case letters, digits and dashes, 20 at most."
+            "use lower-case letters, digits and single dashes, 20 at most, with a letter first and no dash at the end."
         )
     return chosen
 
