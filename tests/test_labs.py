@@ -90,6 +90,9 @@ def test_a_functions_error_is_shown_as_its_message_and_the_learners_line(lab):
     event = {"id": 4, "type": "TaskFailed", "taskFailedEventDetails": {"error": "ZeroDivisionError", "cause": cause}}
     [line] = [line for line in outcome(lab, 1, NotYet("a", "b", [event])).lines() if "TaskFailed" in line]
     assert line.endswith("TaskFailed  ZeroDivisionError  division by zero (start.py, line 9: 1 / 0)")
+    event = {"id": 9, "type": "ExecutionFailed", "executionFailedEventDetails": {"error": "Mine", "cause": cause}}
+    [line] = [line for line in outcome(lab, 1, NotYet("a", "b", [event])).lines() if "ExecutionFailed" in line]
+    assert line.endswith("ExecutionFailed  Mine  ZeroDivisionError: division by zero (start.py, line 9: 1 / 0)")
 
 
 def test_not_attempted_is_told_from_wrong(lab):

@@ -5,6 +5,7 @@ No account is needed: judging looks at nothing but the record.
 
 import dataclasses
 import datetime
+import json
 
 import pytest
 
@@ -271,6 +272,18 @@ MACHINES = [
 @pytest.mark.parametrize("sentence, record, words", MACHINES)
 def test_migrate(sentence, record, words):
     judged(MIGRATE, sentence, record, words)
+
+
+@pytest.mark.parametrize("error, told", [("KeyError", "KeyError: 'Rows'"), ("Failed", "Failed: KeyError: 'Rows'")])
+def test_migrate_tells_of_the_error_of_start_by_its_line(error, told):
+    """Step Functions has the whole traceback in the cause: the learner's own line is what says something."""
+    frames = [
+        '  File "/var/task/start.py", line 9, in handler\n    rows = event["Rows"]\n',
+        '  File "/var/lang/lib/python3.13/x.py", line 1, in y\n    raise\n',
+    ]
+    cause = json.dumps({"errorMessage": "'Rows'", "errorType": "KeyError", "requestId": "1", "stackTrace": frames})
+    text = said(MIGRATE, "fails", ended("FAILED", error=error, cause=cause))
+    assert f'ended FAILED ({told} (start.py, line 9: rows = event["Rows"]))' in text
 
 
 def matched(samples, but=None):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from workshop import clients, faults
 from workshop.checking.exercises import on_sandbox
-from workshop.checking.outcomes import NotYet, shortened
+from workshop.checking.outcomes import NotYet, in_words, line_of, shortened
 from workshop.checking.waiting import until
 from workshop.executions import History
 
@@ -55,7 +55,7 @@ class Execution:
         """How it stands, as a part of a sentence: "ended FAILED (States.Runtime: ...)"."""
         if not self.ended:
             return "was still running"
-        reason = ": ".join(filter(None, (self.error, self.cause)))
+        reason = ": ".join(filter(None, (self.error, in_words(self.cause, self.error))))
         return f"ended {self.status}" + (f" ({shortened(reason, 300)})" if reason else "")
 
     def __str__(self):
@@ -178,11 +178,7 @@ class StateMachineRun(Run):
         starts, polls = self.asked()  # somebody else did it for this execution, and waited for it
         return [then - since for since, then in itertools.pairwise([*starts[:1], *polls])]
 
-    @staticmethod
-    def line_of(event):
-        about = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
-        told = [str(about[key]) for key in ("name", "resource", "error", "cause") if about.get(key)]
-        return f"{event['id']:>3}  " + "  ".join([event["type"], *told])[:150]
+    line_of = staticmethod(line_of)
 
 
 class DurableRun(Run):

@@ -59,7 +59,7 @@ class NotYet(Outcome):
 
     def __init__(self, observed, missing, events=(), contract=None, whole=False):
         super().__init__(observed, missing)
-        self.events = [_line_of(event) for event in events or ()][0 if whole else -_EVENTS_SHOWN :]
+        self.events = [line_of(event) for event in events or ()][0 if whole else -_EVENTS_SHOWN :]
         self.contract = contract
 
     def details(self):
@@ -81,11 +81,14 @@ class TooBusy(SandboxProblem):
     """The machine was too busy for what a case has to show. Exercise.check plays the cases again, some times."""
 
 
-def _line_of(event):
+def line_of(event: str | dict) -> str:
+    """An event as GetExecutionHistory returns it on one line; a text as it is."""
     if isinstance(event, str):
         return event
     about = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
-    told = [_in_words(str(about[key])) for key in ("name", "resource", "error", "cause") if about.get(key)]
+    told = [str(about[key]) for key in ("name", "resource", "error") if about.get(key)]
+    if about.get("cause"):
+        told.append(in_words(about["cause"], about.get("error")))
     return f"{event['id']:>3}  " + "  ".join([event["type"], *told])[:150]
 
 
@@ -93,15 +96,19 @@ def _line_of(event):
 OWN_FRAME = re.compile(r'\s*File "/var/task/([^"]+)", line (\d+), in \S+\s*(.*)', re.DOTALL)
 
 
-def _in_words(text: str) -> str:
-    """A text as it is. Of a function's error, a JSON object, its message and the line of the function's own."""
+def in_words(cause: str, error: str | None = None) -> str:
+    """A cause as it is. Of a function's error, a JSON object, its message and the line of the function's own.
+
+    error: what the cause is told with; where that is not the class of the function's error, the class is told, too.
+    """
     try:
-        error = json.loads(text)
-        frames = [found for frame in error.get("stackTrace", []) if (found := OWN_FRAME.match(frame))]
-        where = [f"({at[1]}, line {at[2]}: {at[3].strip()})" for at in frames[-1:]]
-        return " ".join([error["errorMessage"], *where])
-    except (ValueError, AttributeError, KeyError):
-        return text
+        told = json.loads(cause)
+        kind, message = told.get("errorType"), told["errorMessage"]
+        frames = [found for frame in told.get("stackTrace", []) if (found := OWN_FRAME.match(frame))]
+        where = "".join(f" ({at[1]}, line {at[2]}: {at[3].strip()})" for at in frames[-1:])
+        return (f"{kind}: " if kind and kind != error else "") + message + where
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return cause
 
 
 def one_line(error: BaseException) -> str:
