@@ -13,9 +13,9 @@ from .functions import LONGEST_TIMEOUT, Refused, invalid
 MIB = 1024 * 1024
 SYNCHRONOUS = 6 * MIB  # input and result of an execution that a caller waits for
 ASYNCHRONOUS = MIB  # of any other, and payloads of operations but those of steps
-# Of a step, and of a callback. The service's model has 1 MiB for both. But the service itself refuses more than this of a
-# step (https://github.com/aws/aws-durable-execution-sdk-python/issues/342), and the page of the call that answers a
-# callback has it, too (docs.aws.amazon.com/lambda/latest/api/API_SendDurableExecutionCallbackSuccess.html).
+# Of a step, and of a callback. The service's model has 1 MiB for both. But the service itself refuses more than this
+# of a step (https://github.com/aws/aws-durable-execution-sdk-python/issues/342), and the page of the call that answers
+# a callback has it, too (https://docs.aws.amazon.com/lambda/latest/api/API_SendDurableExecutionCallbackSuccess.html).
 STORED = 262_144
 OPERATIONS = 3000  # per execution
 WRITTEN = 100 * MIB  # bytes of data per execution
