@@ -159,7 +159,9 @@ def test_it_is_deleted_even_where_somebody_starts_it_again_meanwhile():
     dms, starts = clients.of("dms"), []
 
     def start_again(**_):
-        if not starts and migration.describe()["Status"] == "stopped":
+        # While it still stops it may have stopped by the time that the call which follows is done.
+        if not starts and migration.describe()["Status"] in ("stopping", "stopped"):
+            until(migration, "stopped")
             starts.append("again")
             migration.start("reload-target")
 
