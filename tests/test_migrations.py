@@ -152,6 +152,16 @@ def test_its_size_its_rate_and_what_its_roles_may(aws):
     assert [each["Action"] for each in target if each["Resource"] == "*"] == ["dynamodb:ListTables"]
 
 
+def test_one_that_has_ended_may_be_stopped_and_one_that_has_not_begun_may_not():
+    migration = migrations.migration(name("01", "stopped"), rows=1)
+    with pytest.raises(ClientError, match="InvalidResourceStateFault"):
+        migration.stop()
+    migration.start()
+    ended = until(migration, "stopped")
+    migration.stop()
+    assert migration.describe() == ended
+
+
 def test_it_is_deleted_even_where_somebody_starts_it_again_meanwhile():
     """As the function of an answer may that is still at work when its check is over."""
     migration = migrations.migration(name("01", "restless"), rows=12, rows_per_second=0.04)

@@ -69,8 +69,16 @@ class Migration:
         clients.of("dms").start_replication_task(ReplicationTaskArn=self.arn, StartReplicationTaskType=kind)
 
     def stop(self):
-        """Stop it while it runs, as a person would."""
-        clients.of("dms").stop_replication_task(ReplicationTaskArn=self.arn)
+        """Stop it while it runs, as a person would; where it has ended by then, it stays as it is.
+
+        Raises botocore's ClientError (InvalidResourceStateFault) where it does not run yet.
+        """
+        dms = clients.of("dms")
+        try:
+            dms.stop_replication_task(ReplicationTaskArn=self.arn)
+        except dms.exceptions.InvalidResourceStateFault:
+            if self.describe()["Status"] not in ("stopping", "stopped", "failed"):
+                raise
 
     def describe(self):
         """What DescribeReplicationTasks says of it now, without the (long) settings: a dict with Status and so on."""
