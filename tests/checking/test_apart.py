@@ -44,10 +44,18 @@ def test_what_it_raises_is_told(call, tmp_path):
         apart.called("json:loads", {"s": "1", "nothing": 2}, folder=tmp_path, environment={}, patience=60, what="it")
 
 
-def test_one_that_does_not_end_in_time_is_ended(call, tmp_path):
-    assert call("echo $PPID > who; sleep 1000", patience=1) is None
+def test_one_that_does_not_end_in_time_is_ended(call, tmp_path, monkeypatch):
+    """Its time is over once it has said who it is, however long it took to begin."""
+    who = tmp_path / "who"
+
+    def has_ended(*_):
+        assert until(lambda: who.exists() and who.read_text().strip(), 60, "a process to begin")
+        return False
+
+    monkeypatch.setattr(apart, "until", has_ended)
+    assert call("echo $PPID > who; sleep 1000") is None
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "who").read_text()), 0)
+        os.kill(int(who.read_text()), 0)
 
 
 @pytest.mark.skipif(not LINUX, reason="there are no forks here")

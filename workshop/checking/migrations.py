@@ -5,8 +5,6 @@ import datetime
 import threading
 from collections.abc import Iterator, Mapping
 
-from botocore.exceptions import ClientError
-
 from workshop import clients
 from workshop.checking.exercises import on_sandbox
 from workshop.checking.waiting import side_by_side, until
@@ -123,10 +121,6 @@ def stop(*made: Migration):
     until(lambda: are_not("starting"), LONG, "migrations to start")  # DMS stops no task that is still starting
     running = [one for one, status in zip(made, statuses, strict=True) if status == "running"]
     for one in running:
-        try:
-            one.stop()
-        except ClientError as refusal:
-            if refusal.response["Error"]["Code"] != "InvalidResourceStateFault":  # it has ended meanwhile
-                raise
+        one.stop()
     if running:
         until(lambda: are_not("running", "stopping"), LONG, "migrations to stop")
