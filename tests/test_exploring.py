@@ -586,9 +586,12 @@ def test_the_second_answer_to_a_callback_is_not_taken():
     ]
 
 
-def test_a_large_result_does_not_hang_as_it_does_with_the_sdk_unmended():
-    run = play(lambda jobs: lambda event, context: len(context.step(lambda _: "x" * 800_000)), {})
-    assert run.outcome == ("SUCCEEDED", 800_000, None, None)
+@pytest.mark.parametrize(("size", "status"), [(262_142, "SUCCEEDED"), (262_143, "FAILED"), (800_000, "FAILED")])
+def test_a_large_result_of_a_step_is_refused_as_aws_refuses_it(size, status):
+    """Two quotes make a string JSON. Over 768,000 bytes the SDK hangs where nobody mends it."""
+    run = play(lambda jobs: lambda event, context: len(context.step(lambda _: "x" * size)), {})
+    assert run.outcome[0] == status
+    assert ("STEP output payload size" in str(run.outcome)) == (status == "FAILED")
 
 
 def test_an_answer_that_comes_before_its_callback_is_saved_is_lost():

@@ -15,6 +15,7 @@ import traceback
 
 import aws_durable_execution_sdk_python as sdk
 from aws_durable_execution_sdk_python import exceptions, execution, lambda_service
+from aws_durable_execution_sdk_python.lambda_service import OperationType
 from aws_durable_execution_sdk_python_testing.invoker import InvokeResponse
 
 from workshop.exploring.engine import Crashed
@@ -24,6 +25,9 @@ from workshop.exploring.worlds import ProcessEnded
 # of the processor's time. Both last longer on a machine that is busy.
 QUIET_LOOKS = 50
 BUSY_SECONDS = 4
+# Bytes of a step's result, or of a polling loop's state, of which AWS refuses more, and its runner does not:
+# https://github.com/aws/aws-durable-execution-sdk-python/issues/342
+STORED = 262_144
 _TRIES = 3000  # to end the threads of a process by force, each of which takes a millisecond at least
 
 _SDK_FOLDER = os.path.dirname(sdk.__file__)
@@ -201,6 +205,10 @@ class Client(lambda_service.DurableServiceClient):
         self.play = play
 
     def checkpoint(self, durable_execution_arn, checkpoint_token, updates, client_token):
+        for update in updates:
+            if update.operation_type is OperationType.STEP and len((update.payload or "").encode()) > STORED:
+                message = f"STEP output payload size must be less than or equal to {STORED} bytes."
+                raise exceptions.CheckpointError(message, exceptions.DurableApiErrorCategory.EXECUTION)
         answer = self.play.checkpoint(checkpoint_token, updates, client_token)
         return lambda_service.CheckpointOutput(
             answer.checkpoint_token,
