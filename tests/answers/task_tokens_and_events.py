@@ -1303,7 +1303,7 @@ TASK_2 = [
             }
         ),
         says="not yet",
-        words="and no token of it came into the table",
+        words="ended FAILED (KeyError: 'TaskToken' (waiting.py, line ",
     ),
     dict(
         name="a part of the answer",
