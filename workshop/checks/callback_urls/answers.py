@@ -223,12 +223,11 @@ class Answer(Exercise):
         cases="reported, at once",
     )
     def succeeds(self, seen: Execution):
-        if fault := _not_taken(seen.facts["sent"][0]):
+        if fault := _not_taken(seen.facts["sent"][0]) or _not_at_once(seen):
             return fault
         if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
             output = f" with the output {shortened(str(seen.output))}" * (seen.status == "SUCCEEDED")
             return Fault(f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.")
-        return _not_at_once(seen)
 
     @contract(
         "The first `check.failed` gets 2xx, and the execution fails with the error `CheckFailed` and the error's "
@@ -236,7 +235,7 @@ class Answer(Exercise):
         cases="failed",
     )
     def fails(self, seen: Execution):
-        if fault := _not_taken(seen.facts["sent"][0]):
+        if fault := _not_taken(seen.facts["sent"][0]) or _not_at_once(seen):
             return fault
         if seen.status != "FAILED" or seen.error != "CheckFailed":
             return f"The audit failed, and the execution {seen.in_words()}."
@@ -248,7 +247,6 @@ class Answer(Exercise):
             )
         if message not in seen.cause:
             return f'The vendor said: "{shortened(message)}" The execution {seen.in_words()}.'
-        return _not_at_once(seen)
 
     @contract(
         "Any of them that comes again, or after the end, gets 2xx, and nothing else happens.",
@@ -354,7 +352,7 @@ def _not_taken(sent):
 
 def _not_at_once(seen):
     """A Fault where the first message that could end the execution did not, and a later one did."""
-    if not seen.facts["sent"][0].went_on:
+    if seen.ended and not seen.facts["sent"][0].went_on:
         what = seen.facts["sent"][0].what
         return Fault(f"{what} came, and the execution was still running. It ended when more came.", slow=True)
 
