@@ -11,6 +11,9 @@ AT_ONCE = 20
 # Codes of AWS's errors for credentials whose time is over.
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+# What to do then, and all that is said of it wherever they expire; how to go on follows.
+SIGN_IN = "Sign in again (`aws sso login`, or as you did)"
+HAVE_EXPIRED = f"The AWS credentials have expired. {SIGN_IN}"
 _UNKNOWN_FUNCTION = "workshop-looks-whether-durable-functions-are-here"
 
 
@@ -83,17 +86,17 @@ def _session(boto3):
 def _who(sts):
     import botocore.exceptions as errors
 
-    again = "Sign in again (`aws sso login`, or as you did), then run this again. Nothing was done."
+    then = "then run this again. Nothing was done."
     try:
         return sts.get_caller_identity()["Account"]
     except errors.ClientError as error:
         if error.response["Error"]["Code"] in EXPIRED:
-            raise AccountError(f"The AWS credentials of this notebook have expired. {again}") from None
+            raise AccountError(f"{HAVE_EXPIRED}, {then}") from None
         raise AccountError(f"The AWS credentials of this notebook do not work: {error}. Nothing was done.") from None
     except (errors.NoCredentialsError, errors.PartialCredentialsError):
-        raise AccountError(f"There are no AWS credentials here, or half of them. {again}") from None
+        raise AccountError(f"There are no AWS credentials here, or half of them. {SIGN_IN}, {then}") from None
     except (errors.SSOError, errors.TokenRetrievalError, errors.CredentialRetrievalError) as error:
-        raise AccountError(f"The AWS credentials of this notebook cannot be had: {error}. {again}") from None
+        raise AccountError(f"The AWS credentials of this notebook cannot be had: {error}. {SIGN_IN}, {then}") from None
     except errors.BotoCoreError as error:
         raise AccountError(f"AWS cannot be asked who this is: {error}. Nothing was done.") from None
 

@@ -19,7 +19,7 @@ from workshop.cleaning.kinds import KINDS, kind_of, name_in
 from workshop.costs.labs import LABS
 from workshop.executions import is_watched
 from workshop.names import TAG, WORKSHOP, counted, learner
-from workshop.real_account import EXPIRED, AccountError
+from workshop.real_account import EXPIRED, HAVE_EXPIRED, AccountError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,9 +168,7 @@ def _reason(error):
     """An error's code, and what it says. Raises _CredentialsExpired where they have expired."""
     code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
     if code in EXPIRED:
-        raise _CredentialsExpired(
-            "The AWS credentials have expired. Sign in again (`aws sso login`, or as you did)."
-        ) from None
+        raise _CredentialsExpired(f"{HAVE_EXPIRED}.") from None
     return f"{code}: {error}"
 
 

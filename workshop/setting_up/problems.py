@@ -5,14 +5,11 @@ import re
 
 import botocore.exceptions as errors
 
-from workshop.real_account import EXPIRED, AccountError
+from workshop.real_account import EXPIRED, HAVE_EXPIRED, AccountError
 
 _GOES_ON = "then run the same command again: it goes on from where it is."
 
-_SIGN_IN = (
-    f"The AWS credentials have expired. Sign in again (`aws sso login`, or as you did), {_GOES_ON} CloudFormation "
-    "meanwhile does what it has begun."
-)
+_SIGN_IN = f"{HAVE_EXPIRED}, {_GOES_ON} CloudFormation meanwhile does what it has begun."
 # What DMS answers for about half a minute after its role was made, as people report:
 # https://github.com/hashicorp/terraform-provider-aws/issues/11025
 ROLE_NOT_SEEN = "dms-vpc-role is not configured properly"
