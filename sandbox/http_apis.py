@@ -9,10 +9,10 @@ MiniStack keeps the APIs and finds the route of a request. This module takes ove
 - the event: fields that are empty are not there, and the body is text or base64 as on AWS.
 - the answer: a function that fails, or answers in a form that API Gateway does not know, is an Internal Server Error
   and no more; what went wrong is the owner's business and stands in the function's log.
-- limits: the time that an integration may take, and the size of a request.
+- limits: the time that an integration may take, the size of a request, and the throttle of a stage's routes.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
-http-api-troubleshooting-lambda.html and http-api-quotas.html beside it.
+http-api-troubleshooting-lambda.html, http-api-quotas.html and http-api-throttling.html beside it.
 """
 
 import asyncio
@@ -30,9 +30,12 @@ from sandbox import permissions
 
 MOST_BYTES = 10 * 2**20  # of a request's body
 MOST_MILLISECONDS = 30_000
+# Requests a second, and at once, that an account may take: what holds where a stage says one of the two.
+RATE, BURST = 10_000, 5_000
 
 _PROXIED = "arn:aws:apigateway:[^:]+:lambda:path/2015-03-31/functions/(.+)/invocations"
 _failures = collections.defaultdict(lambda: collections.deque(maxlen=1000))  # of an API: when it answered with a 5xx
+_buckets = {}  # (API, stage, key of a route): (how many requests it may still take at once, when that was so)
 _waiting = set()  # for answers that come too late: asyncio keeps no task that nobody refers to
 
 logger = logging.getLogger("http-apis")
@@ -64,6 +67,7 @@ def install():
 
 def reset():
     _failures.clear()
+    _buckets.clear()
 
 
 def failures(api_id, seconds):
@@ -124,18 +128,36 @@ def _put_over(engine):
 
     handle_in_scope = engine._handle_execute_in_scope
 
-    async def handle_deployed(api_id, stage, *request, **more):
+    async def handle_deployed(api_id, stage, path, method, *request, **more):
         # MiniStack needs neither a $default stage nor a deployment.
         found = engine._stages.get(api_id, {}).get(stage, {})
         if not (found.get("autoDeploy") or found.get("deploymentId") or (found and engine._deployments.get(api_id))):
             return engine._http_api_not_found()
-        return await handle_in_scope(api_id, stage, *request, **more)
+        route = engine._match_route(api_id, method, "/" + path.lstrip("/"))
+        if route and not _admits(found, (api_id, stage, route["routeKey"])):
+            return _message(429, "Too Many Requests")
+        return await handle_in_scope(api_id, stage, path, method, *request, **more)
+
+    def stage_checked(work):
+        def work_checked(api_id, *named):
+            problem = _problem_of_stage(named[-1])
+            if problem:
+                return _bad(engine, problem)
+            known = {route.get("routeKey") for route in engine._routes.get(api_id, {}).values()}
+            for key in named[-1].get("routeSettings") or {}:
+                if key not in known:
+                    said = f"Unable to find Route by key {key} within the provided RouteSettings"
+                    return engine._apigw_error("NotFoundException", said, 404)
+            return work(api_id, *named)
+
+        return work_checked
 
     engine._handle_execute_in_scope = handle_deployed
     engine._create_api = create_api
     engine._update_api = checked(_problem_of_update, engine._update_api)
     engine._create_integration = checked(_problem_of_integration, engine._create_integration)
     engine._update_integration = checked(lambda data: _problem_of_integration(data, True), engine._update_integration)
+    engine._create_stage, engine._update_stage = stage_checked(engine._create_stage), stage_checked(engine._update_stage)
     engine._create_domain_name = lambda data: _bad(engine, "The sandbox has no custom domain names.")
     engine.handle_execute = handle_execute
     engine._invoke_lambda_proxy = invoke_lambda_proxy
@@ -184,6 +206,39 @@ def _problem_of_integration(data, update=False):
     if not 50 <= data.get("timeoutInMillis", MOST_MILLISECONDS) <= MOST_MILLISECONDS:
         return f"Timeout should be between 50 ms and {MOST_MILLISECONDS} ms."
     return None
+
+
+def _problem_of_stage(data):
+    """What a stage asks for that AWS refuses or the sandbox does not do, as a sentence; None if nothing."""
+    if data.get("accessLogSettings"):
+        return "The sandbox writes no access logs: leave AccessLogSettings out."
+    for settings in (data.get("defaultRouteSettings") or {}, *(data.get("routeSettings") or {}).values()):
+        if settings.get("dataTraceEnabled") or settings.get("loggingLevel", "OFF") != "OFF":
+            return "Execution logs are not supported on protocol type HTTP"
+        if settings.get("detailedMetricsEnabled"):
+            return "The sandbox has no detailed metrics: leave DetailedMetricsEnabled out."
+        for field in ("throttlingRateLimit", "throttlingBurstLimit"):
+            if (settings.get(field) or 0) < 0:
+                return f"{field[0].upper()}{field[1:]} must be 0 or more."
+    return None
+
+
+def _admits(stage, place):
+    """Whether a stage's throttle lets a request through to a route. place: (API, stage, key of the route).
+
+    A bucket of tokens, one for each request: it holds ThrottlingBurstLimit of them, and gets ThrottlingRateLimit a
+    second. AWS does this as well as it can and lets more through now and then; here it is exact. That each route has a
+    bucket of its own is how we read "default route settings"; AWS does not say.
+    """
+    settings = {**stage.get("defaultRouteSettings", {}), **stage.get("routeSettings", {}).get(place[2], {})}
+    rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
+    if rate is None and burst is None:
+        return True
+    rate, burst, now = RATE if rate is None else rate, BURST if burst is None else burst, time.monotonic()
+    tokens, since = _buckets.get(place, (burst, now))
+    tokens = min(burst, tokens + (now - since) * rate)
+    _buckets[place] = (tokens - 1 if tokens >= 1 else tokens, now)
+    return tokens >= 1
 
 
 def _event(engine, api_id, stage, path, method, headers, body, query, route, parameters, more):

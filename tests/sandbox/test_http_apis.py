@@ -15,8 +15,9 @@ import urllib.error
 import urllib.request
 
 import pytest
+from botocore.exceptions import ClientError
 from handlers import Functions
-from state_machines import unique
+from state_machines import unique, until
 
 ACCOUNT = "111122223333"
 ECHO = "def handler(event, context):\n    return event"
@@ -254,6 +255,61 @@ def test_many_at_once(aws, functions):
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         answers = pool.map(lambda n: api.event(f"/{n}", b"{}")["pathParameters"]["id"], range(100))
         assert list(answers) == [str(n) for n in range(100)]
+
+
+# -- how much a stage takes: http-api-throttling.html ------------------------------------------------------------------
+
+
+def throttle(api, rate, burst, route=None):
+    """Let the $default stage take so much, on all routes or on that one."""
+    settings = {"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst}
+    told = {"RouteSettings": {route: settings}} if route else {"DefaultRouteSettings": settings}
+    return api.client.update_stage(ApiId=api.id, StageName="$default", **told)
+
+
+def test_a_stage_s_throttle(aws, functions):
+    """That the answer is a 429 is documented; its text is that of all answers of HTTP APIs, the words of the status."""
+    name = functions.create(ECHO)
+    api = Api(aws).route("GET /a", name).route("GET /b", name).route("GET /c", name)
+    assert [api.call("/a")[0] for _ in range(5)] == [200] * 5
+    throttle(api, 0.001, 2)
+    throttle(api, 0.001, 0, "GET /b")
+    answers = [api.call("/a") for _ in range(4)]
+    assert [status for status, _, _ in answers] == [200, 200, 429, 429]
+    assert json.loads(answers[-1][2]) == {"message": "Too Many Requests"}
+    assert api.call("/b")[0] == 429
+    assert [api.call("/c")[0] for _ in range(3)] == [200, 200, 429]
+    assert api.call("/nowhere")[0] == 404
+
+
+def test_a_throttle_fills_again(aws, functions):
+    api = Api(aws).route("GET /", functions.create(ECHO))
+    throttle(api, 20, 1)
+    answers = []
+    until(lambda: answers.append(api.call("/")[0]) or answers.count(200) >= 3)
+    assert set(answers) <= {200, 429}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"DefaultRouteSettings": {"LoggingLevel": "INFO"}}, "Execution logs are not supported on protocol type HTTP"),
+        ({"DefaultRouteSettings": {"DetailedMetricsEnabled": True}}, "no detailed metrics"),
+        ({"DefaultRouteSettings": {"ThrottlingRateLimit": -1.0}}, "ThrottlingRateLimit must be 0 or more"),
+        ({"AccessLogSettings": {"DestinationArn": "arn:aws:logs:us-east-1:1:log-group:g"}}, "no access logs"),
+        ({"RouteSettings": {"GET /x": {"ThrottlingBurstLimit": 1}}}, "Unable to find Route by key GET /x within the p"),
+    ],
+)
+def test_stages_that_are_refused(aws, options, said):
+    """That settings need their route is what CloudFormation's users report: "Unable to find Route by key ..." (404)."""
+    client = aws("apigatewayv2")
+    api = client.create_api(Name=unique("api"), ProtocolType="HTTP")["ApiId"]
+    with pytest.raises(ClientError, match=said):
+        client.create_stage(ApiId=api, StageName="s", **options)
+    assert client.get_stages(ApiId=api)["Items"] == []
+    client.create_stage(ApiId=api, StageName="s")
+    with pytest.raises(ClientError, match=said):
+        client.update_stage(ApiId=api, StageName="s", **options)
 
 
 # -- quick create, and what is refused ---------------------------------------------------------------------------------
