@@ -1,11 +1,16 @@
 """Functions, state machines, tables and roles: made, replaced in place, with no more permissions than named."""
 
+import importlib.metadata
+import io
 import json
+import urllib.request
+import zipfile
 
 import pytest
 from botocore.exceptions import ClientError
 from flows import LIST_TABLES, flow, run
 
+from workshop import account as accounts
 from workshop import deploy
 from workshop.names import name
 
@@ -283,6 +288,28 @@ def test_durable_function(aws):
     assert deploy.function(name("01", "durable"), DURABLE, durable=90) == function
     assert aws("lambda").get_function_configuration(FunctionName=function)["DurableConfig"]["ExecutionTimeout"] == 90
     assert invoke(aws, deploy.function(name("01", "durable"), ECHO), {"a": 1}) == ({"a": 1}, None)
+
+
+def test_on_a_real_account_a_durable_function_brings_its_sdk(aws, monkeypatch):
+    """In the version of this environment; other functions bring none, and in the sandbox it is there already."""
+
+    def packaged(function):
+        location = aws("lambda").get_function(FunctionName=function)["Code"]["Location"]
+        with urllib.request.urlopen(location) as answer, zipfile.ZipFile(io.BytesIO(answer.read())) as package:
+            return {each: package.read(each).decode() for each in package.namelist()}
+
+    assert set(packaged(deploy.function(name("01", "brings"), DURABLE, durable=60))) == {"lambda_function.py"}
+    monkeypatch.setattr(accounts, "_real", accounts.Account("aws", "111122223333", "us-east-1", "http://127.0.0.1:1"))
+    assert set(packaged(deploy.function(name("01", "brings-none"), ECHO))) == {"lambda_function.py"}
+    function = deploy.function(name("01", "brings"), DURABLE, durable=60)
+    files = packaged(function)
+    version = importlib.metadata.version("aws-durable-execution-sdk-python")
+    assert f'"{version}"' in files["aws_durable_execution_sdk_python/__about__.py"]
+    assert "aws_durable_execution_sdk_python/LICENSE" in files
+    assert invoke(aws, f"{function}:$LATEST", {"a": 1}) == (2, None)
+    same = aws("lambda").get_function_configuration(FunctionName=function)["LastModified"]
+    assert deploy.function(name("01", "brings"), DURABLE, durable=60) == function
+    assert aws("lambda").get_function_configuration(FunctionName=function)["LastModified"] == same
 
 
 def test_a_function_with_a_queue_for_what_it_failed_at(aws):

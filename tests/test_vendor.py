@@ -16,9 +16,10 @@ import boto3
 import pytest
 
 from workshop import account as accounts
-from workshop import deploy, migration, vendor
+from workshop import clients, deploy, migration, vendor
+from workshop.checking import attacks
 from workshop.checking.waiting import until
-from workshop.http_apis import http_api
+from workshop.http_apis import THROTTLE, http_api
 from workshop.names import name
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -406,3 +407,33 @@ def test_an_api_keeps_its_url_and_gets_other_routes(account):
     assert urllib.request.urlopen(f"{url}/c").read() == b"GET /c"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{url}/a")
+
+
+def test_on_a_real_account_an_api_takes_a_few_requests_a_second(account, monkeypatch):
+    """What is more is a 429, which a check there does not take for an answer: it sends the same again."""
+    apis = clients.of("apigatewayv2")
+    echo = deploy.function(name("93", "echo"), "def lambda_handler(event, context):\n    return event['routeKey']\n")
+
+    def made(api):
+        url = http_api(api, {"POST /": echo})
+        (found,) = [each["ApiId"] for each in apis.get_apis()["Items"] if each["Name"] == api]
+        return url, found, apis.get_stages(ApiId=found)["Items"][0]["DefaultRouteSettings"]
+
+    assert made(name("93", "here"))[2] == {}
+    monkeypatch.setattr(accounts, "_real", accounts.Account("aws", "111122223333", "us-east-1", "http://127.0.0.1:1"))
+    url, api, throttle = made(name("93", "there"))
+    assert throttle == THROTTLE
+
+    def let(burst):
+        apis.update_stage(ApiId=api, StageName="$default", DefaultRouteSettings={"ThrottlingBurstLimit": burst})
+
+    def pauses():
+        yield 0
+        let(100)
+        yield 0
+
+    let(0)
+    monkeypatch.setattr(attacks, "PAUSES", (0,))
+    assert attacks.send(f"{url}/", {}, b"{}") == 429  # in the end it is one
+    monkeypatch.setattr(attacks, "PAUSES", pauses())
+    assert attacks.send(f"{url}/", {}, b"{}") == 200

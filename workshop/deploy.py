@@ -8,6 +8,7 @@ import ast
 import base64
 import functools
 import hashlib
+import importlib.util
 import io
 import json
 import time
@@ -152,7 +153,8 @@ def function(
     environment: its environment variables, a dict of strings.
     timeout: seconds that one invocation may take, 1 to 900.
     durable: makes it a durable function, and says how many seconds one of its executions may take in all, at most
-        31,622,400; the two permissions that such a function needs are added.
+        31,622,400; the two permissions that such a function needs are added, and on AWS the durable SDK of this
+        environment, in the version that the workshop was tested with.
     dead_letters: the ARN of a queue (`queue`) that keeps the events with which the function was invoked
         asynchronously and failed, once Lambda has given up; the permission for it is added. A durable function's are
         those of executions that did not succeed.
@@ -167,7 +169,7 @@ def function(
     if _has_blank(permissions) or _has_blank(environment) or any(map(_has_blank_in_code, files.values())):
         _delete_function(client, name)
         return _still_blank()
-    code = _zip(files)
+    code = _zip({**files, **(_durable_sdk() if durable and account.is_real() else {})})
     own = _own_permissions(name, durable, dead_letters)
     wanted = {
         "Role": role(f"{name}-lambda", "lambda", {**(permissions or {}), **own}),
@@ -417,6 +419,19 @@ def _zip(files):
             entry.external_attr = 0o644 << 16  # readable for Lambda's user
             written.writestr(entry, text.encode())
     return archive.getvalue()
+
+
+@functools.cache
+def _durable_sdk():
+    """The durable SDK as it is installed here, {path: text}, for a function's package.
+
+    AWS's runtime has one "for testing and development", in a version that nothing says, and AWS recommends to bring
+    one's own: https://docs.aws.amazon.com/lambda/latest/dg/durable-supported-runtimes.html. The sandbox has this one.
+    boto3 stays the runtime's: a hundred times as large, it is for the whole of AWS.
+    """
+    package = Path(importlib.util.find_spec("aws_durable_execution_sdk_python").submodule_search_locations[0])
+    paths = [*package.rglob("*.py"), package / "LICENSE", package / "NOTICE"]
+    return {path.relative_to(package.parent).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def _has_blank(value):

@@ -2,8 +2,14 @@
 
 from contextlib import suppress
 
-from workshop import clients, deploy
+from workshop import account, clients, deploy
 from workshop.names import tags_of
+
+# What an API takes on a real account, where each request is paid for: a second for as long as you like, and at once.
+# A stranger who never stops makes 432,000 requests a day of it: 0.43 USD for API Gateway, 0.09 for Lambda, and the time
+# that the function runs (workshop/data/prices.toml). A whole check sends fewer than it takes at once.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
+THROTTLE = {"ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 200}
 
 
 def http_api(name, routes):
@@ -13,7 +19,8 @@ def http_api(name, routes):
         event["pathParameters"]["id"]. A route whose function is None (it is still blank) is not there.
         https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
     An API of that name keeps its URL, and gets these routes in place of those it had.
-    Anyone on the internet can call it. Who may be believed is for the function to find out.
+    Anyone on the internet can call it. Who may be believed is for the function to find out. On a real account it takes
+    a few requests a second (THROTTLE), and answers more of them with 429.
     """
     client = clients.of("apigatewayv2")
     api = _named(client, name) or _made(client, name)
@@ -36,8 +43,9 @@ def _named(client, name):
 
 def _made(client, name):
     api = client.create_api(Name=name, ProtocolType="HTTP", Tags=tags_of(name))
+    throttle = {"DefaultRouteSettings": THROTTLE} if account.is_real() else {}
     # What is changed is live at once, and no stage's name stands in the URL.
-    client.create_stage(ApiId=api["ApiId"], StageName="$default", AutoDeploy=True)
+    client.create_stage(ApiId=api["ApiId"], StageName="$default", AutoDeploy=True, **throttle)
     return api
 
 
