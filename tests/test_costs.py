@@ -27,10 +27,10 @@ def test_no_price_stands_twice():
 
 
 def test_a_bill_names_what_it_leaves_out():
-    found = bill({"states.transition": 1000, "scheduler.invocation": 7})
+    found = bill({"states.transition": 1000, "logs.gb": 7})
     assert found.usd == pytest.approx(0.025)
-    assert found.left_out == ("scheduler.invocation",)
-    assert "scheduler.invocation" in str(found)
+    assert found.left_out == ("logs.gb",)
+    assert "logs.gb" in str(found)
 
 
 def test_a_price_that_is_not_known_in_a_region_is_left_out():

@@ -160,7 +160,7 @@ def _items(count, assume):
 def _rounds(seconds, assume):
     """What the rounds of a year cost: an invocation each, and a scan over the items of all who wait then.
 
-    A job is seen by as many rounds as fit into it. The price of EventBridge Scheduler is not known here.
+    A job is seen by as many rounds as fit into it.
     """
     rounds = 365 * 86_400 / assume.reconcile_every
     read = assume.item / 4 / 2  # a scan reads 4 KB for half a unit, across items
