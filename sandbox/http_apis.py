@@ -157,7 +157,10 @@ def _put_over(engine):
     engine._update_api = checked(_problem_of_update, engine._update_api)
     engine._create_integration = checked(_problem_of_integration, engine._create_integration)
     engine._update_integration = checked(lambda data: _problem_of_integration(data, True), engine._update_integration)
-    engine._create_stage, engine._update_stage = stage_checked(engine._create_stage), stage_checked(engine._update_stage)
+    engine._create_stage, engine._update_stage = (
+        stage_checked(engine._create_stage),
+        stage_checked(engine._update_stage),
+    )
     engine._create_domain_name = lambda data: _bad(engine, "The sandbox has no custom domain names.")
     engine.handle_execute = handle_execute
     engine._invoke_lambda_proxy = invoke_lambda_proxy

@@ -1,12 +1,15 @@
 """Rules in one call, permissions for them, and events of DMS that go wrong on request."""
 
 import json
+import re
 import time
 
 import boto3
+import nbformat
 import pytest
 
-from workshop import cleaning, deploy, logs
+from workshop import cleaning, deploy, logs, needs_sandbox
+from workshop.environments import CHECKOUT
 from workshop.events import ENDINGS, alarm, fault, keep_undelivered, permit, rule, schedule
 from workshop.migrations import migration
 from workshop.names import name
@@ -308,6 +311,25 @@ def test_no_faults_on_aws(job, monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     with pytest.raises(SandboxError, match="needs the sandbox"):
         fault("drop", job)
+
+
+LESSONS = [
+    path for path in sorted((CHECKOUT / "notebooks").glob("*.ipynb")) if '"fault(' in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_s_cell_in_which_events_go_wrong_makes_nothing_on_aws(lesson, monkeypatch):
+    """It refuses in one sentence before it makes the migration of which they are."""
+    cells = nbformat.read(lesson, as_version=4).cells
+    wrong = [cell.source for cell in cells if re.search("^fault\\(", cell.source, re.MULTILINE)]
+    made = []
+    names = {"job": made.append, "fault": fault, "needs_sandbox": needs_sandbox}
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    for source in wrong:
+        with pytest.raises(SandboxError, match=r"^AWS fails too, .* this needs the sandbox\.$"):
+            exec(source, dict(names))
+    assert wrong and not made
 
 
 def test_endings_are_what_dms_calls_them(heard, job):

@@ -12,6 +12,7 @@ from workshop.costs.prices import durable_price, price
 from workshop.events import fault, rule
 from workshop.executions import History, wait
 from workshop.extension import load_ipython_extension
+from workshop.faults import needs_sandbox
 from workshop.handed_over import hand_over
 from workshop.http_apis import http_api
 from workshop.labs import Lab
@@ -38,6 +39,7 @@ __all__ = [
     "load_ipython_extension",
     "log",
     "migration",
+    "needs_sandbox",
     "prediction",
     "price",
     "recall",

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 
 from workshop import account, clients, deploy, sandbox
+from workshop.faults import needs_sandbox
 
 # The events that end a run of a replication task, as `detail.eventType` names them.
 ENDINGS = ("REPLICATION_TASK_STOPPED", "REPLICATION_TASK_FAILED")
@@ -153,7 +154,6 @@ def fault(kind, migration, **options):
         Of runs: "interrupt": the next one stops by itself half-way, for lack of memory or another `reason`.
     migration: a Migration. options: more of a fault, such as seconds=3 or count=2.
     """
-    if not sandbox.in_use():
-        raise sandbox.SandboxError("On AWS events go wrong too, but not on request: this needs the sandbox.")
+    needs_sandbox()
     which = {} if kind in ("throttle", "unanswered", "stale", "interrupt") else {"events": ENDINGS}
     sandbox.add_faults({"fault": kind, "task_arn": migration.arn, "count": 1, **which, **options})

@@ -65,7 +65,7 @@ def during(*faults, label="block"):
         share one, since something is added to it.
     Raises SandboxError with one sentence where a fault is not as it must be, and on a real account.
     """
-    _require_sandbox()
+    needs_sandbox()
     label = f"{label}-{secrets.token_hex(4)}"
     added = sandbox.add_faults(*({**fault, "label": label} for fault in faults))["added"]
     block = Faults(label, dict(zip(added, faults, strict=True)))
@@ -87,10 +87,11 @@ def calls(function=None, **which):
     is shortened), "outcome" (ok, error, refused, lost, killed, held, under way), "done", and where there are some
     "error" ({"status", "code", "message"}) and "faults" (ids of those that happened to it).
     """
-    _require_sandbox()
+    needs_sandbox()
     return sandbox.calls({**({"function": function} if function else {}), **which})
 
 
-def _require_sandbox():
+def needs_sandbox():
+    """Refuse on a real account, before anything is made there for what shall go wrong. Raises SandboxError."""
     if not sandbox.in_use():
         raise SandboxError("AWS fails too, but not on request: this needs the sandbox.")
