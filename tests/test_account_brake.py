@@ -112,3 +112,31 @@ def test_it_waits_for_a_task_that_comes_while_it_deletes(aws, instance, brake):
     migrations._create_task(aws("dms"), "brake-01-latest", 300, **late.task)
     assert ends(aws, instance) == "SUCCEEDED"
     until(lambda: migrations.find_instance(instance) is None, within=PATIENCE)
+
+
+# -- the tables that DMS keeps of its own ------------------------------------------------------------------------------
+
+
+def test_what_dms_makes_with_capacity_is_paid_for_by_request_soon(aws):
+    """Sandbox and tests have no schedule that calls AWS's API: the calls are made here, as the template has them."""
+    whole = json.loads(template.text(["ann"]))["Resources"]
+    schedules = [each["Properties"] for name, each in whole.items() if each["Type"] == "AWS::Scheduler::Schedule"]
+    targets = [each["Target"] for each in schedules if "rate" in each["ScheduleExpression"]]
+    assert {each["Arn"] for each in targets} == {"arn:aws:scheduler:::aws-sdk:dynamodb:updateTable"}
+    asked = [json.loads(each["Input"]) for each in targets]
+    assert sorted(each["TableName"] for each in asked) == sorted(migrations.OF_DMS)
+    [statement] = whole["OnDemandRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "dynamodb:UpdateTable" and "table/awsdms_*" in str(statement["Resource"])
+    dynamodb = aws("dynamodb")
+    for call in asked:
+        name = call["TableName"]
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "any", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "any", "AttributeType": "S"}],
+            ProvisionedThroughput={"ReadCapacityUnits": 200, "WriteCapacityUnits": 200},
+        )
+        dynamodb.update_table(**call)
+        table = dynamodb.describe_table(TableName=name)["Table"]
+        assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+        dynamodb.delete_table(TableName=name)

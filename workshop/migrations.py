@@ -43,6 +43,10 @@ _SCHEMA = "travel"
 # The source knows two tables of these columns, each a folder. The second is migrated only beside one that is set aside.
 _TABLE, _SECOND = "airports", "airports-added"
 
+# Tables that DMS keeps of its own beside a DynamoDB target, of one name for all migrations of an account:
+# https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.DynamoDB.html
+OF_DMS = ("awsdms_apply_exceptions", "awsdms_full_load_exceptions")
+
 # Leave the table as it is; by default DMS would replace it by one with 200 units of provisioned capacity, which costs.
 _SETTINGS = {"FullLoadSettings": {"TargetTablePrepMode": "DO_NOTHING"}}
 # Stop at the first thing that goes wrong; by default DMS puts the table aside and calls the task "stopped".
@@ -327,10 +331,9 @@ def _source(dms, name, bucket):
 def _target(dms, name, table):
     """The ARN of the endpoint to which the rows go.
 
-    Its role may fill the table, but not create it. DMS keeps two tables of its own beside it:
-    https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.DynamoDB.html
+    Its role may fill the table, but not create it. It may create the two that DMS keeps beside it.
     """
-    own = [deploy.arn("dynamodb", f"table/awsdms_{kind}_exceptions") for kind in ("apply", "full_load")]
+    own = [deploy.arn("dynamodb", f"table/{each}") for each in OF_DMS]
     both = [deploy.arn("dynamodb", f"table/{table}"), *own]
     permissions = {f"dynamodb:{action}": both for action in ("PutItem", "UpdateItem", "DeleteItem", "DescribeTable")}
     permissions |= {"dynamodb:CreateTable": own, "dynamodb:DeleteTable": own, "dynamodb:ListTables": "*"}

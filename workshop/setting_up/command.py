@@ -9,7 +9,7 @@ from contextlib import suppress
 from workshop import account, clients
 from workshop.costs import labs
 from workshop.costs.prices import PRICES, US_EAST_1
-from workshop.migrations import find_instance, learners_on
+from workshop.migrations import OF_DMS, find_instance, learners_on
 from workshop.names import WORKSHOP, learner, learner_of
 from workshop.real_account import AccountError
 from workshop.setting_up import problems, roles, stack, template
@@ -97,7 +97,8 @@ def down() -> int:
             print("\nInterrupted. CloudFormation goes on deleting; `workshop account down` shows how far it is.")
             raise
     print(f"All of it is gone. {' and '.join(roles.ROLES)} stay: other migrations of this account may need them, and "
-          "they cost nothing.")  # fmt: skip
+          f"they cost nothing. The tables {' and '.join(OF_DMS)} stay, too, where DMS has made them; they cost nothing "
+          "while nobody uses them.")  # fmt: skip
     return 0
 
 
