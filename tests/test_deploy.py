@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from flows import LIST_TABLES, flow, run
 
 from workshop import account as accounts
-from workshop import deploy
+from workshop import clients, deploy
 from workshop.names import name
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -169,6 +169,19 @@ def test_a_blank_is_not_deployed_and_nothing_old_is_left(aws, capsys, blank):
     assert capsys.readouterr().out == "Still blank: nothing deployed.\n"
     assert machine not in str(aws("stepfunctions").list_state_machines()["stateMachines"])
     assert deploy.state_machine(name("01", "blank"), **blank) is None  # and again
+
+
+def test_executions_are_stopped_before_their_state_machine_is_deleted(aws):
+    """On AWS its name is taken for as long as one of them runs: API_DeleteStateMachine.html."""
+    asleep = {"StartAt": "Only", "States": {"Only": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+    machine = deploy.state_machine(name("01", "asleep"), asleep)
+    for _ in range(2):
+        aws("stepfunctions").start_execution(stateMachineArn=machine)
+    called, events = [], clients.of("stepfunctions").meta.events
+    events.register("before-call.stepfunctions", lambda model, **_: called.append(model.name), unique_id="noted")
+    deploy.delete_state_machine(machine)
+    events.unregister("before-call.stepfunctions", unique_id="noted")
+    assert called == ["ListExecutions", "StopExecution", "StopExecution", "DeleteStateMachine"]
 
 
 LEGAL = """
