@@ -259,7 +259,7 @@ def run_of(*effects, branches=None, **outcome):
     [
         (run_of(("a",)), run_of(("a",)), run_of(("a",)), None),
         (run_of(("a",)), run_of(("a",)), run_of(("a",), ("a",)), "a happened twice; without a crash it happens once."),
-        (run_of(("a",)), run_of(("a",)), run_of(), "a happened never; without a crash it happens once."),
+        (run_of(("a",)), run_of(("a",)), run_of(), "a happened 0 times; without a crash it happens once."),
         (
             run_of(("a", 1)),
             run_of(("a", 1)),
@@ -509,7 +509,7 @@ WRONG = [  # (program, how many crashes its shortest story has, words in what is
     (order_outside, 0, "order A-17 happens outside of a step: it happened in invocation 1, and again in invocation 2."),
     (order_outside_at_the_end, 1, "order A-17 happens outside of a step"),
     (name_outside, 1, "one value throughout without a crash has become two"),
-    (closure, 1, "order A-17 happened never; without a crash it happens once."),
+    (closure, 1, "order A-17 happened 0 times; without a crash it happens once."),
     (dynamic_name, 1, "came to another operation than the first time: its name was 'think-"),
     (changing_branch, 0, "its type was 'WAIT', and is 'STEP'"),
     (early_return, 1, 'never came to step "think", which it had come to before'),

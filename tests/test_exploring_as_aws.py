@@ -769,3 +769,15 @@ def test_sleep_in_a_handler_moves_the_clock_and_takes_no_time():
         return lambda event, context: context.step(lambda _: time.sleep(500))
 
     assert play(program, {}).seconds == 500
+
+
+def test_an_invocation_that_sleeps_for_longer_than_lambda_lets_it_is_a_fault():
+    import time
+
+    def sleeps(seconds):
+        return lambda world: lambda event, context: time.sleep(seconds)
+
+    assert play(sleeps(900), {}).faults == []
+    run = play(sleeps(86_400), {})
+    assert run.faults[0].startswith("Invocation 1 took 1 day, and Lambda ends an invocation after 15 minutes.")
+    assert run.strays

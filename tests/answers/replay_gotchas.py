@@ -112,6 +112,12 @@ TASK_1 = [
         words="It sent its mail after 0 s",
     ),
     dict(
+        name="it sleeps and is not suspended",
+        changes={WAITS: 'time.sleep(event["Seconds"])', "import outside": "import time\n\nimport outside"},
+        says="not yet",
+        words="and Lambda ends an invocation after 15 minutes",
+    ),
+    dict(
         name="it waits for a minute, whatever is said",
         changes={WAITS: 'context.wait(Duration.from_seconds(60), name="delivery")'},
         says="not yet",
@@ -159,7 +165,12 @@ BUYS = 'context.step(lambda _: outside.order(event["Table"]), name="order")'
 
 TASK_2 = [
     dict(name="the solution"),
-    dict(name="as it is given", text=CELLS["task-2-given"], says="not yet", words="With a price that rises: "),
+    dict(
+        name="as it is given",
+        text=CELLS["task-2-given"],
+        says="not yet",
+        words="it ordered when it knew 70, and its mail said: routes: 65",
+    ),
     dict(
         name="only the decision in a step",
         text=CELLS["task-2-given"].replace(
@@ -179,7 +190,7 @@ TASK_2 = [
         name="asked once outside of steps",
         changes={ASKS: "outside.price()"},
         says="not yet",
-        words="another operation than the first time",
+        words="it ordered when it knew 70, and its mail said: routes: 75",
     ),
     dict(
         name="the price in a variable that a step sets",
@@ -201,7 +212,7 @@ TASK_2 = [
         name="below the limit only",
         changes={"price <=": "price <"},
         says="not yet",
-        words="The prices that it was told were 100, with a limit of 100, and it ordered never",
+        words="The prices that it was told were 100, with a limit of 100, and it ordered 0 times",
     ),
     dict(name="it buys what is too dear", changes={"price <=": "price >"}, says="not yet", words="with a limit of"),
     dict(name="it never asks", changes={ASKS: "80"}, says="not yet", words="It never asked"),
@@ -546,6 +557,21 @@ TASK_5 = [
         words="after 0 s; Seconds is 60",
     ),
     dict(
+        name="it sleeps and is not suspended",
+        changes={
+            'context.wait(Duration.from_seconds(event["Seconds"]), name="pause")': 'time.sleep(event["Seconds"])',
+            "import outside": "import time\n\nimport outside",
+        },
+        says="not yet",
+        words="and Lambda ends an invocation after 15 minutes",
+    ),
+    dict(
+        name="it tells by the context of the handler, within the child",
+        changes={TELLS: TELLS.replace("child", "context")},
+        says="not yet",
+        words="each replay comes to the operations that the one before came to",
+    ),
+    dict(
         name="it counts pages",
         changes={"rows += ": "rows.append(1) or "},
         says="not yet",
@@ -603,19 +629,19 @@ TASK_6 = [
         name="it does not unlock after a failure",
         changes={FAILING: f"    except Exception:\n        raise\n    {UNLOCKS}"},
         says="not yet",
-        words="it unlocked it never, and it failed",
+        words="the table was unlocked 0 times, and it failed",
     ),
     dict(
         name="it swallows the failure",
         changes={f"        {AFTER}\n        raise\n": "        pass\n"},
         says="not yet",
-        words="The table could not be published; it unlocked it once, and it returned null",
+        words="The table could not be published; the table was unlocked once, and it returned null",
     ),
     dict(
         name="it unlocks twice after a failure",
         changes={f"        {AFTER}\n        raise\n": f"        {AFTER}\n        {AFTER}\n        raise\n"},
         says="not yet",
-        words="it unlocked it twice",
+        words="the table was unlocked twice",
     ),
     dict(
         name="the lock outside of a step",
@@ -655,7 +681,7 @@ TASK_6 = [
         words="and was open in between",
     ),
     dict(
-        name="it never unlocks", changes={f"\n    {UNLOCKS}": ""}, says="not yet", words="It unlocked the table never"
+        name="it never unlocks", changes={f"\n    {UNLOCKS}": ""}, says="not yet", words="It unlocked the table 0 times"
     ),
     dict(
         name="it does not wait",
@@ -681,6 +707,13 @@ TASK_6 = [
             f"        if not suspended:\n            {UNLOCKS}",
             "import durable_execution\n": "import durable_execution\n"
             "from aws_durable_execution_sdk_python.exceptions import SuspendExecution\n",
+        },
+    ),
+    dict(
+        name="the failure is kept, and raised when the table is unlocked",
+        changes={
+            "    try:\n": "    failure = None\n    try:\n",
+            FAILING: f"    except Exception as error:\n        failure = error\n    {UNLOCKS}\n    if failure:\n        raise failure",
         },
     ),
     dict(

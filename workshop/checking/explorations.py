@@ -322,7 +322,8 @@ def _explore_one(source, world, case, inside, seed, seconds, unknown):
     said = {}  # id of a run -> what is broken in it
 
     def wrong(run):
-        broken = run.acted_on.wrong(run) or (("replays", "") if run.faults else None)
+        broken = None if run.strays else run.acted_on.wrong(run)
+        broken = broken or (("replays", "") if run.faults else None)
         if broken is None:
             return None
         said[id(run)] = broken[0]

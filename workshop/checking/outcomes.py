@@ -122,8 +122,8 @@ def shortened(text: str, most: int = 200) -> str:
 
 
 def times(number: int) -> str:
-    """How often, as a message says it: "never", "once", "twice", "3 times"."""
-    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
+    """How often, as a message says it after a verb: "0 times", "once", "twice", "3 times"."""
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def listed(values, nothing="none") -> str:

@@ -307,9 +307,9 @@ class Locked(Outside):
         if not self.refuses and (kinds.count("unlock") > 1 or (ended and "unlock" not in kinds)):
             return "unlocks", f"It unlocked the table {times(kinds.count('unlock'))}."
         if not self.refuses and run.status != "SUCCEEDED":
-            return "unlocks", f"{run.in_words().capitalize()}."
+            return "unlocks", f"It was to succeed, and {run.in_words()}."
         if self.refuses and (kinds.count("unlock") != 1 or run.status != "FAILED"):
-            unlocked = f"it unlocked it {times(kinds.count('unlock'))}"
+            unlocked = f"the table was unlocked {times(kinds.count('unlock'))}"
             return "fails", f"The table could not be published; {unlocked}, and {run.in_words()}."
 
 
@@ -348,7 +348,7 @@ class Keyed(Outside):
             return "once", f"It ordered {times(len(orders))}, with the keys {listed(map(repr, self.keys))}."
         for key in filter(lambda key: made_of(key, self.input), self.keys):
             if any(other is not self for other in self.executions[key]):
-                return "own", f"Its key was {key!r}, and so it was in another execution."
+                return "own", f"Its key was {key!r}, and another execution had the same key."
 
 
 def made_of(key, input):

@@ -48,7 +48,7 @@ def _told(expected, found, names):
 
 
 def _times(effect, expected, found):
-    words = {0: "never", 1: "once", 2: "twice"}
+    words = {1: "once", 2: "twice"}
     return (
         f"{effect} happened {words.get(found, f'{found} times')}; "
         f"without a crash it happens {words.get(expected, f'{expected} times')}."

@@ -16,6 +16,7 @@ from workshop.exploring.worlds import ProcessEnded
 
 MOST_INVOCATIONS = 250  # of one execution; what goes on for longer never ends
 LONGEST = 31_622_400  # seconds: the longest ExecutionTimeout that Lambda takes, 366 days
+LONGEST_INVOCATION = 900  # seconds: the longest Timeout of a function that Lambda takes
 _STATUSES = {"SUCCEEDED", "FAILED", "TIMED_OUT"}
 _UNDER_WAY = {"STARTED", "PENDING", "READY"}
 
@@ -32,7 +33,8 @@ class Run:
     effects: what happened in the world, in order: a list of tuples.
     history: the events, as GetDurableExecutionHistory gives them with IncludeExecutionData; a list of dicts.
     story: what happened, in order: a list of (seconds on the one clock, sentence).
-    faults: what is wrong with it whatever was intended, in words: a list.
+    faults: what is wrong with it whatever was intended, in words: a list. strays: whether one of them is that a replay
+        leaves what is recorded, or that the handler is not suspended where it waits.
     seconds: how long it took on the one clock. invocations: how often the handler ran. crashed: how many of the
     schedule's crashes took place. branches: for each effect, the id of the branch of a parallel or map in which it
     happened, or None. marks: each place where it could have crashed, a Crash,
@@ -49,6 +51,7 @@ class Run:
     history: list = field(default_factory=list)
     story: list = field(default_factory=list)
     faults: list = field(default_factory=list)
+    strays: bool = False
     seconds: int = 0
     invocations: int = 0
     crashed: int = 0
@@ -83,7 +86,8 @@ class Run:
             case "SUCCEEDED":
                 return f"it returned {_short(json.dumps(self.result))}"
             case "FAILED":
-                return f"it failed: {_named(self.error)}"
+                named = _named(self.error)
+                return f"it failed: {named if named.endswith('...') else named.removesuffix('.')}"
             case "TIMED_OUT":
                 return "it timed out"
             case "WAITS":
@@ -160,7 +164,7 @@ class Play:
         run.history = self.engine.events()
         if _type(run.error) == "NonDeterministicExecutionError":
             self._fault("On replay the handler came to another operation than the first time: "
-                        f"{_difference(run.error['ErrorMessage'])}.", first=True)  # fmt: skip
+                        f"{_difference(run.error['ErrorMessage'])}.", first=True, strays=True)  # fmt: skip
         for invocation, effect in self._outside:
             again = [other for other, same in self._outside if same == effect and other > invocation]
             if again:
@@ -179,9 +183,10 @@ class Play:
             branches.append(within if within in operations else None)
         return branches
 
-    def _fault(self, text, first=False):
+    def _fault(self, text, first=False, strays=False):
         if text not in self.result.faults:
             self.result.faults.insert(0 if first else len(self.result.faults), text)
+            self.result.strays |= strays
 
     # -- the process --------------------------------------------------------------------------------------------------
 
@@ -193,6 +198,7 @@ class Play:
             self.process = Process(lambda: self.program(self.world), self)
         again = "" if run.invocations == 1 else ", and the handler begins again"
         self._tell(f"Invocation {run.invocations}{', in a new process' if cold and again else ''}{again}.")
+        begun = self.clock.seconds()
         try:
             response = self.process.invoke(invocation_input, context)
             self._end_print()
@@ -207,6 +213,12 @@ class Play:
             self.process = None
             raise
         self._judge_left(response.invocation_output.status.value)
+        if (took := self.clock.seconds() - begun) > LONGEST_INVOCATION:
+            self._fault(
+                f"Invocation {run.invocations} took {_duration(took)}, and Lambda ends an invocation after 15 minutes. "
+                "Wait with context.wait, which suspends the function, and not with time.sleep.",
+                strays=True,
+            )
         return response
 
     def handler_left(self, process, suspended):
@@ -218,12 +230,13 @@ class Play:
         if self._swallowed:
             self._fault(
                 f"The handler was told to stop at {self._waits_for()}, and went on: something in it, such as a bare "
-                "except or a return in a finally, catches what suspends it."
+                "except or a return in a finally, catches what suspends it.",
+                strays=True,
             )
         elif status == "SUCCEEDED":
             passed = [self._name(each) for each in operations if each.operation_id not in self.process.reached]
             if passed:
-                self._fault(f"On replay the handler never came to {passed[0]}, which it had come to before.")
+                self._fault(f"On replay the handler never came to {passed[0]}, which it had come to before.", strays=True)
 
     def _crash(self):
         self.process.ended = True
@@ -425,7 +438,8 @@ def _difference(message):
     """What the SDK says of an operation that differs, in words."""
     _, _, said = message.partition(": ")
     parts = re.findall(r"(\w+) checkpoint=(.*?) current=(.*?)(?:, |$)", said)
-    return " and ".join(f"its {what} was {before}, and is {now}" for what, before, now in parts) or message
+    told = [f"its {what} was {before}, and is {now}" for what, before, now in parts if what != "subtype" or len(parts) == 1]
+    return "; ".join(told) or message
 
 
 def _short(text, width=60):
