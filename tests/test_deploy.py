@@ -166,7 +166,7 @@ def test_state_machine_may_do_what_is_named_and_nothing_else():
 def test_a_blank_is_not_deployed_and_nothing_old_is_left(aws, capsys, blank):
     machine = deploy.state_machine(name("01", "blank"), PASS)
     assert deploy.state_machine(name("01", "blank"), **blank) is None
-    assert capsys.readouterr().out == "Still blank: nothing deployed.\n"
+    assert capsys.readouterr().out == "The answer is still blank, so nothing is deployed.\n"
     assert machine not in str(aws("stepfunctions").list_state_machines()["stateMachines"])
     assert deploy.state_machine(name("01", "blank"), **blank) is None  # and again
 
@@ -230,7 +230,7 @@ def test_any_other_ellipsis_is_python(aws):
 def test_a_function_with_a_blank_is_not_deployed(aws, capsys, blank):
     deploy.function(name("01", "blank"), ECHO)
     assert deploy.function(name("01", "blank"), **{"source": ECHO, **blank}) is None
-    assert capsys.readouterr().out == "Still blank: nothing deployed.\n"
+    assert capsys.readouterr().out == "The answer is still blank, so nothing is deployed.\n"
     assert "you-01-blank" not in str(aws("lambda").list_functions()["Functions"])
 
 

@@ -465,4 +465,4 @@ def _has_blank_of_before(text):
 
 
 def _still_blank():
-    print("Still blank: nothing deployed.")
+    print("The answer is still blank, so nothing is deployed.")

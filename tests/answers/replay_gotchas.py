@@ -569,7 +569,7 @@ TASK_5 = [
         name="it tells by the context of the handler, within the child",
         changes={TELLS: TELLS.replace("child", "context")},
         says="not yet",
-        words="each replay comes to the operations that the one before came to",
+        words="each replay comes to the same operations as the one before",
     ),
     dict(
         name="it counts pages",
@@ -713,7 +713,8 @@ TASK_6 = [
         name="the failure is kept, and raised when the table is unlocked",
         changes={
             "    try:\n": "    failure = None\n    try:\n",
-            FAILING: f"    except Exception as error:\n        failure = error\n    {UNLOCKS}\n    if failure:\n        raise failure",
+            FAILING: f"    except Exception as error:\n        failure = error\n    {UNLOCKS}\n"
+            "    if failure:\n        raise failure",
         },
     ),
     dict(

@@ -44,7 +44,7 @@ TASK_1 = [
         changes={"def test_any_other_error": "def test_it_has_a_status():\n"
                  "    assert polled(RUNNING, FINISHED).status\ndef test_any_other_error"},
         says="not yet",
-        words="test_it_has_a_status passes with all of them.",
+        words="test_it_has_a_status passes with each broken function.",
     ),
     dict(
         name="looks at what errors say, and not at what they are",

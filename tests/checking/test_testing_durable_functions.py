@@ -90,7 +90,7 @@ def test_a_function_is_caught_by_a_limit_and_by_a_test_that_does_not_come_back(n
 def test_a_test_that_catches_nothing_is_named_and_one_that_was_left_out_somewhere_is_not(number):
     both = {"test_it": FAILED, "test_that[1]": PASSED, "test_that[2]": PASSED}
     everywhere = {row.name: Trial(both) for row in EXERCISES[number].broken}
-    assert refused(number, broken=everywhere)[:2] == ("test_that passes with all of them.", USEFUL)
+    assert refused(number, broken=everywhere)[:2] == ("test_that passes with each broken function.", USEFUL)
     once = everywhere | {EXERCISES[number].broken[0].name: Trial({"test_it": FAILED})}
     assert EXERCISES[number].judge(records(EXERCISES[number], broken=once)) is None
 

@@ -55,7 +55,7 @@ POLL = [
     ),
     Broken(
         "It takes a migration that has failed for one that has succeeded",
-        "The vendor checks half a table, and nobody hears that the other half is missing.",
+        "The vendor audits half a table, and nobody hears that the other half is missing.",
         {_ENDED_BADLY: '    if task["Status"] == "failed":\n        return {"ReplicationTaskArn": arn}\n'},
     ),
     Broken(
@@ -99,7 +99,7 @@ POLL = [
     ),
     Broken(
         "It asks once more than it may",
-        "Who allows it one question, because the answer is dear, pays for two.",
+        "Whoever allows it one question, because an answer costs money, pays for two.",
         {'max_attempts=event["MaxPolls"]': 'max_attempts=event["MaxPolls"] + 1'},
     ),
     Broken(
@@ -122,7 +122,7 @@ POLL = [
     ),
     Broken(
         "It loses the message of the failure",
-        "Who is woken up by it has to find the reason first.",
+        "Whoever is woken up by it has to find the reason first.",
         {'MigrationFailed(task["LastFailureMessage"])': 'MigrationFailed("It has failed.")'},
     ),
     Broken(
@@ -154,7 +154,7 @@ MIGRATE = [
     ),
     Broken(
         "It takes a failure that is sent for success",
-        "The vendor checks a table that is not there.",
+        "The vendor audits a table that is not there.",
         {"        raise MigrationFailed(str(error)) from None": '        return {"ReplicationTaskArn": arn}'},
     ),
     Broken(
@@ -186,7 +186,7 @@ MIGRATE = [
     ),
     Broken(
         "It loses the message of the failure",
-        "Who is woken up by it has to find the reason first.",
+        "Whoever is woken up by it has to find the reason first.",
         {"MigrationFailed(str(error))": 'MigrationFailed("It has failed.")'},
     ),
     Broken(
@@ -196,7 +196,7 @@ MIGRATE = [
     ),
     Broken(
         "It takes a migration that has failed unheard for one that has succeeded",
-        "The event of the failure is lost, and the vendor checks half a table.",
+        "The event of the failure is lost, and the vendor audits half a table.",
         {_FAILED_UNHEARD: ""},
     ),
     Broken(

@@ -14,7 +14,7 @@ from workshop.checking.waiting import side_by_side
 from workshop.checks.durable_worlds import Waiting
 
 CRASHED = Case("a process that crashed wherever it could")
-GOES_ON = "Wherever between two steps its process crashes, a new one goes on, and the end is the same."
+GOES_ON = "Wherever its process crashes between two steps, a new one goes on, and the end is the same."
 
 
 @dataclasses.dataclass(frozen=True)

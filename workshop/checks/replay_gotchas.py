@@ -13,8 +13,8 @@ from workshop.checking.resources import durable_function
 
 SECONDS = 4  # for all worlds of an exercise
 
-REPLAYS = "It is suspended wherever it waits, and each replay comes to the operations that the one before came to."
-GOES_ON = "Wherever between two steps its process crashes, a new one goes on, and the end is the same."
+REPLAYS = "It is suspended wherever it waits, and each replay comes to the same operations as the one before."
+GOES_ON = "Wherever its process crashes between two steps, a new one goes on, and the end is the same."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Order(Mended):
         ),
     }
     promises = {
-        "once": "It orders an audit of the table, at once and once.",
-        "mails": "When Seconds are over it sends one mail, in which the number of the order stands.",
+        "once": "It orders one audit of the table, before it waits.",
+        "mails": "When Seconds are over, it sends one mail with the number of the order.",
         "returns": "It returns the number of the order.",
     }
     done = "It orders once and sends one mail, wherever it crashes."
@@ -116,8 +116,8 @@ class Price(Mended):
         ),
     }
     promises = {
-        "decides": "It asks for the price, and orders an audit of the table, at once and once, if that is not above "
-        "Limit.",
+        "decides": "It asks for the price. If that is not above Limit, it orders one audit of the table, before it "
+        "waits.",
         "mails": "When Seconds are over it sends one mail, such as `airports: 80`: the table, and the price by which "
         "it has decided.",
         "returns": 'It returns `{"Price": 80, "Ordered": True}`: the same price, and whether it has ordered.',
@@ -225,7 +225,7 @@ class Publish(Mended):
         "unlocks": "Then it unlocks the table, once, and succeeds.",
         "fails": "When publishing fails for good, it unlocks the table too, and fails.",
     }
-    done = "The lock holds while it sleeps, and is gone when it is over, well or badly."
+    done = "The lock holds while the function sleeps, and it is gone at the end, also when publishing fails."
 
 
 class OrderByKey(Mended):

@@ -19,7 +19,7 @@ from workshop.checks.broken_functions import HERE, IN_ACCOUNT, MIGRATE, OFFERS, 
 SHOWN = 2  # of what got away
 
 PASSES = "They pass with the right function: twice, and in any order."
-QUICK = f"None of them waits for more than {LIMIT} seconds there, or sleeps so that a callback may be there."
+QUICK = f"None of them waits for more than {LIMIT} seconds there, or sleeps for a time to let a callback come."
 CATCHES = "With each broken function at least one of them fails."
 BOTH = "Each of them runs with both runners."
 USEFUL = "Each of them fails with at least one broken function."
@@ -87,7 +87,9 @@ class Tests(Exercise):
             slow = next((test for test, result in trial.results.items() if result.limit), None)
             if slow:
                 others = [other.results.get(slow) for other in seen.trials.values()]
-                way_out = "Where time is not skipped, let the event say seconds; what waits for an answer, answer it."
+                way_out = (
+                    "Where time is not skipped, let the event say a few seconds. If the function waits for you, answer."
+                )
                 always = all(other and other.limit for other in others)
                 return Fault(f"{slow} was still waiting after {LIMIT} s. {way_out}", slow=not always)
             sleeper = next((test for test, result in trial.results.items() if not result.good), None)
@@ -113,11 +115,11 @@ class Tests(Exercise):
         caught = {plain(test) for trial in seen.trials.values() for test in trial.caught_by}
         idle = sorted(set.intersection(*ran) - caught)
         if idle:
-            return f"{listed(idle)} {'passes' if len(idle) == 1 else 'pass'} with all of them."
+            return f"{listed(idle)} {'passes' if len(idle) == 1 else 'pass'} with each broken function."
         return None
 
     def says_done(self, seen):
-        return f"{len(self.broken)} broken functions, and {self.done}"
+        return f"There are {len(self.broken)} broken functions, and {self.done}"
 
 
 def _shown(text, most=14):

@@ -236,7 +236,9 @@ class Play:
         elif status == "SUCCEEDED":
             passed = [self._name(each) for each in operations if each.operation_id not in self.process.reached]
             if passed:
-                self._fault(f"On replay the handler never came to {passed[0]}, which it had come to before.", strays=True)
+                self._fault(
+                    f"On replay the handler never came to {passed[0]}, which it had come to before.", strays=True
+                )
 
     def _crash(self):
         self.process.ended = True
@@ -437,9 +439,10 @@ def _type(error):
 def _difference(message):
     """What the SDK says of an operation that differs, in words."""
     _, _, said = message.partition(": ")
-    parts = re.findall(r"(\w+) checkpoint=(.*?) current=(.*?)(?:, |$)", said)
-    told = [f"its {what} was {before}, and is {now}" for what, before, now in parts if what != "subtype" or len(parts) == 1]
-    return "; ".join(told) or message
+    parts = dict((what, values) for what, *values in re.findall(r"(\w+) checkpoint=(.*?) current=(.*?)(?:, |$)", said))
+    if "type" in parts:
+        parts.pop("subtype", None)  # it says the same once more
+    return "; ".join(f"its {what} was {before}, and is {now}" for what, (before, now) in parts.items()) or message
 
 
 def _short(text, width=60):
