@@ -134,7 +134,8 @@ def judged(folder, text, broken=None, number=1):
 NAMES = "from polling import FAILED, FINISHED, RUNNING, polled\n"
 
 
-def test_a_file_that_cannot_be_collected_is_shown_with_its_line(tmp_path):
+def test_a_file_that_cannot_be_collected_is_shown_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a notebook's kernel has it
     observed, shown = judged(tmp_path, "import pytest\n\ndef test_it(:\n    assert True\n")
     assert observed == "pytest cannot collect test_poll.py."
     assert any('test_poll.py", line 3' in line for line in shown) and any("SyntaxError" in line for line in shown)

@@ -348,6 +348,7 @@ def play(file: str, module: str, runs: Sequence[Mapping], told: str) -> bool:
     for name in [name for name in os.environ if name.startswith("PYTEST_")]:
         del os.environ[name]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ["PY_COLORS"] = "0"  # a notebook's kernel asks for colours, and what pytest shows is read by its letters
     with open(told, "a", encoding="utf-8") as report:
         watch = _Watch()
 
