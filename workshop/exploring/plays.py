@@ -372,7 +372,7 @@ class Play:
     # -- words --------------------------------------------------------------------------------------------------------
 
     def _tell(self, line):
-        self.result.story.append((self.clock.seconds(), line if line.endswith((".", "!", "?")) else f"{line}."))
+        self.result.story.append((self.clock.seconds(), line if line.endswith((".", "!", "?", '."')) else f"{line}."))
 
     def _name(self, operation):
         kind = operation.sub_type or operation.operation_type.value
