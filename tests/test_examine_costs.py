@@ -66,7 +66,7 @@ def test_what_is_recommended_costs_the_same_for_a_minute_and_a_day():
     assert cost_of_sync(Usage(runs_per_month=1000)).usd == pytest.approx(1000 * TRANSITION)
     minute, day = (cost_of_token(Usage(job_seconds=seconds)).usd for seconds in (60, 86_400))
     assert 0.05 < minute <= day < 2 * minute
-    assert cost_of_token(Usage()).left_out == ("scheduler.invocation",)
+    assert cost_of_token(Usage()).left_out == ()
 
 
 # -- advice ------------------------------------------------------------------------------------------------------------
