@@ -577,6 +577,12 @@ TASK_1 = [
         words="and went on when the next one had saved its token",
     ),
     dict(
+        name="an item counts as expired five minutes later, for clocks that disagree",
+        files=changed("start.py", ('":now": new["CreatedAt"]', '":now": new["CreatedAt"] - 300')),
+        says="not yet",
+        words="The table had an item that expired two seconds ago",
+    ),
+    dict(
         name="compares the times in milliseconds",
         files=changed("start.py", ('":now": new["CreatedAt"]', '":now": new["CreatedAt"] * 1000')),
         says="not yet",
@@ -1444,6 +1450,12 @@ TASK_3 = [
         rule=pattern(eventType=[{"anything-but": ["REPLICATION_TASK_STARTED"]}]),
         says="not yet",
         words="The pattern matches a task that was created",
+    ),
+    dict(
+        name="whatever source begins with aws",
+        rule={**PATTERN, "source": [{"prefix": "aws"}]},
+        says="not yet",
+        words="The pattern matches an event of the same look of another service",
     ),
     dict(
         name="whatever has stopped",

@@ -120,6 +120,7 @@ MUST_NOT_MATCH = [
         "an event of the same look that another application put on the bus",
         {**stopped(TASK), "source": "com.example.migrations"},
     ),
+    ("an event of the same look of another service", {**stopped(TASK), "source": "aws.other"}),
     ("a message of another application about a task", event("Task stopped", TASK, _HOME_MADE, "com.example.jobs")),
     ("a call to stop a task, from CloudTrail", event("AWS API Call via CloudTrail", TASK, _CLOUDTRAIL)),
     (
