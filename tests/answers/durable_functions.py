@@ -1297,6 +1297,15 @@ TASK_4 = [
         words="It was played twice with the same execution's ARN and callback ID",
     ),
     dict(
+        name="an address for all executions of a process",
+        changes={
+            "def checked(": "ADDRESS = secrets.token_urlsafe(32)\n\n\ndef checked(",
+            "lambda _: secrets.token_urlsafe(32)": "lambda _: ADDRESS",
+        },
+        says="not yet",
+        words="the vendor got no order",
+    ),
+    dict(
         name="chance of another module",
         changes={
             "secrets.token_urlsafe(32)": "'%064x' % random.getrandbits(256)",

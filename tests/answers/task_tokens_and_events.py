@@ -541,7 +541,7 @@ TASK_1 = [
             (', ":now": new["CreatedAt"]', ""),
         ),
         says="not yet",
-        words="an item that expired an hour ago, and the function raised Cond",
+        words="an item that expired two seconds ago, and the function raised Cond",
     ),
     dict(
         name="takes what expires before its own item for expired",
@@ -744,7 +744,7 @@ TASK_1 = [
             ),
         ),
         says="not yet",
-        words="The table had an item that expired an hour ago. With TimeoutSeconds",
+        words="The table had an item that expired two seconds ago. With TimeoutSeconds",
     ),
     dict(
         name="all times in milliseconds",

@@ -395,6 +395,8 @@ class Check(Durable):
                 f"{seen.guessed[:80]}.",
                 "The address is random.",
             )
+        if not seen.facts["urls"]:  # such as where another execution waits under its address
+            return Fault(f"{seen}; the vendor got no order.", "Each execution has an address of its own.")
         address = seen.facts["urls"][0].rpartition("/")[2]
         known = {"the callback ID": seen.facts["mine"][0], "the execution's ARN": seen.facts["arn"]}
         known |= {"its name": seen.facts["arn"].split("/")[-2], "the table's ARN": seen.input["Table"]}
