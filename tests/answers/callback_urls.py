@@ -960,6 +960,22 @@ TASK_3 = [
         words="A report without a signature got through",
     ),
     dict(
+        name="each signature is good once",
+        changes={
+            "MOST_BYTES, MOST_SECONDS = ": "SEEN = set()\nMOST_BYTES, MOST_SECONDS = ",
+            "    # From here on both are": "    if signature in SEEN:\n        return None\n    SEEN.add(signature)\n"
+            "    # From here on both are",
+        },
+        says="not yet",
+        words="sent again after Step Functions had refused the function's call, was answered with 4",
+    ),
+    dict(
+        name="what is no text is left out",
+        changes={"base64.b64decode(body) if": 'base64.b64decode(body).decode(errors="ignore").encode() if'},
+        says="not yet",
+        words="A report to which a byte was added that is no text got through",
+    ),
+    dict(
         name="any age",
         changes={f"body if {AGE} else None": "body"},
         says="not yet",

@@ -208,6 +208,7 @@ ATTACKED = {
     "old": sent(),
     "large": sent(413),
     "odd": sent(404),
+    "again": sent(200, status="SUCCEEDED", output=RIGHT, right=RIGHT),
 }
 
 
@@ -222,6 +223,7 @@ def test_a_signature_that_is_right(case):
         ("genuine", sent(401, right=RIGHT), "What the vendor has signed gets through"),
         ("genuine", sent(200, status="SUCCEEDED", output={}, right=RIGHT), "ended SUCCEEDED with the output {}"),
         ("genuine", sent(200, right=RIGHT), "its execution was still running"),
+        ("again", sent(401, right=RIGHT), "What the vendor has signed gets through"),
         ("forged", sent(200, status="SUCCEEDED"), "A report got through"),
         ("forged", sent(200), "as if it were genuine"),
         ("old", sent(204), "more than 300 seconds"),

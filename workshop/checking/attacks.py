@@ -103,6 +103,10 @@ ATTACKS = {
             lambda headers, body: (headers, body.replace(b'"rows": ', b'"rows": 9'))
         ),
         "A report to which a blank was added": _signed(lambda headers, body: (headers, body + b" ")),
+        "A report to which a byte was added that is no text": _signed(
+            lambda headers, body: (headers, body.replace(b'"rows": ', b'"rows": \xff')),
+            content_type="application/vnd.verirow+json",
+        ),
         "A report that was cut short": _signed(lambda headers, body: (headers, body[:-20])),
     },
     "old": {

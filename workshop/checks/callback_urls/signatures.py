@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from workshop import faults
 from workshop.checking.attacks import ATTACKS, GENUINE, JSON, is_final, is_success, report_of
 from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.messages import Sent, Waiters
@@ -27,6 +28,7 @@ class Signature(Exercise):
         "old": Case("what was signed long ago, or is to be signed one day"),
         "large": Case("what is larger than any report"),
         "odd": Case("what nobody expects"),
+        "again": Case("what the vendor sends again, since it got no 2xx", needs_sandbox=True),
     }
     done = "All that is forged, old or too large was refused, and what is genuine got through, byte for byte."
 
@@ -34,13 +36,13 @@ class Signature(Exercise):
         built(lab, "submit"), built(lab, "callback")
         waiters = Waiters(lab)
         try:
-            return dict(
-                zip(
-                    cases,
-                    side_by_side(*(lambda name=name: self._observe(waiters, name, draw) for name in cases)),
-                    strict=True,
-                )
-            )
+            # Alone: what a process of the function remembers shows only if the next message meets the same process.
+            others = [name for name in cases if name != "again"]
+            plays = [lambda name=name: self._observe(waiters, name, draw) for name in others]
+            seen = dict(zip(others, side_by_side(*plays), strict=True))
+            if "again" in cases:
+                seen["again"] = [self._sent_again(waiters, draw.random("requests again"))]
+            return seen
         finally:
             waiters.end()
 
@@ -63,7 +65,18 @@ class Signature(Exercise):
         headers, body = make(waiters.verirow, run.url, report_of(chance))
         return waiters.sent(run, what, headers, body, right=json.loads(body)["report"])
 
-    @contract("`signed_body(event)` returns the body as bytes, as the vendor sent them.", cases="genuine")
+    @staticmethod
+    def _sent_again(waiters, chance):
+        """Step Functions refuses the function's answer, and the vendor sends the same message once more."""
+        run = waiters.begin()
+        headers, body = next(iter(GENUINE.values()))(waiters.verirow, run.url, report_of(chance))
+        refusal = {"fault": "refuse", "operation": "states:SendTaskSuccess", "resource": run.attempt().token}
+        with faults.during({**refusal, "code": "AccessDeniedException", "tries": "all"}, label="check"):
+            waiters.sent(run, "A report", headers, body)
+        what = "The same message, sent again after Step Functions had refused the function's call,"
+        return waiters.sent(run, what, headers, body, right=json.loads(body)["report"])
+
+    @contract("`signed_body(event)` returns the body as bytes, as the vendor sent them.", cases="genuine, again")
     def lets_through(self, seen: Sequence[Sent]):
         for sent in seen:
             if not is_success(sent.answer):
