@@ -5,8 +5,8 @@ an answer takes more than a cell, its module says how: `give(lab, task, answer, 
 scratch; `prepare()`, what all of them share; and `take_back(lab)`, what would disturb others.
 
 A wrong answer is given to the one case that shows it, as `answers/shown_by.json` notes; where that says another thing
-now, or nothing is noted, to the whole check. `workshop test --whole` gives each to the whole check, and notes the cases
-anew. Each right answer is given to the whole check always.
+now, or nothing is noted, to the whole check. pytest's option `--whole` gives each to the whole check, and notes the
+cases anew, as `make test-all` does. Each right answer is given to the whole check always.
 
 `make test ONLY=answers TABLE=file.py LAB=02` gives a lab's checks the answers of another table.
 """
@@ -71,20 +71,22 @@ class Learner(labs.Lab):
         return self._names
 
     def said(self, number, seed, only=()):
-        """("done", "", None), or the outcome's status, its text, and the name of the case that shows it."""
-        try:
-            if only:
-                if isinstance(outcome := self._guarded(number, lambda: self._play(number, seed, only)), labs.Outcome):
-                    outcome.number = number
-                    raise outcome
-            else:
-                self.check(number, seed=seed)
-        except labs.Outcome as outcome:
-            return outcome.status, str(outcome), getattr(outcome, "case", None)
-        return DONE
+        """DONE, or the outcome's status, its text, and the name of the case that shows it.
 
-    def _play(self, number, seed, only):
-        return self._exercise(number).check(self, seed, only)
+        only: the names of the cases to play; a check as a learner has it, of all of them, if there are none.
+        """
+        if only:
+            outcome = self._guarded(number, lambda: self._exercise(number).check(self, seed, only))
+            if not isinstance(outcome, labs.Outcome):
+                return DONE
+            outcome.number = number
+        else:
+            try:
+                self.check(number, seed=seed)
+                return DONE
+            except labs.Outcome as refusal:
+                outcome = refusal
+        return outcome.status, str(outcome), outcome.case
 
 
 def pytest_generate_tests(metafunc):
@@ -129,7 +131,7 @@ def patient(monkeypatch, tmp_path):
 def test_answers(account, tmp_path, patient, note_cases, request, notebook, number, table):
     """Each answer is judged alike whatever a check draws; another seed than 1 is for the command line to say."""
     options = request.config.option
-    noted = {} if options.table or options.whole else shown_by()[f"{notebook}-{number}"]
+    noted = {} if options.table or options.whole else shown_by().get(f"{notebook}-{number}", {})
     getattr(MODULES[notebook], "prepare", lambda: None)()
 
     def judge(learner, answer):
@@ -154,7 +156,7 @@ def test_a_case_that_shows_wrong_answers_takes_the_solution(
     """Or it would refuse them whatever they are."""
     if request.config.option.table:
         pytest.skip("the cases are noted for the tables of tests/answers")
-    cases = set(shown_by()[f"{notebook}-{number}"].values())
+    cases = set(shown_by().get(f"{notebook}-{number}", {}).values())
     getattr(MODULES[notebook], "prepare", lambda: None)()
     assert alone_says(notebook, number, table, cases, tmp_path) == dict.fromkeys(cases, DONE)
 

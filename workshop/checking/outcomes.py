@@ -13,6 +13,7 @@ class Outcome(Exception):
     number = None  # of the exercise; set by Lab.check
     offers_solution = False  # set by Lab.check
     seed = None  # of what was drawn; set by the exercise that drew something
+    case = None  # the name of the case that shows it, where one does; set by Exercise.check
 
     def details(self) -> list[str]:
         """What there is to say, as a list of lines."""
@@ -55,7 +56,6 @@ class NotYet(Outcome):
     """
 
     status = "not yet"
-    case = None  # the name of the case that shows it; set by Exercise.check
 
     def __init__(self, observed, missing, events=(), contract=None, whole=False):
         super().__init__(observed, missing)
