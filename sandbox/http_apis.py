@@ -133,9 +133,10 @@ def _put_over(engine):
         found = engine._stages.get(api_id, {}).get(stage, {})
         if not (found.get("autoDeploy") or found.get("deploymentId") or (found and engine._deployments.get(api_id))):
             return engine._http_api_not_found()
-        route = engine._match_route(api_id, method, "/" + path.lstrip("/"))
-        if route and not _admits(found, (api_id, stage, route["routeKey"])):
-            return _message(429, "Too Many Requests")
+        if found.get("defaultRouteSettings") or found.get("routeSettings"):
+            route = engine._match_route(api_id, method, "/" + path.lstrip("/"))
+            if route and not _admits(found, (api_id, stage, route["routeKey"])):
+                return _message(429, "Too Many Requests")
         return await handle_in_scope(api_id, stage, path, method, *request, **more)
 
     def stage_checked(work):

@@ -192,10 +192,10 @@ class NeverCalls(Exercise):
     @staticmethod
     def _was_disturbed(name, one):
         """Whether the machine was too busy for what this case is to show."""
-        gaps = one.facts["asked"] and one.facts.get("longest", 0) > one.input["HeartbeatSeconds"] - 0.5
-        if one.facts["asked"] and not one.facts.get("refused", True):
-            return True  # it had asked before the vendor was made to refuse that
-        return gaps or (one.error == "VendorUnavailable" and name not in ("unavailable", "refused"))
+        gaps = one.facts.get("longest", 0) > one.input["HeartbeatSeconds"] - 0.5
+        too_early = not one.facts.get("refused", True)  # it had asked before the vendor was made to refuse that
+        unavailable = one.error == "VendorUnavailable" and name not in ("unavailable", "refused")
+        return unavailable or bool(one.facts["asked"] and (gaps or too_early))
 
     def _plays(self, lab, machine, draw, cases):
         verirow = signed_up(lab)
