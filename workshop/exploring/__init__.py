@@ -116,12 +116,13 @@ def explore(
         {"order"}: right after those only.
     strict: whether what is a fault whatever is intended (see below) counts beside `intended`.
     seconds: how long to go on for. At Ctrl-C it ends sooner, and says what it has played.
-    timeout: of the whole execution, in seconds (DurableConfig's ExecutionTimeout), on the one clock; None for none.
+    timeout: of the whole execution, in seconds (DurableConfig's ExecutionTimeout), on the one clock; None for the 366
+        days that Lambda takes at most.
     progress: function of the Exploration so far, called after each schedule, for a progress bar.
 
     Whatever is intended, these are faults: effects outside of steps that are repeated on replay, other operations on
-    replay, operations that a replay never comes to, durable calls inside of steps, a suspension that is swallowed, a
-    handler that hangs, waits for what never comes, or goes on for ever.
+    replay, operations that a replay never comes to, durable calls inside of steps, a suspension that is swallowed, an
+    invocation of more than 15 minutes, a handler that hangs, waits for what never comes, or goes on for ever.
     """
     search = _Search(handler, event, world, intended, inside, timeout, strict)
     return search.go(crashes, seconds, seed, progress or (lambda found: None))
