@@ -473,12 +473,15 @@ def _outlived(seen: Execution):
 
 
 def _statuses_when_asked(seen: Execution):
-    """What DMS may have said when it was first asked, judged by when the migration really ended."""
-    asked = seen.history.started + datetime.timedelta(seconds=seen.polls[0])
-    ended = seen.migration["ReplicationTaskStats"].get("StopDate")
-    over = seen.migration["Status"]
-    if ended and abs(ended - asked) < datetime.timedelta(seconds=0.3):
-        return ("running", over)
+    """What DMS may have said when it was first asked, judged by when the migration really ended.
+
+    A call is known by when it came. A busy machine answers later: at the latest before the execution's last event.
+    """
+    asked, answered = seen.history.started + datetime.timedelta(seconds=seen.polls[0]), seen.events[-1]["timestamp"]
+    ended, over = seen.migration["ReplicationTaskStats"].get("StopDate"), seen.migration["Status"]
+    nearly = datetime.timedelta(seconds=0.3)
+    if ended and asked - nearly < ended < answered + nearly:
+        return ("starting", "running", over)
     return (over,) if ended and ended < asked else ("starting", "running")
 
 
