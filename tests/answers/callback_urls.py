@@ -163,6 +163,29 @@ TASK_1 = [
     dict(name="hex, with if_not_exists", text=IF_NOT_EXISTS),
     dict(name="keeps the tokens of all attempts, and takes the latest", text=EACH_ATTEMPT),
     dict(
+        name="remembers what it has looked up",
+        changes={
+            "def token_of": "@functools.cache\ndef token_of",
+            "import secrets": "import functools\nimport secrets",
+        },
+        says="not yet",
+        words="In the case of a state that was retried after the vendor had called, a report",
+    ),
+    dict(
+        name="remembers which addresses nobody has",
+        changes={
+            "def token_of": "nobody = set()\n\n\ndef token_of",
+            f"return {TOKEN_OF}": f"token = None if callback_id in nobody else {TOKEN_OF}\n"
+            "    nobody.update([callback_id] if token is None else [])\n    return token",
+        },
+    ),
+    dict(
+        name="keeps the address under the execution's name",
+        changes={WHO_IS_FIRST: '    execution = execution.rpartition(":")[2]\n' + WHO_IS_FIRST},
+        says="not yet",
+        words="Two executions of one name, of two state machines, got the same address",
+    ),
+    dict(
         name="raises where a later attempt was there before",
         changes={KEEPS_TOKEN: f"    if not {KEEPS_TOKEN.strip()}:\n        raise RuntimeError('too late')\n"},
     ),
@@ -667,8 +690,15 @@ TASK_2 = [
         name="the table as the key",
         changes={KEY: 'key=event["Table"]'},
         says="not yet",
-        words="Two executions had the same table, and their orders had the same key",
+        words="There were two executions with the same table, and their orders had the same key",
     ),
+    dict(
+        name="the execution's name as the key",
+        changes={KEY: 'key=event["Execution"].rpartition(":")[2]'},
+        says="not yet",
+        words="the same name, of two state machines, and their orders had the same key",
+    ),
+    dict(name="the execution's ARN as the key", changes={KEY: 'key=event["Execution"]'}),
     dict(
         name="a new key each time",
         changes={KEY: "key=secrets.token_hex()", "import json\n": "import json\nimport secrets\n"},

@@ -675,6 +675,19 @@ TASK_2 = [
         says="not yet",
         words="the item that it saved says that it waits for 0 s",
     ),
+    dict(
+        name="looks again and again before it gives up",
+        changes={
+            LOOKS_AGAIN: "for nth in range(3):\n"
+            "            task = context.step(lambda _: describe(arn), name=f'look again {nth}')\n"
+            "            if task['Status'] != 'running':\n"
+            "                break\n"
+            "            context.wait(Duration.from_seconds(1))\n"
+            "        " + LOOKS_AGAIN
+        },
+        says="not yet",
+        words="when nobody had answered for `seconds`, it looked 4 times",
+    ),
     dict(name="a callback and steps, one by one", text=BY_HAND),
     dict(name="lets DMS say that it runs, reads the JSON itself", text=CATCHES_DMS),
     dict(
@@ -1596,6 +1609,12 @@ TASK_5 = [
         },
         says="not yet",
         words="and the migration was left running",
+    ),
+    dict(
+        name="stops it only where the audit has failed, since a migration that failed is over",
+        changes={STOPS: "        if batch.failed()[0].index == 1:\n    " + STOPS},
+        says="not yet",
+        words="A night on which the time for the migration was over, and it ran on: the migration was left running",
     ),
     dict(
         name="stops it when all is well, too",

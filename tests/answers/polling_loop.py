@@ -717,6 +717,44 @@ TASK_3 = [
         says="not yet",
         words="'stopped' alone is not success",
     ),
+    dict(
+        name="a poll that fails is made again, and not counted",
+        machine=loop(Poll={**LOOP["Poll"], "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Wait"}]}),
+        says="not yet",
+        words="With MaxPolls 1 in its input, and a migration about which DMS refused to speak, it came to its poll 2",
+    ),
+    dict(
+        name="a poll that fails is made again twice, and then again, and not counted",
+        machine=loop(
+            Poll={
+                **LOOP["Poll"],
+                "Retry": [{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 1, "MaxAttempts": 2}],
+                "Catch": [{"ErrorEquals": ["States.TaskFailed"], "Next": "Wait"}],
+            }
+        ),
+        says="not yet",
+        words="With MaxPolls 1 in its input, and a migration about which DMS refused to speak, it came to its poll 2",
+    ),
+    dict(
+        name="a poll that fails is counted, and made again where it may",
+        machine=loop(
+            Poll={
+                **LOOP["Poll"],
+                "Catch": [
+                    {"ErrorEquals": ["States.ALL"], "Assign": {"polls": "{% $polls + 1 %}"}, "Next": "Choose again"}
+                ],
+            },
+            **{"Choose again": choose((WITHIN_BOUND, "Wait"), otherwise="Unknown")},
+            Unknown={"Type": "Fail", "Error": "Unknown", "Cause": "DMS did not say how it stands."},
+        ),
+    ),
+    dict(
+        name="a poll that fails is made again, for a day",
+        machine={
+            **loop(Poll={**LOOP["Poll"], "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Wait"}]}),
+            "TimeoutSeconds": 86_400,
+        },
+    ),
     dict(name="JSONata, counted with Assign", machine=loop()),
     dict(name="JSONata, asks first, waits then, with a Retry", machine=POLL_FIRST),
     dict(name="JSONPath, with a TimeoutSeconds", machine=PATH_TIMED),

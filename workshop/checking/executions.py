@@ -135,12 +135,13 @@ class Run:
 
 
 class StateMachineRun(Run):
-    """machine: the ARN of a state machine."""
+    """machine: the ARN of a state machine. name: of the execution; where there is none, Step Functions makes one up."""
 
-    def __init__(self, machine: str, input: Mapping):
+    def __init__(self, machine: str, input: Mapping, name: str | None = None):
         self._client = clients.of("stepfunctions")
         self.input = dict(input)
-        started = self._client.start_execution(stateMachineArn=machine, input=json.dumps(input))
+        named = {"name": name} if name else {}
+        started = self._client.start_execution(stateMachineArn=machine, input=json.dumps(input), **named)
         self.arn, self._began, self._told = started["executionArn"], started["startDate"].timestamp(), {}
 
     def look(self):

@@ -121,6 +121,12 @@ class Scene:
         self.runs.append(self._waits.begin())
         return self.runs[-1]
 
+    def namesake(self) -> Waiting:
+        """An execution that has the same name, and is of another state machine."""
+        others = Waits(self._lab, self.name("waiting"), "check-waits-too")
+        self.runs.append(others.begin(name=self.run.arn.rpartition(":")[2]))
+        return self.runs[-1]
+
     def submit(self, attempt: Attempt, run: Waiting | None = None) -> Invoked:
         """Invoke `submit` for an attempt, as the state machine would; returns how it ended. run: of another one."""
         place, began = len(self.invoked), time.monotonic()
@@ -144,14 +150,22 @@ class Scene:
     def audits(self) -> list[dict]:
         return self._verirow.checks(self.table)
 
+    def progress(self):
+        """Send genuine progress to the URL that the vendor got first."""
+        for url in self._urls()[:1]:
+            body = self._verirow.message("check.progress", url, percent=50)
+            send(url, self._verirow.headers(body), body)
+
     def report(self, patience=SOON):
         """Send a genuine report to the URL that the vendor got first, and wait for the execution to end."""
-        urls = [order.url for order in self.orders() if order.url]
-        if urls:
-            body = report(self._verirow, urls[0], report=REPORT)
-            self.answer = send(urls[0], self._verirow.headers(body), body)
+        for url in self._urls()[:1]:
+            body = report(self._verirow, url, report=REPORT)
+            self.answer = send(url, self._verirow.headers(body), body)
             # Where the function says that it has failed, there is not much to wait for.
             until(self.run.look, patience if is_success(self.answer) else 2, "an execution to end")
+
+    def _urls(self):
+        return [order.url for order in self.orders() if order.url]
 
     def seen(self, logged: Mapping[str, Sequence[str]]) -> Submitted:
         """All that is known of it now. logged: the lines in the logs of the learner's functions."""
@@ -224,6 +238,20 @@ def again(scene: Scene):
     """The state is tried again, with a new token."""
     once(scene)
     once(scene)
+
+
+def called_meanwhile(scene: Scene):
+    """The vendor calls, and then the state is tried again, with a new token."""
+    once(scene)
+    scene.progress()
+    once(scene)
+
+
+def with_a_namesake(scene: Scene):
+    """An execution of the same name is there, of another state machine, for the same table."""
+    once(scene)
+    other = scene.namesake()
+    scene.submit(other.attempt(), other)
 
 
 def late(scene: Scene):

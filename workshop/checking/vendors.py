@@ -65,10 +65,10 @@ class Attempt:
 class Waits:
     """Executions that wait until their token is answered, and do nothing else: whoever gets the token is for the check.
 
-    waiting: the name of a table of the learner's.
+    waiting: the name of a table of the learner's. thing: as what its state machine is named.
     """
 
-    def __init__(self, lab, waiting: str):
+    def __init__(self, lab, waiting: str, thing: str = "check-waits"):
         # A call that changes nothing, and that the history tells with the token in it.
         key = f"{{% {ATTEMPT} & ' ' & $states.context.Task.Token %}}"
         state = {
@@ -82,14 +82,14 @@ class Waits:
             "End": True,
         }
         self._machine = deploy.state_machine(
-            lab.name("check-waits"),
+            lab.name(thing),
             {"QueryLanguage": "JSONata", "StartAt": "Wait", "States": {"Wait": state}},
             permissions={"dynamodb:GetItem": deploy.arn("dynamodb", f"table/{waiting}")},
         )
 
-    def begin(self, heartbeat: float = LONGEST_WAIT - 1) -> "Waiting":
-        """heartbeat: its HeartbeatSeconds."""
-        return Waiting(self._machine, {"HeartbeatSeconds": heartbeat})
+    def begin(self, heartbeat: float = LONGEST_WAIT - 1, name: str | None = None) -> "Waiting":
+        """heartbeat: its HeartbeatSeconds. name: of the execution."""
+        return Waiting(self._machine, {"HeartbeatSeconds": heartbeat}, name)
 
 
 class VendorRun(StateMachineRun):

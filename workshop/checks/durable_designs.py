@@ -80,6 +80,7 @@ class Nightly(Durable):
             needs_sandbox=True,
             vendor={**QUIET, "answers": [400] * MANY},
         ),
+        "outlived": imagined(worlds.NightOutlived),
         "crashes": CRASHED,
     }
     done = "Both waits begin at once, and when one of them fails, nothing is left running."
@@ -134,9 +135,11 @@ class Nightly(Durable):
 
     @contract(
         "Before that it sees to it that the migration does not run on, even where its start was still on its way.",
-        cases="check fails, refused at once",
+        cases="check fails, refused at once, outlived",
     )
-    def leaves_nothing_running(self, seen: Execution):
+    def leaves_nothing_running(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         if seen.facts["left"] in ("starting", "running"):
             return f"{seen}, and the migration was left {seen.facts['left']}."
         if seen.status != "FAILED":

@@ -363,6 +363,7 @@ class Migrate(Durable):
             "a migration that failed, and its event was lost", {"TimeoutSeconds": 4}, "fails", to_its_end
         ),
         "unheard for a day": imagined(worlds.UnheardForADay),
+        "runs on": imagined(worlds.RunsOn),
         "taken": imagined(worlds.Taken),
         "crashes": CRASHED,
     }
@@ -481,7 +482,7 @@ class Migrate(Durable):
     @contract(
         "When no answer came for `seconds`, it looks once more, since an event can get lost: what `outcome` returns or "
         "raises is the end of it.",
-        cases="late, unheard, unheard failure, unheard for a day",
+        cases="late, unheard, unheard failure, unheard for a day, runs on",
     )
     def looks_again(self, seen: Execution | Played):
         if isinstance(seen, Played):

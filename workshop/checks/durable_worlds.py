@@ -279,6 +279,25 @@ class UnheardForADay(Unheard):
         return _left_alone(run, "seconds", WAITS["TimeoutSeconds"], super().wrong(run))
 
 
+class RunsOn(Unheard):
+    about, lasts = "a migration that still ran when its wait was over", 10**7
+
+    def __init__(self):
+        super().__init__()
+        self.looked = 0
+
+    def call(self, service, operation, parameters):
+        if operation == "DescribeReplicationTasks" and self.now() >= WAITS["TimeoutSeconds"]:
+            self.looked += 1
+        return super().call(service, operation, parameters)
+
+    def wrong(self, run):
+        if self.looked > 1:
+            return f"when nobody had answered for `seconds`, it looked {self.looked} times"
+        otherwise = _ended_otherwise(run, "FAILED", "MigrationTimedOut")
+        return _left_alone(run, "seconds", WAITS["TimeoutSeconds"], otherwise)
+
+
 class Taken(Migrating):
     """Another execution waits for the task; it starts it a second later, and hears nothing of its end."""
 
@@ -535,6 +554,15 @@ class MigrationFails(Night):
 
     def wrong(self, run):
         return _ended_otherwise(run, "FAILED", None, REASON)
+
+
+class NightOutlived(Night):
+    about, lasts, told = "a night on which the time for the migration was over, and it ran on", 10**7, 0
+
+    def wrong(self, run):
+        if self.status in ("starting", "running"):
+            return f"the migration was left {self.status}"
+        return _ended_otherwise(run, "FAILED", None)
 
 
 # -- asking for approval ----------------------------------------------------------------------------------------------

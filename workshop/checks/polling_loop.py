@@ -1,5 +1,6 @@
 """Lab 01: wait for a migration by polling, as a state machine, and say what that costs."""
 
+import collections
 import dataclasses
 import datetime
 import itertools
@@ -10,8 +11,18 @@ from workshop.checking.executions import Execution, StateMachineRun, scheduled
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.outcomes import NotAttempted, shortened
 from workshop.checking.resources import definition, state_machine
-from workshop.checking.stages import ends_within, play, starts_within, stopped_by_hand, to_its_end, until_polled
+from workshop.checking.stages import (
+    ENOUGH,
+    ends_within,
+    play,
+    starts_within,
+    stopped_by_hand,
+    to_its_end,
+    until_polled,
+)
+from workshop.checking.waiting import until
 from workshop.costs.prices import price
+from workshop.executions import History
 
 MOST_BYTES = 8192
 LONGEST_TIMEOUT = 7 * 24 * 3600  # seconds; a bound that is longer is none
@@ -158,6 +169,18 @@ class Poll(Machine):
         return too_large_output(seen)
 
 
+def passes(history) -> int:
+    """How often an execution has come to the same Task state, of the one to which it has come most often."""
+    counted = collections.Counter(visit.name for visit in history.states() if visit.type == "Task")
+    return max(counted.values(), default=0)
+
+
+def until_bound(scene):
+    """Until it has ended, or has come once more to its poll than MaxPolls allows."""
+    run = scene.run
+    until(lambda: run.look() or passes(History("execution", run.events())) > run.input["MaxPolls"], ENOUGH, "a bound")
+
+
 class Loop(Machine):
     thing = "loop"
     title = "Choose: finished, failed, or not yet"
@@ -189,6 +212,14 @@ class Loop(Machine):
         ),
         "two polls": Case("a migration that outlived MaxPolls 2", {"MaxPolls": 2}, "is slow", until_polled(3)),
         "four polls": Case("a migration that outlived MaxPolls 4", {"MaxPolls": 4}, "is slow", until_polled(5)),
+        "not told": Case(
+            "a migration about which DMS refused to speak",
+            {"MaxPolls": 1},
+            "is slow",
+            until_bound,
+            calls=[{"fault": "refuse", "operation": "dms:DescribeReplicationTasks", "count": 100}],
+            needs_sandbox=True,
+        ),
     }
     done = "It tells a finished migration from every other end, goes on while it runs, and has a bound."
 
@@ -240,9 +271,9 @@ class Loop(Machine):
             return f"DMS said: {shortened(seen.migration['LastFailureMessage'])} The cause is {_short(seen.cause)}."
 
     @contract(
-        "It cannot run for ever: it gives up after `MaxPolls` polls, or its definition has a `TimeoutSeconds` of a "
-        "week or less.",
-        cases="two polls, four polls",
+        "It cannot run for ever: it gives up after `MaxPolls` polls, failed ones included, or its definition has a "
+        "`TimeoutSeconds` of a week or less.",
+        cases="two polls, four polls, not told",
     )
     def has_a_bound(self, seen: Execution):
         if seen.facts["TimeoutSeconds"] <= LONGEST_TIMEOUT:
@@ -250,6 +281,14 @@ class Loop(Machine):
         most, polls = seen.input["MaxPolls"], len(seen.polls)
         if seen.status == "SUCCEEDED":
             return Fault(f"After {most} polls of a migration that still ran it ended SUCCEEDED.", "It ends FAILED.")
+        if seen.about == self.cases["not told"].about:
+            if seen.ended or passes(seen.history) <= most:
+                return None
+            return (
+                f"With MaxPolls {most} in its input, and {seen.about}, it came to its poll "
+                f"{_times(passes(seen.history))} and was still running, and the state machine has no TimeoutSeconds of "
+                "a week or less."
+            )
         if not seen.ended:
             return (
                 f"With MaxPolls {most} in its input it had asked {_times(polls)} and was still running, and the state "

@@ -19,11 +19,13 @@ from workshop.checking.submitting import (
     Submitted,
     again,
     at_once,
+    called_meanwhile,
     has_token,
     killed,
     late,
     once,
     overtaken,
+    with_a_namesake,
 )
 from workshop.checking.vendors import signed_up
 from workshop.checking.waiting import side_by_side, until
@@ -48,7 +50,9 @@ class Address(Ordering):
         "first": Case("an execution whose report came", play=once),
         "second": Case("an execution whose report did not come", play=once),
         "third": Case("another execution whose report did not come", play=once),
+        "namesake": Case("two executions of one name, of two state machines", play=with_a_namesake),
         "again": Case("a state that was retried with a new token", play=again),
+        "called meanwhile": Case("a state that was retried after the vendor had called", play=called_meanwhile),
         "late": Case("an attempt whose function began when that of its retry was done", play=late),
         "overtaken": Case(
             "an attempt whose function was slow, and was overtaken by that of the next one",
@@ -60,12 +64,18 @@ class Address(Ordering):
         "nobody": Case("an address that nobody has", play=lambda scene: None),
         "by its name": Case("an execution whose ARN and name came in place of its address", play=once),
     }
+    ALONE = ("called meanwhile",)  # so that one process of the function `callback` gets all that is sent
     done = "The address is random and leads to the token of the latest attempt; the token stays at home."
 
     def play(self, lab, scenes):
-        side_by_side(*(lambda scene=scene: scene.case.play(scene) for scene in scenes.values()), most=AT_A_TIME)
-        quiet = ("second", "third", "nobody", "by its name")
+        together = [scene for name, scene in scenes.items() if name not in self.ALONE]
+        side_by_side(*(lambda scene=scene: scene.case.play(scene) for scene in together), most=AT_A_TIME)
+        quiet = ("second", "third", "namesake", "nobody", "by its name", *self.ALONE)
         side_by_side(*(scene.report for name, scene in scenes.items() if name not in quiet), most=AT_A_TIME)
+        for name in self.ALONE:
+            if name in scenes:
+                scenes[name].case.play(scenes[name])
+                scenes[name].report()
         if "nobody" in scenes:
             scenes["nobody"].facts["invoked"] = _called(lab, secrets.token_urlsafe(32))
         if "by its name" in scenes:
@@ -108,12 +118,17 @@ class Address(Ordering):
     @contract(
         "`open_callback` returns an address for an execution: letters, digits, `-` and `_`, with at least 100 random "
         "bits, and another one for each execution.",
-        cases="first, second, third",
+        cases="first, second, third, namesake",
     )
     def is_random(self, seen: Submitted):
         addresses = seen.facts["addresses"]
         if len(addresses) < seen.facts["executions"]:
             return Fault("Two executions got the same address.", "Each execution has an address of its own.")
+        if seen.about == self.cases["namesake"].about and len({order.url for order in seen.orders}) < 2:
+            return Fault(
+                "Two executions of one name, of two state machines, got the same address.",
+                "Each execution has an address of its own. What names an execution is its ARN.",
+            )
         odd = next((one for one in addresses if not set(one) <= URL_SAFE), None)
         if odd is not None:
             return Fault(
@@ -171,13 +186,13 @@ class Address(Ordering):
 
     @contract(
         "The address leads to the token of the latest attempt, in whatever order their functions begin and end.",
-        cases="again, killed, late, overtaken, at once",
+        cases="again, called meanwhile, killed, late, overtaken, at once",
     )
     def leads_to_the_latest(self, seen: Submitted):
         if seen.status == "SUCCEEDED":
             return None
         missing = None
-        if seen.about == Address.cases["again"].about:
+        if seen.about in (Address.cases[name].about for name in ("again", "called meanwhile")):
             missing = "The address leads to the new token; the old one is dead."
         elif len(seen.tokens) > 1:
             missing = (

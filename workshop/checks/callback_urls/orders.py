@@ -24,6 +24,7 @@ from workshop.checking.submitting import (
     is_unavailable,
     many,
     once,
+    with_a_namesake,
 )
 from workshop.checking.waiting import side_by_side, until
 
@@ -124,6 +125,9 @@ class OrderOnce(Ordering):
         "takes it": Case("a vendor that took the order", play=once),
         "again": Case("a vendor that took the order, and a state that was tried again all the same", play=again),
         "other": Case("two executions with the same table", play=two_executions),
+        "namesake": Case(
+            "two executions with the same table and the same name, of two state machines", play=with_a_namesake
+        ),
         "takes a second": Case(
             "a vendor that answered after a second", {"answers": ["slow"], "slow_seconds": 1}, play=once
         ),
@@ -277,17 +281,18 @@ class OrderOnce(Ordering):
         if len({order.key for order in seen.orders}) > 1:
             return f"In the case of {seen.about}, the orders of one execution had different keys."
 
-    @contract("Another execution has another key, also where its table is the same.", cases="other")
+    @contract(
+        "Another execution has another key, also where its table is the same, or its name. (Executions of two state "
+        "machines may have one name.)",
+        cases="other, namesake",
+    )
     def a_key_of_its_own(self, seen: Submitted):
+        second = f"For the second one, submit {seen.invoked[-1].in_words()}."
         if len({order.key for order in seen.orders}) < len(seen.orders):
-            return Fault(
-                "Two executions had the same table, and their orders had the same key. For the second one, submit "
-                f"{seen.invoked[-1].in_words()}."
-            )
+            return f"There were {seen.about}, and their orders had the same key. {second}"
         if len(seen.audits) != 2:
             return Fault(
-                f"Two executions had the same table, and the vendor makes {many(len(seen.audits), 'audit')}. For the "
-                f"second one, submit {seen.invoked[-1].in_words()}.",
+                f"There were {seen.about}, and the vendor makes {many(len(seen.audits), 'audit')}. {second}",
                 slow=is_unavailable(seen.invoked[-1]),
             )
 
