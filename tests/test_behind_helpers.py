@@ -38,6 +38,7 @@ HELPERS = {
     "migration": lambda: migration(name("01", "behind"), rows=10),
     "deploy.table": lambda: deploy.table(name("01", "behind-table"), key="Id"),
     "deploy.function": function,
+    "deploy.queue": lambda: deploy.queue(name("01", "behind")),
     "deploy.state_machine": lambda: deploy.state_machine(
         name("01", "behind"), ONLY, permissions={"dms:DescribeReplicationTasks": "*"}
     ),

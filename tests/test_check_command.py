@@ -80,7 +80,7 @@ def test_each_task_has_one_line_that_says_what_is_wrong(lab, capfd):
         "Exercise 4: not yet. Its cell raised SyntaxError: invalid syntax (line 1).",
         "Exercise 5: not yet. Its cell raised NameError: name 'nothing' is not defined.",
         "Exercise 6 (stretch): not yet. answer_6() raised ZeroDivisionError: division by zero. "
-        "A call that ends without an error.",
+        "The call ends without an error.",
         "",
         "1 of 5 exercises done.",
         "Next: exercise 2, “Exercise number 2”. For a hint, run lab.hint(2) in the notebook.",

@@ -262,7 +262,7 @@ def _guarded(name, function):
                 raise NotAttempted(f"There is still a `...` in {name}.") from None
             given = ", ".join([*map(repr, arguments), *(f"{key}={value!r}" for key, value in keywords.items())])
             observed = f"{name}({shortened(given)}) raised {one_line(error)}."
-            raise NotYet(observed, "A call that ends without an error.") from None
+            raise NotYet(observed, "The call ends without an error.") from None
         if value is ...:
             raise NotAttempted(f"{name} still returns `...`.")
         return value

@@ -183,7 +183,7 @@ TASK_1 = [
         name="keeps the address under the execution's name",
         changes={WHO_IS_FIRST: '    execution = execution.rpartition(":")[2]\n' + WHO_IS_FIRST},
         says="not yet",
-        words="Two executions of one name, of two state machines, got the same address",
+        words="Two executions of the same name, of two state machines, got the same address",
     ),
     dict(
         name="raises where a later attempt was there before",

@@ -1,4 +1,4 @@
-"""Answers to the toy task of lesson 00, right and wrong; see `answers/polling_loop.py`.
+"""Answers to the toy exercise of lesson 00, right and wrong; see `answers/polling_loop.py`.
 
 code: run as the learner's cell, with `boto3` and the `table` that the set-up made.
 """
@@ -67,7 +67,7 @@ ANSWERS = {
             name="an empty city",
             code=PUT.format('{"iata": {"S": "ZRH"}, "city": {"S": ""}}'),
             says="not yet",
-            words="an empty one",
+            words="is empty.",
         ),
     ]
 }

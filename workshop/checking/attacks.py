@@ -194,7 +194,7 @@ def _send_once(url, headers, body, method):
     except (OSError, http.client.HTTPException, ValueError) as problem:
         raise NotYet(
             f"The callback URL that the vendor got, {url[:120]}, cannot be called: {problem}.",
-            "A URL of your API, as CALLBACKS begins it.",
+            "It begins with CALLBACKS, the URL of your API.",
         ) from None
 
 

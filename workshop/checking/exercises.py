@@ -32,7 +32,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workshop import sandbox
-from workshop.checking.outcomes import NotYet, TooBusy, listed
+from workshop.checking.outcomes import NotYet, TooBusy
 from workshop.checking.waiting import CHECK_SECONDS, at_most, here
 
 LOOKS = 3  # how often a check looks, where a busy machine can make an answer look wrong
@@ -215,8 +215,8 @@ class Exercise:
             tell(f"[{'#' * done:-<20}] {passed:.0f} of {seconds:g} s, played {times} times")
             self.check(lab, random.SystemRandom().randrange(SEEDS), pairs if times else ())
             times += 1
-        often = f"it was played {times} times, each time as another seed decided"
-        and_pairs = f", and after the first time only what goes wrong in pairs ({listed(pairs)})" if pairs else ""
+        often = f"it was played {times} times, each time with another seed"
+        and_pairs = ", and after the first time only the cases in which two things go wrong" if pairs else ""
         return f"Nothing broke in {passed:.0f} s: {often}{and_pairs}."
 
     def observe(self, lab, draw: Draw, cases: Mapping[str, Case]) -> Mapping[str, Any]:

@@ -67,7 +67,7 @@ class Waiters:
         if not orders or not orders[0].url:
             raise NotYet(
                 f"An execution's audit could not be ordered: submit {invoked.in_words()}.",
-                "submit, as in exercise 2: look at lab.check(2) first.",
+                "submit orders an audit. Exercise 2 is about that: run lab.check(2) first.",
             )
         run.url = orders[0].url
         return run

@@ -16,7 +16,7 @@ def state_machine(lab, thing: str) -> str:
     """
     name, client = lab.name(thing), clients.of("stepfunctions")
     arn = deploy.arn("states", f"stateMachine:{name}")
-    _judge_refused(name, "The last definition", "A definition that Step Functions takes.")
+    _judge_refused(name, "The last definition", "Step Functions takes the definition.")
     try:
         client.describe_state_machine(stateMachineArn=arn)
     except client.exceptions.StateMachineDoesNotExist:

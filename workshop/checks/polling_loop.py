@@ -92,7 +92,7 @@ class Poll(Machine):
     title = "Wait, then ask how it stands"
     hints = (
         "The output of a state replaces its input, unless you say otherwise. After the start the next states "
-        "still need the input: Output (JSONata) or ResultPath (JSONPath) decides what goes on.",
+        "still need the input: Output (JSONata) or ResultPath (JSONPath) decides what is passed on.",
         "A Wait state takes its seconds from the input with Seconds and an expression (JSONata) or with "
         "SecondsPath (JSONPath).",
         "describeReplicationTasks tells about every task of the account unless Filters names one: "
@@ -365,8 +365,8 @@ class Cost(Exercise):
             machine = state_machine(lab, "loop")
         except NotAttempted:
             raise NotAttempted(
-                "Its numbers are those of your loop, and there is no "
-                f"{lab.name('loop')} yet: do exercise 3 first (after three tries lab.solution(3) shows one)."
+                "This exercise counts what your loop does, and there is no "
+                f"{lab.name('loop')} yet: do exercise 3 first (after three tries lab.solution(3) shows a solution)."
             ) from None
         cases = {"yours": self.cases["yours"]}
         return play(lab, cases, lambda input: StateMachineRun(machine, input), draw, Machine.common, to_its_end)[

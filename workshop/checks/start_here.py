@@ -56,7 +56,7 @@ def _fault(item):
         return Fault(f"The item {code} has no attribute city.", "The item has the city of the airport.")
     if not item["city"].get("S", "").strip():
         return Fault(
-            f"The city of {code} is not a text, or an empty one.",
+            f"The city of {code} is not a text, or is empty.",
             'The item has the city of the airport, as {"S": ...}.',
         )
     return None

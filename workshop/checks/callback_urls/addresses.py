@@ -50,7 +50,7 @@ class Address(Ordering):
         "first": Case("an execution whose report came", play=once),
         "second": Case("an execution whose report did not come", play=once),
         "third": Case("another execution whose report did not come", play=once),
-        "namesake": Case("two executions of one name, of two state machines", play=with_a_namesake),
+        "namesake": Case("two executions of the same name, of two state machines", play=with_a_namesake),
         "again": Case("a state that was retried with a new token", play=again),
         "called meanwhile": Case("a state that was retried after the vendor had called", play=called_meanwhile),
         "late": Case("an attempt whose function began when that of its retry was done", play=late),
@@ -126,8 +126,8 @@ class Address(Ordering):
             return Fault("Two executions got the same address.", "Each execution has an address of its own.")
         if seen.about == self.cases["namesake"].about and len({order.url for order in seen.orders}) < 2:
             return Fault(
-                "Two executions of one name, of two state machines, got the same address.",
-                "Each execution has an address of its own. What names an execution is its ARN.",
+                "Two executions of the same name, of two state machines, got the same address.",
+                "Each execution has an address of its own. Two executions can share a name, but not an ARN.",
             )
         odd = next((one for one in addresses if not set(one) <= URL_SAFE), None)
         if odd is not None:

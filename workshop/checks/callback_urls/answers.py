@@ -116,7 +116,8 @@ def unanswered(vendor: Vendor):
 class Answer(Exercise):
     title = "What to answer"
     hints = (
-        "First: who waits for it (token_of), and is it meant for this URL? Each question has its final 4xx.",
+        "First: who waits for this message (token_of), and is it meant for this URL? Where nobody waits, or it is "
+        "meant for another one, return a final 4xx.",
         "A second answer to a token raises stepfunctions.exceptions.TaskTimedOut. Catch that one and no other: all "
         "else is our own fault, and a handler that raises is a 500.",
         "send_task_heartbeat for progress, send_task_success with json.dumps(report) as output, send_task_failure "

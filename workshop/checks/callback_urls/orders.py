@@ -116,7 +116,7 @@ class OrderOnce(Ordering):
         "urlopen waits as long as you let it: timeout=2. For an answer of 400 or more it raises HTTPError, which "
         "has a code; without an answer it raises an OSError (URLError, TimeoutError). HTTPError is an OSError "
         "too, so it comes first. Where an answer breaks off, reading it raises an HTTPException.",
-        "408 and 429 are 4xx and worth another try. All that is left of 4xx is not.",
+        "408 and 429 are 4xx and worth another try. Every other 4xx is not.",
         'The answer is JSON: json.load(answer)["check_id"]. Keep it with the execution when it is there.',
     )
     common = QUIET
@@ -283,7 +283,7 @@ class OrderOnce(Ordering):
 
     @contract(
         "Another execution has another key, also where its table is the same, or its name. (Executions of two state "
-        "machines may have one name.)",
+        "machines may have the same name.)",
         cases="other, namesake",
     )
     def a_key_of_its_own(self, seen: Submitted):

@@ -133,7 +133,7 @@ class NeverCalls(Exercise):
     title = "The vendor that never calls"
     hints = (
         "Both limits take an expression from the input, as Table does in the Payload.",
-        "Silence raises States.Timeout, and so does the limit for the whole. States.ALL would match it too: the "
+        "Silence raises States.Timeout, and so does TimeoutSeconds. States.ALL would match it, too: the "
         'more special Catcher stands first. With "Output": "{% $states.errorOutput %}" the next state gets Error '
         "and Cause.",
         "completed and failed are dealt with before, so there is one thing left to ask for waits_on: is seconds "

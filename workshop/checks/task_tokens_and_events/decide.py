@@ -83,8 +83,8 @@ class Decide(Exercise):
                 when = f"{each.late:.12g} s before" if each.late >= 0 else f"{-each.late:.12g} s after"
                 return Fault(
                     f"The job ended {when} the execution did, and measure returns {seconds:.12g}.",
-                    "It returns the seconds from the job's end to the last event of the history; fewer than 0 where "
-                    "that came first.",
+                    "It returns the seconds from the job's end to the last event of the history; a number below 0 "
+                    "where that event came first.",
                 )
 
     @contract(

@@ -32,8 +32,8 @@ def needs(lab, thing: str, number: int):
         look(lab, thing)
     except NotAttempted:
         raise NotAttempted(
-            f"It works together with {lab.name(thing)}, which is not there yet: do exercise {number} first "
-            f"(after three tries lab.solution({number}) shows one)."
+            f"This exercise needs {lab.name(thing)}, which is not there yet: do exercise {number} first "
+            f"(after three tries lab.solution({number}) shows a solution)."
         ) from None
 
 

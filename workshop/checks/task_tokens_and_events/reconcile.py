@@ -14,7 +14,7 @@ from workshop.checks.task_tokens_and_events.resume import Resume
 class Reconcile(Exercise):
     title = "Never stuck"
     hints = (
-        "All that is needed for one item you have written: answer(item), which is imported already.",
+        "You have written all that one item needs: answer(item), which is imported already.",
         "A Scan returns at most 1 MB. Either ask again with ExclusiveStartKey for as long as there is a "
         'LastEvaluatedKey, or let boto3 do so: table.meta.client.get_paginator("scan").',
         "An item is old when its CreatedAt is OlderThanSeconds ago or more. Put the try around the answer to one "
@@ -63,7 +63,7 @@ class Reconcile(Exercise):
             return f"After reconcile {seen.after['last']}."
         if seen.errors["alone"]:
             return (
-                "Nobody was there but executions whose migration was under way or had not begun, and the function "
+                "There were only executions whose migration was under way or had not begun, and the function "
                 f"raised {seen.errors['alone'].rstrip('.')}."
             )
         if not seen.item:

@@ -22,8 +22,8 @@ class Resume(Exercise):
     hints = (
         "The event is a nudge: it may be old, or come twice. So answer does not even get it: decide from what DMS "
         "says now, which is in task.",
-        "Nobody is answered while verdict(task) is None, and then return False, so that resume.py looks again; nor "
-        "while started(task) is what the item has as StartedBefore: then the run that we wait for has not begun.",
+        "While the first value of verdict(task) is None, answer nobody and return False: then resume.py looks again. "
+        "While started(task) is the item's StartedBefore, answer nobody: the run that we wait for has not begun.",
         "send_task_success takes JSON text as output: json.dumps({...}). send_task_failure takes error and cause.",
         "Catch stepfunctions.exceptions.TaskTimedOut and nothing else: the token was answered before or has "
         "expired, and that is the end of it. Then forget the item. Whatever else is raised is a fault that "
@@ -177,7 +177,7 @@ class Resume(Exercise):
 
     @contract(
         "Where DMS says that it is under way although its end was announced, the function looks again, twice, a second "
-        "apart. If DMS still says so, it raises, and Lambda asks again after one and after two more minutes. For an "
+        "apart. If DMS still says so, it raises, and Lambda tries again after one minute and after two more. For an "
         "event that is older than the wait, and for a run that has not begun, it just ends.",
         cases="not told yet, not told twice, runs on, old event, not begun",
     )

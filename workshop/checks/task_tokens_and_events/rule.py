@@ -20,9 +20,9 @@ class Rule(Exercise):
         "end? A pattern has the event's structure, with a list of allowed values at each leaf.",
         "Four things say enough: source, detail-type, detail.eventType with two values, and resources with a prefix. A "
         "failure has the category Failure, so a pattern with the category StateChange never sees one.",
-        "put_targets tells the rule whom to invoke. Whether it may is for the function to say: add_permission of "
-        "the Lambda client, with Action lambda:InvokeFunction, Principal events.amazonaws.com and the rule's ARN "
-        "as SourceArn.",
+        "put_targets tells the rule whom to invoke. The function has to let the rule in: call add_permission of the "
+        "Lambda client, with Action lambda:InvokeFunction, Principal events.amazonaws.com and the rule's ARN as "
+        "SourceArn.",
     )
     done = "The pattern is right about all events that were tried, and a real one was delivered."
     cases = {

@@ -12,7 +12,7 @@ class Start(Exercise):
     title = "Save the token, then start"
     hints = (
         "Which line must come first, if the migration could end before the next line runs? A conditional put_item "
-        "is the only write that can also say no: what may stand in the table, if we are to take its place?",
+        "is the only write that can also say no: which items may it overwrite?",
         "Three cases may be overwritten: no item (attribute_not_exists), the item of this execution that you have just "
         "read (TaskToken is still the one that you saw), and an item that expired. In a ConditionExpression they are "
         "joined with OR; the values come from ExpressionAttributeValues.",

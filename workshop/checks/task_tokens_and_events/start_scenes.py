@@ -322,7 +322,7 @@ def another_comes(scene):
     first, second = scene.waiter(), scene.waiter()
     scene.comes("The migration had never run", first)
     scene.settles()
-    when = "whose migration was under way" if scene.kind == "is slow" else "whose migration had just ended"
+    when = "and the migration was under way" if scene.kind == "is slow" else "and the migration had just ended"
     # It would wait for longer, so that what it compares with the first one's times differs from them, and not by luck.
     scene.comes(f"Another execution came while one waited {when}", second, timeout=2 * TIMEOUT)
 
