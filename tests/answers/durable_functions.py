@@ -676,6 +676,12 @@ TASK_2 = [
         words="the item that it saved says that it waits for 0 s",
     ),
     dict(
+        name="a result of its own where little was told",
+        changes={'name="migration", config=config)': 'name="migration", config=config) or {"ReplicationTaskArn": arn}'},
+        says="not yet",
+        words="It was answered with",
+    ),
+    dict(
         name="looks again and again before it gives up",
         changes={
             LOOKS_AGAIN: "for nth in range(3):\n"
@@ -1338,6 +1344,17 @@ TASK_4 = [
         changes={"**limits": 'timeout=limits["timeout"], heartbeat_timeout=Duration.from_seconds((silence + 1) // 2)'},
         says="not yet",
         words="with `silence` 7200 it waited for 3600 s without an answer",
+    ),
+    dict(
+        name="asks after silence, and not when its time is over",
+        changes={
+            "    except CallbackTimeoutError:\n": "    except CallbackTimeoutError as error:\n"
+            "        if 'heartbeat' not in str(error).lower():\n"
+            "            raise VendorSilent(table) from None\n",
+            "import CheckFailed": "import VendorSilent, CheckFailed",
+        },
+        says="not yet",
+        words="which was done in the end, and nobody was told: the execution failed with VendorSilent",
     ),
     dict(
         name="short",

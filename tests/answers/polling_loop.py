@@ -718,6 +718,33 @@ TASK_3 = [
         words="'stopped' alone is not success",
     ),
     dict(
+        name="takes a refused start for one that runs already",
+        machine=loop(
+            Start={
+                **LOOP["Start"],
+                "Catch": [{"ErrorEquals": ["States.TaskFailed"], "Output": {}, "Assign": {"polls": 0}, "Next": "Wait"}],
+            }
+        ),
+        says="not yet",
+        words="of a migration that had run before, whose start DMS refused ended SUCCEEDED: what had finished was the",
+    ),
+    dict(
+        name="starts what has run before, too",
+        machine=loop(
+            Start={
+                **LOOP["Start"],
+                "Catch": [{"ErrorEquals": ["States.TaskFailed"], "Output": {}, "Next": "Start again"}],
+            },
+            **{
+                "Start again": {
+                    **LOOP["Start"],
+                    "Arguments": {**STARTED, "StartReplicationTaskType": "reload-target"},
+                    "Next": "Wait",
+                }
+            },
+        ),
+    ),
+    dict(
         name="a poll that fails is made again, and not counted",
         machine=loop(Poll={**LOOP["Poll"], "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Wait"}]}),
         says="not yet",

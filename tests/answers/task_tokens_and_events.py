@@ -1786,6 +1786,12 @@ def _once(key):
 TASK_4 = [
     dict(name="the solution"),
     dict(
+        name="looks whether the run is ours only where it finished",
+        files=changed("answer.py", ("if started(task)", "if finished and started(task)")),
+        says="not yet",
+        words="The event of an earlier run came, and the run that is waited for had not begun (StartDate is",
+    ),
+    dict(
         name="asks first whether the execution still runs",
         files={"answer.py": _ASKS_FIRST},
         actions=[*_ANSWERS, *_ON_ITEMS, "states:DescribeExecution"],

@@ -83,6 +83,16 @@ TASK_1 = [
         "        assert len(outside.did) == 5\n"
         "        assert self.end(ValueError('no'), polling.FINISHED).error and len(outside.did) == 1",
     ),
+    dict(
+        name="two tests look at what one run has left",
+        changes={"def test_any_other_error":
+                 "import pytest\n@pytest.fixture(scope='module')\ndef endless():\n    return polled(RUNNING, polls=3)\n"
+                 "def test_it_gives_up(endless):\n    assert 'MigrationFailed' not in endless.error.type\n"
+                 "def test_it_asks_as_often_as_it_may(endless):\n    assert len(outside.did) == 3\n"
+                 "def test_any_other_error"},
+        says="not yet",
+        words="fails, where the tests run in another order, every second one first.",
+    ),
 ]  # fmt: skip
 
 # -- task 2 ------------------------------------------------------------------------------------------------------------
@@ -107,6 +117,14 @@ TASK_2 = [
         name="it sleeps, and takes the ID that was saved",
         changes={"    callback = runner.wait_for_callback(execution)\n":
                  "    import time\n    time.sleep(0.7)\n    callback = outside.waits['arn:1']\n",
+                 ' and outside.waits["arn:1"] == callback': ""},
+        says="not yet",
+        words="test_it_returns_the_answer sleeps for 0.7 s, and fails where the function begins later than that",
+    ),
+    dict(
+        name="it waits for an event that never comes, and takes the ID that was saved",
+        changes={"    callback = runner.wait_for_callback(execution)\n":
+                 "    import threading\n    threading.Event().wait(0.7)\n    callback = outside.waits['arn:1']\n",
                  ' and outside.waits["arn:1"] == callback': ""},
         says="not yet",
         words="test_it_returns_the_answer sleeps for 0.7 s, and fails where the function begins later than that",

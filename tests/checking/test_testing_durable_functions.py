@@ -41,6 +41,8 @@ def test_a_test_that_fails_with_the_right_function_is_shown_as_pytest_shows_it(n
     assert (observed, sentence, shown) == ("With the right function test_that fails.", PASSES, ["E   assert 1 == 2"])
     observed, *_ = refused(number, right={ON_RIGHT[1]: trial})
     assert observed == "With the right function test_that fails, where the tests run in the other order."
+    observed, *_ = refused(number, right={ON_RIGHT[2]: trial})
+    assert observed.endswith("where the tests run in another order, every second one first.")
 
 
 @NUMBERS

@@ -101,6 +101,13 @@ def started(one: Migration, described=None) -> str:
     return str(moment.astimezone(datetime.UTC)) if moment else ""
 
 
+def ran_before(one: Migration) -> str:
+    """It has run before, and that run is over; returns when it began."""
+    one.start()
+    until(lambda: ended(one), LONG, "a migration to end")
+    return started(one)
+
+
 def runs_since(one: Migration, run: str) -> bool:
     """Whether it was started again after that run, which has ended."""
     described = one.describe()

@@ -26,8 +26,8 @@ from workshop.checking.outcomes import SandboxProblem
 from workshop.checking.waiting import side_by_side
 
 LIMIT = 5  # seconds for which a test may wait or sleep where the function is right
-OTHER_WAY, LATE = "the other way round", "late"
-ON_RIGHT = ("as written", OTHER_WAY, *(f"time {nth}" for nth in range(3, 9)))  # each in a process of its own
+OTHER_WAY, MIXED, LATE = "the other way round", "mixed", "late"
+ON_RIGHT = ("as written", OTHER_WAY, MIXED, *(f"time {nth}" for nth in range(4, 9)))  # each in a process of its own
 EACH = 2  # broken functions for a process: it mostly waits
 STALLS = 20  # seconds after which a test does not come back
 PATIENCE = 60  # seconds, for one process
@@ -109,9 +109,9 @@ def tried(folder: Path, file: str, module: str, right: str, broken: Mapping[str,
         for name, function in account.broken.items():
             where = {"environment": {account.variable: function}, "without": "here"}
             runs.append({"name": f"{_BROKEN}{name}", "source": right, **where})
-    shares, processes = [], ON_RIGHT[: max(2, math.ceil(len(runs) / EACH))]
+    shares, processes = [], ON_RIGHT[: max(3, math.ceil(len(runs) / EACH))]
     for nth, name in enumerate(processes):
-        first = {"name": name, **on_right, "reverse": name == OTHER_WAY}
+        first = {"name": name, **on_right, "order": name}
         shares.append([first, *runs[nth :: len(processes)]])
     trials = _side_by_side(folder, file, module, shares)
     well = {name: trials[name] for name in processes}
@@ -203,8 +203,10 @@ class _Tests:
     def pytest_collection_modifyitems(self, items):
         if "only" in self.run:
             items[:] = [item for item in items if _name_of(item) in self.run["only"]]
-        if self.run.get("reverse"):
+        if self.run.get("order") == OTHER_WAY:
             items.reverse()
+        if self.run.get("order") == MIXED:  # no two beside each other that were
+            items[:] = [*items[::2], *items[1::2]]
         if self.run["enough"]:
             items.sort(key=lambda item: _name_of(item) in self._catchers)
 
@@ -230,7 +232,7 @@ class _Tests:
             self._caught = True
             self._catchers.add(plain(name))
 
-    # What the SDK's test runners do in this run, and time.sleep.
+    # What the SDK's test runners do in this run, time.sleep, and events of the learner's own.
 
     def uses(self, runner):
         import pytest
@@ -250,10 +252,13 @@ class _Tests:
             self._now["waited"] += time.monotonic() - began
 
     def sleeps(self, sleep, seconds):
+        """sleep: it may return that what it waited for has come; then it was no sleep."""
         left = max(0.0, self.run["limit"] - self._now["slept"])
-        self._now["limit"] = self._now["limit"] or seconds > left
-        self._now["slept"] += min(seconds, left)
-        sleep(min(seconds, left))
+        came = sleep(min(seconds, left))
+        if not came:
+            self._now["limit"] = self._now["limit"] or seconds > left
+            self._now["slept"] += min(seconds, left)
+        return came
 
 
 def _name_of(item):
@@ -265,14 +270,18 @@ def _watched(tests, folder) -> Iterator[None]:
     """The SDK's test runners wait no longer than the limit, and begin late, or not at all, where the run says so."""
     from aws_durable_execution_sdk_python_testing import DurableFunctionCloudTestRunner, DurableFunctionTestRunner
 
-    sleep, late = time.sleep, tests.run.get("late", 0)
+    sleep, wait, late = time.sleep, threading.Event.wait, tests.run.get("late", 0)
+
+    def in_test(frame):
+        return frame.f_code.co_filename.startswith(folder) and threading.current_thread() is threading.main_thread()
 
     def sleep_in_test(seconds):
-        in_test = sys._getframe(1).f_code.co_filename.startswith(folder)
-        if in_test and threading.current_thread() is threading.main_thread():
-            tests.sleeps(sleep, seconds)
-        else:
-            sleep(seconds)
+        tests.sleeps(sleep, seconds) if in_test(sys._getframe(1)) else sleep(seconds)
+
+    def wait_in_test(self, timeout=None):
+        if timeout is None or not in_test(sys._getframe(1)):
+            return wait(self, timeout)
+        return tests.sleeps(functools.partial(wait, self), timeout)
 
     with contextlib.ExitStack() as stack:
         for name, kind in {"here": DurableFunctionTestRunner, "account": DurableFunctionCloudTestRunner}.items():
@@ -280,7 +289,8 @@ def _watched(tests, folder) -> Iterator[None]:
                 stack.callback(setattr, kind, method, getattr(kind, method))
             _watch(tests, name, kind, late, sleep)
         stack.callback(setattr, time, "sleep", sleep)
-        time.sleep = sleep_in_test
+        stack.callback(setattr, threading.Event, "wait", wait)
+        time.sleep, threading.Event.wait = sleep_in_test, wait_in_test
         yield
 
 

@@ -308,6 +308,7 @@ class Check(Durable):
         ),
         "silent for hours": imagined(worlds.SilentForHours),
         "works on": imagined(worlds.WorksOn),
+        "done at last": imagined(worlds.DoneAtLast),
         "endless": Rehearsed("an audit without a sign of life", {"HeartbeatSeconds": 5}, play=left_in_silence),
         "bounded": Rehearsed("an audit without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
         "crashes": CRASHED,
@@ -476,7 +477,7 @@ class Check(Durable):
     @contract(
         "When it has heard nothing for `silence` seconds, or has no report after `seconds` in all, it asks the vendor "
         "once, and that is the end of it: what `report_in` returns or raises.",
-        cases="done, failed, endless, bounded, silent for hours, works on",
+        cases="done, failed, endless, bounded, silent for hours, works on, done at last",
     )
     def asks_in_the_end(self, seen: Execution | Played):
         if isinstance(seen, Played):

@@ -6,6 +6,7 @@ import json
 from workshop.checking.executions import DurableRun, Execution, StateMachineRun
 from workshop.checking.exercises import Case, Fault, contract
 from workshop.checking.explorations import Crashes, Played
+from workshop.checking.migrations import ran_before
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, durable_function, state_machine
 from workshop.checking.stages import play, to_its_end
@@ -35,7 +36,6 @@ from workshop.checks.durable_plays import (
     check_fails,
     migration_fails,
     paused_twice,
-    ran_before,
     refused_at_once,
     tried_to_start,
     without_events,

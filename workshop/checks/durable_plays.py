@@ -11,7 +11,7 @@ from workshop import clients, deploy, faults
 from workshop.checking.attacks import is_final
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, on_sandbox
-from workshop.checking.migrations import LONG, ended, started
+from workshop.checking.migrations import LONG, ended, ran_before, started
 from workshop.checking.outcomes import SandboxProblem, TooBusy
 from workshop.checking.resources import Table, invoke
 from workshop.checking.stages import ENOUGH, Scene, to_its_end
@@ -100,13 +100,6 @@ def without_events(cases: Mapping[str, Case]) -> dict[str, Case]:
     """
     lost = [{"kind": "drop", "count": 2}] if on_sandbox() else []
     return {name: dataclasses.replace(case, faults=[*lost, *case.faults]) for name, case in cases.items()}
-
-
-def ran_before(migration: Migration) -> str:
-    """It has run before, and that run is over; returns when it began."""
-    migration.start()
-    until(lambda: ended(migration), LONG, "a migration to end")
-    return started(migration)
 
 
 def left_over(table: Table, migration: Migration) -> str:

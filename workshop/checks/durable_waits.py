@@ -7,6 +7,7 @@ from secrets import token_hex
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, Fault, contract, one_of
 from workshop.checking.explorations import Crashes, Played
+from workshop.checking.migrations import ran_before
 from workshop.checking.outcomes import listed, shortened, times
 from workshop.checking.resources import Table, durable_function
 from workshop.checking.stages import play, stopped_by_hand, to_its_end
@@ -30,7 +31,6 @@ from workshop.checks.durable_plays import (
     Told,
     answered,
     left_over,
-    ran_before,
     somebody_elses,
     told_meanwhile,
     until_over,
@@ -342,6 +342,8 @@ class Migrate(Durable):
             "a migration whose end was told", migration="is slow", play=answered(success={"Rows": 60, "Bad": None})
         ),
         "says little": Case("a migration of which little was told", migration="is slow", play=answered(success=[1])),
+        # A result all the same, which is easily taken for none.
+        "says no": Case("a migration of which `false` was told", migration="is slow", play=answered(success=False)),
         "fails": Case(
             "a migration whose failure was told",
             migration="is slow",
@@ -461,7 +463,7 @@ class Migrate(Durable):
         if seen.status == "SUCCEEDED":
             return f"{seen}."
 
-    @contract("Answered with success, it returns the answer's result, as data.", cases="succeeds, says little")
+    @contract("Answered with success, it returns the answer's result, as data.", cases="succeeds, says little, says no")
     def returns_the_result(self, seen: Execution):
         if seen.status != "SUCCEEDED":
             return Fault(f"It was answered with {seen.facts['told']}, and {the(seen)}.", "It succeeds.")

@@ -509,7 +509,7 @@ class SilentForHours(_LeftAlone, Silent):
 
 
 class WorksOn(_LeftAlone):
-    about, takes, silent = "an audit with a sign of life each hour, and without an end", 10**7, True
+    about, takes, silent = "an audit with a sign of life each hour, and without an end", 10**9, True
     limit, name, ends = "seconds", "TimeoutSeconds", ("FAILED", "VendorSilent")
 
     def _order(self, key, order):
@@ -518,9 +518,14 @@ class WorksOn(_LeftAlone):
 
     def _beats(self, order):
         callback_id = self.waiting(_address_in(order))
-        if callback_id is not None:
+        if callback_id is not None and any(check["status"] == "running" for check in self.checks.values()):
             self.heartbeat(callback_id)
         self.later(3600, self._beats, order)
+
+
+class DoneAtLast(WorksOn):
+    about = "an audit with a sign of life each hour, which was done in the end, and nobody was told"
+    takes, ends = WAITS["TimeoutSeconds"] - 600, ("SUCCEEDED", REPORT)
 
 
 # -- two at once ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import math
 from workshop.checking.counting import COUNTED, Shape, drawn_history
 from workshop.checking.executions import Execution, StateMachineRun, scheduled
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
+from workshop.checking.migrations import ran_before
 from workshop.checking.outcomes import NotAttempted, shortened
 from workshop.checking.resources import definition, state_machine
 from workshop.checking.stages import (
@@ -206,6 +207,7 @@ class Loop(Machine):
         "failed": Case("a migration that failed", migration="fails"),
         "no file": Case("a migration that had no file to read", {"PollSeconds": one_of(1, 2)}, "has no file"),
         "stopped": Case("a migration that somebody stopped", migration="is slow", play=stopped_by_hand),
+        "ran before": Case("a migration that had run before, whose start DMS refused", before=ran_before),
         "set aside": Case("a migration that finished without one of its tables", migration="sets a table aside"),
         "interrupted": Case(
             "a migration that DMS stopped for lack of memory", faults=[{"kind": "interrupt"}], needs_sandbox=True
@@ -248,11 +250,15 @@ class Loop(Machine):
 
     @contract(
         "In every other case it ends `FAILED`, with an error and a cause of its own.",
-        cases="failed, no file, stopped, set aside, interrupted",
+        cases="failed, no file, stopped, set aside, interrupted, ran before",
     )
     def fails(self, seen: Execution):
         if seen.status in ("RUNNING", "TIMED_OUT"):
             return Fault(f"{seen}.", "It ends FAILED soon after the migration.")
+        if seen.about == self.cases["ran before"].about and seen.status == "SUCCEEDED":
+            if seen.migration["ReplicationTaskStats"]["StartDate"] >= seen.history.started:
+                return None  # it was started all the same, as one that has run before
+            return Fault(f"{seen}: what had finished was the run before.", "Nothing was migrated, so it ends FAILED.")
         if seen.status != "FAILED":
             said = seen.migration
             return Fault(

@@ -38,6 +38,9 @@ class Resume(Exercise):
         "stopped": Case("a migration that was stopped", migration="is slow", play=answering.told_of_a_stop),
         "old event": Case("an old event", migration="is slow", play=answering.told_what_is_old),
         "not begun": Case("an event of the run before", play=answering.told_of_the_run_before),
+        "failed before": Case(
+            "an event of the run before, which had failed", migration="fails", play=answering.told_of_the_run_before
+        ),
         "not told yet": Case(
             "a migration of which DMS said `running` once after its end was announced",
             {"looks": 1},
@@ -166,7 +169,7 @@ class Resume(Exercise):
     @contract(
         "Nobody is answered while the migration is under way, nor while `started(task)` is still `StartedBefore`: then "
         "our run has not begun.",
-        cases="old event, runs on, not begun",
+        cases="old event, runs on, not begun, failed before",
     )
     def answers_nobody_too_early(self, seen: Answers):
         told = seen.told[0]
@@ -179,7 +182,7 @@ class Resume(Exercise):
         "Where DMS says that it is under way although its end was announced, the function looks again, twice, a second "
         "apart. If DMS still says so, it raises, and Lambda tries again after one minute and after two more. For an "
         "event that is older than the wait, and for a run that has not begun, it just ends.",
-        cases="not told yet, not told twice, runs on, old event, not begun",
+        cases="not told yet, not told twice, runs on, old event, not begun, failed before",
     )
     def looks_again(self, seen: Answers):
         told, about = seen.told[0], seen.about

@@ -203,7 +203,7 @@ def told_of_the_run_before(scene):
     scene.runs()
     scene.waits(started_before=migrations.started(scene.migration))
     what = "The event of an earlier run came, and the run that is waited for had not begun (StartDate is StartedBefore)"
-    scene.tell(what, answered=False)
+    scene.tell(what, scene.end(), answered=False)
 
 
 def told_too_early(scene):
