@@ -1787,7 +1787,7 @@ TASK_4 = [
     dict(name="the solution"),
     dict(
         name="looks whether the run is ours only where it finished",
-        files=changed("answer.py", ("if started(task)", "if finished and started(task)")),
+        files=changed("answer.py", ("or started(task)", "or finished and started(task)")),
         says="not yet",
         words="The event of an earlier run came, and the run that is waited for had not begun (StartDate is",
     ),
