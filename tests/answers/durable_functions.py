@@ -1354,7 +1354,7 @@ TASK_4 = [
             "import CheckFailed": "import VendorSilent, CheckFailed",
         },
         says="not yet",
-        words="which was done in the end, and nobody was told: the execution failed with VendorSilent",
+        words="which was done in the end, and nobody was told: the execution failed: VendorSilent",
     ),
     dict(
         name="short",

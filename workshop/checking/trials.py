@@ -26,8 +26,14 @@ from workshop.checking.outcomes import SandboxProblem
 from workshop.checking.waiting import side_by_side
 
 LIMIT = 5  # seconds for which a test may wait or sleep where the function is right
-OTHER_WAY, MIXED, LATE = "the other way round", "mixed", "late"
-ON_RIGHT = ("as written", OTHER_WAY, MIXED, *(f"time {nth}" for nth in range(4, 9)))  # each in a process of its own
+OTHER_WAY, LATE = "the other way round", "late"
+# In the last two no test comes after the one that it comes after as written.
+ORDERS = {
+    OTHER_WAY: lambda tests: tests[::-1],
+    "every second one first": lambda tests: [*tests[1::2], *tests[::2]],
+    "every second one last": lambda tests: [*tests[::2], *tests[1::2]],
+}
+ON_RIGHT = ("as written", *ORDERS, *(f"time {nth}" for nth in range(5, 9)))  # each in a process of its own
 EACH = 2  # broken functions for a process: it mostly waits
 STALLS = 20  # seconds after which a test does not come back
 PATIENCE = 60  # seconds, for one process
@@ -109,7 +115,7 @@ def tried(folder: Path, file: str, module: str, right: str, broken: Mapping[str,
         for name, function in account.broken.items():
             where = {"environment": {account.variable: function}, "without": "here"}
             runs.append({"name": f"{_BROKEN}{name}", "source": right, **where})
-    shares, processes = [], ON_RIGHT[: max(3, math.ceil(len(runs) / EACH))]
+    shares, processes = [], ON_RIGHT[: max(1 + len(ORDERS), math.ceil(len(runs) / EACH))]
     for nth, name in enumerate(processes):
         first = {"name": name, **on_right, "order": name}
         shares.append([first, *runs[nth :: len(processes)]])
@@ -203,10 +209,8 @@ class _Tests:
     def pytest_collection_modifyitems(self, items):
         if "only" in self.run:
             items[:] = [item for item in items if _name_of(item) in self.run["only"]]
-        if self.run.get("order") == OTHER_WAY:
-            items.reverse()
-        if self.run.get("order") == MIXED:  # no two beside each other that were
-            items[:] = [*items[::2], *items[1::2]]
+        if self.run.get("order") in ORDERS:
+            items[:] = ORDERS[self.run["order"]](items)
         if self.run["enough"]:
             items.sort(key=lambda item: _name_of(item) in self._catchers)
 

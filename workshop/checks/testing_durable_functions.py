@@ -12,16 +12,12 @@ from workshop import deploy, handed_over, scratch
 from workshop.checking import resources
 from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.outcomes import NotAttempted, listed
-from workshop.checking.trials import LATE, LIMIT, MIXED, OTHER_WAY, Account, Trial, plain, tried
+from workshop.checking.trials import LATE, LIMIT, ORDERS, OTHER_WAY, Account, Trial, plain, tried
 from workshop.checking.waiting import side_by_side
 from workshop.checks.broken_functions import HERE, IN_ACCOUNT, MIGRATE, OFFERS, POLL, broken, right
 
 SHOWN = 2  # of what got away
 
-ORDERS = {
-    OTHER_WAY: ", where the tests run in the other order",
-    MIXED: ", where the tests run in another order, every second one first",
-}
 PASSES = "They pass with the right function: twice, and in any order."
 QUICK = f"None of them waits for more than {LIMIT} seconds there, or sleeps for a time to let a callback come."
 CATCHES = "With each broken function at least one of them fails."
@@ -77,7 +73,8 @@ class Tests(Exercise):
             if failed and name != LATE:
                 test, others = failed[0], [other.results.get(failed[0]) for other in seen.trials.values()]
                 always = all(other and other.outcome == "failed" for other in others)
-                how = "" if always else ORDERS.get(name, "")
+                way = "in the other order" if name == OTHER_WAY else f"in another order, {name}"
+                how = f", where the tests run {way}" if name in ORDERS and not always else ""
                 said = _shown(trial.results[test].said)
                 return Fault(f"With the right function {test} fails{how}.", events=said, slow=not always, whole=True)
         return None
