@@ -508,7 +508,7 @@ def once_only(jobs):
 WRONG = [  # (program, how many crashes its shortest story has, words in what is said of it)
     (order_outside, 0, "order A-17 happens outside of a step: it happened in invocation 1, and again in invocation 2."),
     (order_outside_at_the_end, 1, "order A-17 happens outside of a step"),
-    (name_outside, 1, "one value throughout without a crash has become two"),
+    (name_outside, 1, "here it has become two"),
     (closure, 1, "order A-17 happened 0 times; without a crash it happens once."),
     (dynamic_name, 1, "came to another operation than the first time: its name was 'think-"),
     (changing_branch, 0, "its type was 'WAIT', and is 'STEP'"),
@@ -582,7 +582,7 @@ def test_the_second_answer_to_a_callback_is_not_taken():
     story = [line for _, line in play(right, {"Item": "A-17"}, world=Twice).story if "is answered" in line]
     assert story == [
         'Callback "job create callback id" is answered.',
-        'Callback "job create callback id" is answered, and it is not taken: it was over.',
+        'Callback "job create callback id" is answered, and that does nothing: the callback was over.',
     ]
 
 

@@ -989,7 +989,7 @@ TASK_3 = [
         name="no fault is one",
         changes={f"suppress({SUPPRESS})": "suppress(Exception)"},
         says="not yet",
-        words="For an ID that never was one success was told, and tell ended without an error",
+        words="For an ID that never was one, success was to be sent, and tell ended without an error",
     ),
     dict(
         name="Python's text in place of JSON",
@@ -1059,7 +1059,7 @@ TASK_3 = [
         name="when Lambda is out of order there is nobody to tell",
         changes={f"suppress({SUPPRESS})": f"suppress({SUPPRESS}, functions.exceptions.ServiceException)"},
         says="not yet",
-        words="out of order (ServiceException) success was told, and tell ended without an error",
+        words="out of order (ServiceException), success was to be sent, and tell ended without an error",
     ),
     dict(
         name="false is nothing",
@@ -1099,7 +1099,7 @@ TASK_3 = [
             f"    with suppress({SUPPRESS}):\n"
         },
         says="not yet",
-        words="a sign of life came, and tell raised CallbackTimeoutException",
+        words="a sign of life was to be sent, and tell raised CallbackTimeoutException",
     ),
     dict(
         name="looks at its own list of who was told",
@@ -1121,13 +1121,13 @@ TASK_3 = [
         name="who has an ID that is none has nobody to tell",
         changes={f"suppress({SUPPRESS})": f"suppress({SUPPRESS}, functions.exceptions.InvalidParameterValueException)"},
         says="not yet",
-        words="(InvalidParameterValueException) success was told, and tell ended without an error",
+        words="(InvalidParameterValueException), success was to be sent, and tell ended without an error",
     ),
     dict(
         name="when there is too much to tell, it is left",
         changes={f"suppress({SUPPRESS})": f"suppress({SUPPRESS}, functions.exceptions.TooManyRequestsException)"},
         says="not yet",
-        words="(TooManyRequestsException) success was told, and tell ended without an error",
+        words="(TooManyRequestsException), success was to be sent, and tell ended without an error",
     ),
     dict(name="letters of all the world", changes={"json.dumps(success)": "json.dumps(success, ensure_ascii=False)"}),
     dict(
@@ -1140,7 +1140,7 @@ TASK_3 = [
         name="whatever becomes of a sign of life is no fault",
         changes={BEAT: "            with suppress(Exception):\n    " + BEAT},
         says="not yet",
-        words="an ID that never was one a sign of life was told, and tell ended without an error",
+        words="an ID that never was one, a sign of life was to be sent, and tell ended without an error",
     ),
 ]
 
@@ -1295,7 +1295,7 @@ TASK_4 = [
             "import secrets\n": "import hashlib\n",
         },
         says="not yet",
-        words="It was played twice with the same execution's ARN and callback ID",
+        words="It was played twice with the same execution ARN and callback ID",
     ),
     dict(
         name="chance that begins with what everybody knows",
@@ -1313,7 +1313,7 @@ TASK_4 = [
             "import secrets\n": "import random\n",
         },
         says="not yet",
-        words="It was played twice with the same execution's ARN and callback ID",
+        words="It was played twice with the same execution ARN and callback ID",
     ),
     dict(
         name="an address for all executions of a process",
@@ -1705,7 +1705,7 @@ TASK_5 = [
         name="a failure without its message",
         changes={"batch.get_errors()[0].message": '"one of the two"'},
         says="not yet",
-        words="with that one's message in its own",
+        words="and its message contains the failure's message",
     ),
     dict(
         name="stops it outside of a step, where nothing is tried again",

@@ -348,7 +348,7 @@ JUDGED = {
             ("awake", {"execution": execution("FAILED")}, "keeps_awake", "every second"),
             ("deleted", {"raised": {**ALL, "success": "ResourceNotFound"}}, "lets_be", "ResourceNotFound"),
             ("expired", {"raised": {**ALL, "a sign of life": "TimedOut"}}, "lets_be", "a sign of life"),
-            ("denied", {"raised": {**RAISED, "a failure": None}}, "raises_the_rest", "a failure was told"),
+            ("denied", {"raised": {**RAISED, "a failure": None}}, "raises_the_rest", "a failure was to be sent"),
             ("stale", {"status": "RUNNING", "about": "one that DMS called running"}, "is_heard", "was spent"),
             ("twice", {"status": "FAILED"}, "is_heard", "ended FAILED"),
             ("set aside", {"status": "SUCCEEDED"}, "is_heard", "ended SUCCEEDED"),

@@ -60,7 +60,7 @@ POLL = [
     ),
     Broken(
         "It polls for ever",
-        "A task that hangs is asked for until the execution times out, and nobody is told before.",
+        "It asks about a task that hangs until the execution times out, and nobody is told before.",
         {'max_attempts=event["MaxPolls"]': "max_attempts=1_000_000"},
     ),
     Broken(
@@ -69,7 +69,7 @@ POLL = [
         {"        except outside.Throttled:\n            return task\n": "        finally:\n            pass\n"},
     ),
     Broken(
-        "It says that the migration has failed when it has only asked often enough",
+        "It says that the migration has failed when it has only used up its polls",
         "Somebody cleans up after a failed migration, which is still writing.",
         {_POLLED: _POLLED_OR_FAILED},
     ),
@@ -85,7 +85,7 @@ POLL = [
     ),
     Broken(
         "It goes on whatever the error is",
-        "The task has been deleted, and it asks for it until its polls are used up.",
+        "The task has been deleted, and the function asks about it until its polls are used up.",
         {"        except outside.Throttled:": "        except Exception:"},
     ),
     Broken(
@@ -109,7 +109,7 @@ POLL = [
     ),
     Broken(
         "It gives up one question too early",
-        "The migration is over before the last question that it may ask, and it counts as lost.",
+        "The last question would find the migration over; nobody asks it, and the migration counts as lost.",
         {'max_attempts=event["MaxPolls"]': 'max_attempts=event["MaxPolls"] - 1'},
     ),
     Broken(
@@ -127,7 +127,7 @@ POLL = [
     ),
     Broken(
         "Its pauses do not grow",
-        "A migration of two days is asked for 2,880 times, and each poll is an operation that is paid for.",
+        "It asks 2,880 times about a migration of two days, and each poll is an operation that is paid for.",
         {"backoff_rate=2": "backoff_rate=1"},
     ),
     Broken(
@@ -153,7 +153,7 @@ MIGRATE = [
          "    return outcome(arn, task)": "    else:\n        return None\n    return outcome(arn, task)"},
     ),
     Broken(
-        "It takes a failure that is sent for success",
+        "Told of a failure, it succeeds",
         "The vendor audits a table that is not there.",
         {"        raise MigrationFailed(str(error)) from None": '        return {"ReplicationTaskArn": arn}'},
     ),
@@ -195,12 +195,12 @@ MIGRATE = [
         {"        raise MigrationFailed(str(error)) from None": "        raise error"},
     ),
     Broken(
-        "It takes a migration that has failed unheard for one that has succeeded",
+        "Left alone, it succeeds when the migration has failed",
         "The event of the failure is lost, and the vendor audits half a table.",
         {_FAILED_UNHEARD: ""},
     ),
     Broken(
-        "It takes a migration that has succeeded unheard for one that still runs",
+        "Left alone, it says of a finished migration that it still runs",
         "The event of the end is lost, and somebody starts the migration again.",
         {'task["Status"] not in ("stopped", "failed")': 'task["Status"] != "failed"'},
     ),

@@ -205,7 +205,7 @@ class Tell(Exercise):
                 "The failure has the ErrorType and the ErrorMessage.",
             )
 
-    @contract("With neither, it is a sign of life.", cases="awake")
+    @contract("With neither, it sends a sign of life.", cases="awake")
     def keeps_awake(self, seen: Telling):
         [raised] = seen.raised.values()
         if raised:
@@ -217,13 +217,13 @@ class Tell(Exercise):
             )
 
     @contract(
-        "Coming late, a second time, or for an execution that is gone is no fault, and does nothing.",
+        "A call that comes late, a second time, or for an execution that is gone does nothing, and raises nothing.",
         cases="succeeded, failed, expired, stopped, deleted",
     )
     def lets_be(self, seen: Telling):
         for way, raised in seen.raised.items():
             if raised:
-                return Fault(f"For {seen.about} {way} came, and tell raised {raised}.", NOTHING)
+                return Fault(f"For {seen.about}, {way} was to be sent, and tell raised {raised}.", NOTHING)
 
     @contract(
         "Everything else is a fault, and is raised: an ID that never was one, a missing permission.",
@@ -232,11 +232,11 @@ class Tell(Exercise):
     def raises_the_rest(self, seen: Telling):
         for way, raised in seen.raised.items():
             if not raised:
-                return f"For {seen.about} {way} was told, and tell ended without an error."
+                return f"For {seen.about}, {way} was to be sent, and tell ended without an error."
 
     @contract(
-        "Whoever waits hears how the migration ended, when its event comes early, late or twice, and when DMS still "
-        "says `running` as it comes.",
+        "Whoever waits hears how the migration ended, also when its event comes early, late or twice, or while DMS "
+        "still says `running`.",
         cases="in time, fails, set aside, twice, early, late, stale, very stale",
     )
     def is_heard(self, seen: Execution):
@@ -246,7 +246,7 @@ class Tell(Exercise):
             return Fault(
                 f"{seen}: the only event was spent.",
                 "resume looks again, and then raises, so that Lambda asks again. (Is your lab older than that? Then "
-                "its waiting.py, answer.py and resume.py are to be taken from labs/04-durable-functions.ipynb.)",
+                "take waiting.py, answer.py and resume.py from labs/04-durable-functions.ipynb.)",
             )
         if seen.status != "SUCCEEDED" or seen.output != {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]}:
             return Fault(f"{seen}.", "It succeeds, with what resume tells.")
@@ -261,8 +261,8 @@ class Check(Durable):
         "The submitter does two things: save(address, callback_id, seconds), then order(table, address). When the "
         "order returns the audit's ID, save once more, with CheckId.",
         "retry_strategy=while_unavailable and serdes=JsonSerDes() go into the config, beside **limits.",
-        "After CallbackTimeoutError: a step that asks for the audit whose ID stands in find(address), and "
-        "report_in of what it says.",
+        "After CallbackTimeoutError, a step asks for the audit whose ID stands in find(address), and report_in reads "
+        "the answer.",
     )
     common = {"HeartbeatSeconds": 59, "TimeoutSeconds": 60}
     _rows = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
@@ -392,7 +392,7 @@ class Check(Durable):
             if not seen.guessed:
                 return None
             return Fault(
-                "It was played twice with the same execution's ARN and callback ID, and both times the address was "
+                "It was played twice with the same execution ARN and callback ID, and both times the address was "
                 f"{seen.guessed[:80]}.",
                 "The address is random.",
             )
@@ -476,7 +476,7 @@ class Check(Durable):
 
     @contract(
         "When it has heard nothing for `silence` seconds, or has no report after `seconds` in all, it asks the vendor "
-        "once, and that is the end of it: what `report_in` returns or raises.",
+        "once, and returns or raises what `report_in` does.",
         cases="done, failed, endless, bounded, silent for hours, works on, done at last",
     )
     def asks_in_the_end(self, seen: Execution | Played):

@@ -46,7 +46,7 @@ class Nightly(Durable):
     title = "Two at once"
     function = "nightly"
     hints = (
-        "A branch is called with a context of its own, and that is the one which its wait must use: "
+        "A branch is called with a context of its own, and its wait must use that context: "
         "lambda branch: migrated(branch, arn, seconds).",
         "The batch has failure_count; get_errors() returns what went wrong, each with a message; get_results() "
         "returns what came out, in the order of the branches.",
@@ -123,7 +123,8 @@ class Nightly(Durable):
             return f"{seen}.{told}"
 
     @contract(
-        "When one fails, it fails soon, with that one's message in its own, and does not wait for the other.",
+        "When one of the two fails, it fails soon, without waiting for the other, and its message contains the "
+        "failure's message.",
         cases="check fails, migration fails",
     )
     def fails_soon(self, seen: Execution):
@@ -134,7 +135,8 @@ class Nightly(Durable):
             return f"{seen}. The message of what failed was: {shortened(message)}"
 
     @contract(
-        "Before that it sees to it that the migration does not run on, even where its start was still on its way.",
+        "Before it fails, it makes sure that no migration is left running, not even one whose start was still on its "
+        "way.",
         cases="check fails, refused at once, outlived",
     )
     def leaves_nothing_running(self, seen: Execution | Played):
@@ -169,12 +171,11 @@ class Approve(Durable):
     title = "Port a state machine"
     function = "approve"
     hints = (
-        "Go through the states: Ask is a wait_for_callback, its Catch an except, Approved? an if. What Wait, Poll "
-        "and Over? do together you have written in exercise 1.",
-        "polled(context, arn, pause, pause, ...) asks at the same pace all the time. A bound that is no bound in "
-        "practice is 2,000 polls: an execution has 3,000 operations at most.",
-        "outcome raises MigrationFailed with DMS's message, which is what Not moved does; so there is nothing to "
-        "catch.",
+        "Go through the states: Ask is a wait_for_callback, its Catch an except, Approved? an if. Wait, Poll and "
+        "Over? together are what you wrote in exercise 1.",
+        "polled(context, arn, pause, pause, ...) asks at the same pace all the time. It wants a bound, too: 2,000 "
+        "polls, say, since an execution has 3,000 operations at most.",
+        "outcome raises MigrationFailed with DMS's message, as Not moved does; so there is nothing to catch.",
     )
     stretch = True
     common = {"PollSeconds": 1, "TimeoutSeconds": 60}

@@ -70,7 +70,7 @@ def wrong_for_hours(seen: Played):
 def not_failed(seen: Execution):
     """A Fault where it did not end with MigrationFailed and the reason that DMS tells; None where it did."""
     if not seen.ended:
-        return Fault(f"{seen}.", "It ends when that has ended.")
+        return Fault(f"{seen}.", "It ends when the migration has ended.")
     if seen.status != "FAILED" or seen.error != "MigrationFailed":
         return Fault(f"{seen}.", "It fails with MigrationFailed.")
     reason = seen.migration.get("LastFailureMessage") or seen.migration["StopReason"]

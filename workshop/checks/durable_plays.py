@@ -509,7 +509,7 @@ def check_fails(message):
             return migration.describe()["Status"] == "running"
 
         scene.facts["began"] = until(
-            lambda: run.look() or (is_running() and run.checks()), ENOUGH, "a migration and a check to begin"
+            lambda: run.look() or (is_running() and run.checks()), ENOUGH, "a migration and an audit to begin"
         )
         if scene.facts["began"]:
             reported_failed(message)(run)
@@ -522,7 +522,7 @@ def migration_fails(scene: Scene):
     """The migration fails, while the vendor says nothing."""
     run, migration = scene.run, scene.migration
     scene.facts["began"] = until(
-        lambda: run.look() or (begun(migration, "") and run.checks()), ENOUGH, "a migration and a check to begin"
+        lambda: run.look() or (begun(migration, "") and run.checks()), ENOUGH, "a migration and an audit to begin"
     )
     if scene.facts["began"]:
         until(lambda: run.look() or ended(migration), LONG, "a migration to fail")

@@ -54,12 +54,11 @@ class Poll(Durable):
     title = "Ask until it is over"
     function = "poll"
     hints = (
-        "The check function gets the state of before as its first argument. Where it learns nothing new, that is "
-        "what it can return.",
-        "Catch Throttled around describe, and nothing else. The initial state is what a first question that was "
-        "refused returns, so under_way must be able to read it: a dict with a Status.",
-        "The strategy takes the delays that are there. Its bound is max_attempts, and its default jitter is FULL: "
-        "JitterStrategy.NONE switches it off.",
+        "`ask` gets the previous state as its first argument. When `ask` learns nothing new, it can return that.",
+        "Catch Throttled around describe, and nothing else. When the first question is refused, `ask` returns the "
+        "initial state, so under_way must be able to read that: a dict with a Status.",
+        "The strategy takes the delays that are given. Its bound is max_attempts. Its default jitter is FULL, and "
+        "JitterStrategy.NONE switches that off.",
     )
     common = {"PollSeconds": 1, "MaxPollSeconds": 2, "MaxPolls": 50}
     by_default = staticmethod(to_its_end)
@@ -482,8 +481,8 @@ class Migrate(Durable):
             return f"It was answered with the failure {seen.facts['told']}, and {the(seen)}."
 
     @contract(
-        "When no answer came for `seconds`, it looks once more, since an event can get lost: what `outcome` returns or "
-        "raises is the end of it.",
+        "When no answer came for `seconds`, it looks once more, since an event can get lost, and returns or raises "
+        "what `outcome` does.",
         cases="late, unheard, unheard failure, unheard for a day, runs on",
     )
     def looks_again(self, seen: Execution | Played):

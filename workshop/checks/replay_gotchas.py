@@ -96,7 +96,7 @@ class Price(Mended):
     function = "price"
     hints = (
         "How often does the function ask for the price in one execution, and what does it do with each answer?",
-        "A decision that is to stay as it was belongs into a step; so does what it was decided by.",
+        "A decision that is to stay as it was belongs in a step, and so does the value by which it was made.",
         "price = context.step(lambda _: ..., name=...), once, before the if.",
     )
     cases = {
@@ -158,7 +158,7 @@ class OrderAll(Mended):
     hints = (
         "Two things are different on each replay. One of them you see in the error. What is left when that is mended?",
         "uuid4() and tables() both belong to what can come out differently the next time.",
-        "Get the list from a step, before the loop. Make each name of the table.",
+        "Get the list from a step, before the loop. Make each name from the name of the table.",
     )
     cases = {
         "three": In("three tables", {"Seconds": 60}, world="Listed"),
@@ -179,8 +179,8 @@ class Read(Mended):
     function = "read"
     hints = (
         "Run it with 20 KB a page, and with 100. What is different, and what is the same in both?",
-        "The body of a child context is code like any other: what acts stands in a step. Until the child is over that "
-        "counts for small results, too.",
+        "The body of a child context is code like any other: what acts stands in a step. Until the child is over, "
+        "that holds for small results, too.",
         "The function of a child gets a context of its own, and its steps are child.step(...). Only the number of rows "
         "is needed outside.",
     )

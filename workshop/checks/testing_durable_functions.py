@@ -19,7 +19,10 @@ from workshop.checks.broken_functions import HERE, IN_ACCOUNT, MIGRATE, OFFERS, 
 SHOWN = 2  # of what got away
 
 PASSES = "They pass with the right function: twice, and in any order."
-QUICK = f"None of them waits for more than {LIMIT} seconds there, or sleeps for a time to let a callback come."
+QUICK = (
+    f"With the right function, none of them waits for more than {LIMIT} seconds, or sleeps for a time to let a "
+    "callback come."
+)
 CATCHES = "With each broken function at least one of them fails."
 BOTH = "Each of them runs with both runners."
 USEFUL = "Each of them fails with at least one broken function."

@@ -42,7 +42,7 @@ def _told(expected, found, names):
             return _times(say(one), *(count[kind] for count in counts))
     if _CONFLICT in names:
         one, other = names[_CONFLICT]
-        return f"What is one value throughout without a crash has become two: {one} and {other}."
+        return f"Without a crash there is one value throughout; here it has become two: {one} and {other}."
     theirs, mine = next(pair for pair in zip(expected, found, strict=True) if pair[0] != pair[1])
     return f"Without a crash there is {say(theirs)} at this point, and here {say(mine)}."
 

@@ -349,12 +349,12 @@ class Play:
 
     def answer(self, how, callback_id, value):
         operation = self._callback(callback_id)
-        name = self._name(operation) if operation else f"callback {_short(str(callback_id))}, which there is not,"
+        name = self._name(operation) if operation else f"callback {_short(str(callback_id))}, which does not exist,"
         word = {"succeed": "answered", "fail": "answered with a failure", "heartbeat": "kept alive"}[how]
         if operation and self.engine.answer(how, callback_id, value):
             self._tell(f"{_upper(name)} is {word}.")
             return True
-        self._tell(f"{_upper(name)} is {word}, and it is not taken: it was over.")
+        self._tell(f"{_upper(name)} is {word}, and that does nothing{': the callback was over' if operation else ''}.")
         return False
 
     def _callback(self, callback_id):

@@ -1,4 +1,4 @@
-"""Answer a callback. Coming late, again, or for an execution that is gone is no fault."""
+"""Answer a callback. A call that is late, repeated, or for an execution that is gone does nothing."""
 
 import json
 from contextlib import suppress

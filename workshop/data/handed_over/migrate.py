@@ -1,4 +1,4 @@
-"""Starts a migration and waits to be told of its end: lab 04, task 2, in one file."""
+"""Starts a migration and waits to be told of its end: lab 04, exercise 2, in one file."""
 
 import outside
 from aws_durable_execution_sdk_python import CallbackExternalError, CallbackTimeoutError, durable_execution

@@ -1,4 +1,4 @@
-"""Asks DMS until a migration is over: lab 04, task 1, in one file."""
+"""Asks DMS until a migration is over: lab 04, exercise 1, in one file."""
 
 import outside
 from aws_durable_execution_sdk_python import durable_execution
