@@ -85,13 +85,13 @@ TASK_1 = [
     ),
     dict(
         name="two tests look at what one run has left",
-        changes={"def test_any_other_error":
-                 "import pytest\n@pytest.fixture(scope='module')\ndef endless():\n    return polled(RUNNING, polls=3)\n"
+        changes={"def test_it_gives_up_after_so_many_polls():\n    error = polled(RUNNING, polls=3).error\n"
+                 '    assert len(outside.did) == 3 and "MigrationFailed" not in error.type\n':
+                 "@pytest.fixture(scope='module')\ndef endless():\n    return polled(RUNNING, polls=3)\n"
                  "def test_it_gives_up(endless):\n    assert 'MigrationFailed' not in endless.error.type\n"
-                 "def test_it_asks_as_often_as_it_may(endless):\n    assert len(outside.did) == 3\n"
-                 "def test_any_other_error"},
+                 "def test_it_asks_as_often_as_it_may(endless):\n    assert len(outside.did) == 3\n"},
         says="not yet",
-        words="fails, where the tests run in another order, every second one first.",
+        words="test_it_asks_as_often_as_it_may fails, where the tests run in another order, every second one",
     ),
 ]  # fmt: skip
 
