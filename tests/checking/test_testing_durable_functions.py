@@ -5,7 +5,7 @@ import pytest
 from tests.answers import cells
 from workshop.checking.trials import LIMIT, ON_RIGHT, Result, Trial, tried
 from workshop.checks.broken_functions import HERE, MIGRATE, OFFERS, POLL, broken, right
-from workshop.checks.testing_durable_functions import CATCHES, EXERCISES, PASSES, QUICK, USEFUL, Tried
+from workshop.checks.testing_durable_functions import ANSWER, CATCHES, EXERCISES, PASSES, QUICK, USEFUL, Tried
 
 CELLS = cells.of_solution("06-testing-durable-functions")
 NUMBERS = pytest.mark.parametrize("number", EXERCISES)
@@ -56,8 +56,9 @@ def test_a_test_that_waits_too_long_or_never_comes_back_is_named(number):
     slow = {"test_it": Result("failed", "TimeoutError", limit=True, waited=5.0)}
     observed, sentence, _ = refused(number, right={ON_RIGHT[0]: Trial(slow)})
     assert observed.startswith(f"test_it was still waiting after {LIMIT} s.") and sentence == QUICK
+    assert observed.endswith(ANSWER)
     observed, sentence, _ = refused(number, right={ON_RIGHT[1]: Trial(hung="test_it")})
-    assert (observed, sentence) == ("test_it does not come back.", QUICK)
+    assert (observed, sentence) == (f"test_it does not come back. A wait needs a limit. {ANSWER}", QUICK)
 
 
 @NUMBERS
@@ -156,6 +157,11 @@ def test_a_wrong_assertion_is_shown(tmp_path):
     assert any("assert polled(FINISHED).result == 'done'" in line for line in shown)
 
 
+def test_a_fixture_that_is_missing_is_shown_with_the_name_of_the_file_and_no_folder(tmp_path):
+    observed, shown = judged(tmp_path, "def test_it(nothing):\n    assert nothing\n")
+    assert observed == "With the right function test_it fails." and "file test_poll.py, line 1" in shown
+
+
 def test_a_test_that_needs_another_before_it(tmp_path):
     lines = "known = []\ndef test_one():\n    known.append(1)\ndef test_two():\n    assert known\n"
     observed, _ = judged(tmp_path, lines)
@@ -168,22 +174,55 @@ def test_a_test_that_sleeps_longer_than_its_limit_is_cut_off(tmp_path, monkeypat
     assert observed.startswith("test_it was still waiting after 5 s.")
 
 
+def waits_for_the_function(how):
+    """A test that begins an execution, waits until it has asked, in the way of `how`, and looks then whether it has."""
+    lines = (
+        "import outside, poll, threading, time",
+        "from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner as Runner",
+        "def test_it():",
+        "    outside.did.clear()",
+        "    outside.says[:] = [FINISHED]",
+        "    event = {'ReplicationTaskArn': 'a', 'PollSeconds': 1, 'MaxPollSeconds': 1, 'MaxPolls': 2}",
+        "    with Runner(poll.lambda_handler) as runner:",
+        "        execution = runner.run_async(event)",
+        *(f"        {line}" for line in how),
+        "        assert outside.did and runner.wait_for_result(execution).result",
+    )
+    return NAMES + "\n".join(lines) + "\n"
+
+
 def test_a_test_that_waits_for_its_turn_in_small_steps_is_right(tmp_path):
     """It looks whether something has come, and sleeps in between: that holds however late the function begins."""
-    lines = (
-        "import outside, poll, time\n"
-        "from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner as Runner\n"
-        "def test_it():\n"
-        "    outside.did.clear()\n"
-        "    outside.says[:] = [FINISHED]\n"
-        "    event = {'ReplicationTaskArn': 'a', 'PollSeconds': 1, 'MaxPollSeconds': 1, 'MaxPolls': 2}\n"
-        "    with Runner(poll.lambda_handler) as runner:\n"
-        "        execution = runner.run_async(event)\n"
-        "        while not outside.did:\n"
-        "            time.sleep(0.05)\n"
-        "        assert runner.wait_for_result(execution).result\n"
+    assert judged(tmp_path, waits_for_the_function(["while not outside.did:", "    time.sleep(0.05)"])) == {}
+
+
+@pytest.mark.parametrize("sleep", ["time.sleep(1)", "threading.Event().wait(1)"])
+def test_a_test_that_sleeps_in_the_hope_that_it_has_begun_is_named(tmp_path, sleep):
+    observed, _ = judged(tmp_path, waits_for_the_function([sleep]))
+    assert observed.startswith("test_it sleeps for 1 s, and fails where the function begins later than that.")
+
+
+def test_a_test_that_waits_for_an_event_that_comes_is_right(tmp_path):
+    sets = "lambda arn: outside.did.append('asked') or asked.set() or FINISHED"
+    text = waits_for_the_function(["asked.wait(4)"]).replace(
+        "    with Runner", f"    asked = threading.Event()\n    outside.describe = {sets}\n    with Runner"
     )
-    assert judged(tmp_path, NAMES + lines) == {}
+    assert judged(tmp_path, text) == {}
+
+
+def test_a_run_in_the_account_that_waits_for_an_answer_is_cut_off(tmp_path):
+    lines = (
+        "import os, socket\n"
+        "from aws_durable_execution_sdk_python_testing import DurableFunctionCloudTestRunner as Runner\n"
+        "def test_it():\n"
+        "    os.environ |= {'AWS_ACCESS_KEY_ID': 'none', 'AWS_SECRET_ACCESS_KEY': 'none'}\n"
+        "    nobody = socket.create_server(('127.0.0.1', 0))\n"
+        "    Runner('any:1', 'us-east-1', f'http://127.0.0.1:{nobody.getsockname()[1]}').run({})\n"
+    )
+    observed, _ = judged(tmp_path, lines)
+    assert observed == (
+        "test_it was still waiting after 5 s. Where time is not skipped, let the event say a few seconds. " + ANSWER
+    )
 
 
 def test_a_function_that_hangs_costs_a_test_its_limit_and_no_more(tmp_path):
@@ -195,7 +234,7 @@ def test_a_function_that_hangs_costs_a_test_its_limit_and_no_more(tmp_path):
 
 def test_a_test_that_never_comes_back_is_ended_and_named(tmp_path, monkeypatch):
     observed, _ = judged(tmp_path, "import os\ndef test_it():\n    os._exit(0)\n")
-    assert observed == "test_it does not come back."
+    assert observed.startswith("test_it does not come back.")
     monkeypatch.setattr("workshop.checking.trials.PATIENCE", 8)
     observed, _ = judged(tmp_path, "import threading\ndef test_it():\n    threading.Event().wait()\n")
-    assert observed == "test_it does not come back."
+    assert observed.startswith("test_it does not come back.")

@@ -197,14 +197,14 @@ def _lines(told):
 class _Tests:
     """A plugin of pytest for one run: it orders tests, leaves out what is known, and tells how each has ended."""
 
-    def __init__(self, run, tell, catchers):
-        self.run, self._tell, self._catchers = run, tell, catchers
+    def __init__(self, run, folder, tell, catchers):
+        self.run, self._folder, self._tell, self._catchers = run, folder, tell, catchers
         self.uncollected, self._caught, self._now = "", False, {}
         self.well, self.limited, self.longest = False, False, 0.0
 
     def pytest_collectreport(self, report):
         if report.failed:
-            self.uncollected = self.uncollected or str(report.longrepr)
+            self.uncollected = self.uncollected or self.shown(report.longrepr)
 
     def pytest_collection_modifyitems(self, items):
         if "only" in self.run:
@@ -224,7 +224,7 @@ class _Tests:
     def pytest_runtest_logreport(self, report):
         if not report.passed:
             self._now["outcome"] = report.outcome
-            self._now["said"] = self._now["said"] or str(report.longrepr)
+            self._now["said"] = self._now["said"] or self.shown(report.longrepr)
         if report.when == "teardown":
             self._ended(report)
 
@@ -236,7 +236,11 @@ class _Tests:
             self._caught = True
             self._catchers.add(plain(name))
 
-    # What the SDK's test runners do in this run, time.sleep, and events of the learner's own.
+    def shown(self, text):
+        """What pytest shows, with the names of files as the learner knows them."""
+        return str(text).replace(f"{self._folder}{os.sep}", "")
+
+    # What the SDK's test runners do in this run, and what sleeps.
 
     def uses(self, runner):
         import pytest
@@ -289,7 +293,7 @@ def _watched(tests, folder) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for name, kind in {"here": DurableFunctionTestRunner, "account": DurableFunctionCloudTestRunner}.items():
-            for method in ("__init__", "wait_for_result", "wait_for_callback"):
+            for method in ("__init__", "run", "wait_for_result", "wait_for_callback"):
                 stack.callback(setattr, kind, method, getattr(kind, method))
             _watch(tests, name, kind, late, sleep)
         stack.callback(setattr, time, "sleep", sleep)
@@ -312,7 +316,39 @@ def _watch(tests, name, kind, late, sleep):
     def wait_for_callback(self, execution_arn, name=None, timeout=60):
         return tests.waits(callback, self, execution_arn, name, timeout=timeout)
 
+    def run(self, input=None, timeout=60):
+        return tests.waits(_no_longer(ran), self, input, timeout=timeout)
+
     kind.__init__, kind.wait_for_result, kind.wait_for_callback = make, wait_for_result, wait_for_callback
+    if name == "account":  # its run waits for the answer of one call, whatever its timeout is
+        ran, kind.run = kind.run, run
+
+
+def _no_longer(call):
+    """The same call, which raises TimeoutError when it takes longer than its timeout. It may go on for itself then."""
+
+    def limited(*arguments, timeout):
+        ended = []
+
+        def carry_out():
+            try:
+                result = call(*arguments, timeout=timeout)
+                ended.append(lambda: result)
+            except Exception as error:
+                ended.append(functools.partial(_raise, error))
+
+        thread = threading.Thread(target=carry_out, daemon=True)
+        thread.start()
+        thread.join(timeout)
+        if not ended:
+            raise TimeoutError(f"There is no answer after {timeout:.1f} s.")
+        return ended[0]()
+
+    return limited
+
+
+def _raise(error):
+    raise error
 
 
 def _begins_late(handler, seconds, sleep):
@@ -334,17 +370,17 @@ def _run(run, folder, file, module, tell, catchers):
         if name == module or str(getattr(known, "__file__", "")).startswith(folder):
             del sys.modules[name]
     os.environ.update(run.get("environment", {}))
-    tests, shown = _Tests(run, tell, catchers), io.StringIO()
+    tests, shown = _Tests(run, folder, tell, catchers), io.StringIO()
     options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder, "--tb=short", "-W", "ignore"]
     with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown), _watched(tests, folder):
         try:
             exec(compile(run["source"], f"<{module}>", "exec"), vars(_module(module)))
             status = pytest.main([*options, str(Path(folder, file))], plugins=[tests])
         except Exception as error:  # the function imports what the learner's folder has
-            tests.uncollected, status = f"{type(error).__name__}: {error}", 0
+            tests.uncollected, status = tests.shown(f"{type(error).__name__}: {error}"), 0
     if status not in (0, 1, 5):
-        tests.uncollected = tests.uncollected or shown.getvalue()
-    tell(uncollected=tests.uncollected.replace(f"{folder}{os.sep}", ""))
+        tests.uncollected = tests.uncollected or tests.shown(shown.getvalue())
+    tell(uncollected=tests.uncollected)
     tests.well = status == 0 and not tests.uncollected and not tests.limited
     return tests
 

@@ -17,6 +17,7 @@ from workshop.checking.waiting import side_by_side
 from workshop.checks.broken_functions import HERE, IN_ACCOUNT, MIGRATE, OFFERS, POLL, broken, right
 
 SHOWN = 2  # of what got away
+ANSWER = "If the function waits for you, start it with run_async, wait for its callback, and answer."
 
 PASSES = "They pass with the right function: twice, and in any order."
 QUICK = (
@@ -87,13 +88,11 @@ class Tests(Exercise):
         for name, trial in seen.trials.items():
             if trial.hung:
                 always = all(other.hung for other in seen.trials.values())
-                return Fault(f"{trial.hung} does not come back.", slow=not always)
+                return Fault(f"{trial.hung} does not come back. A wait needs a limit. {ANSWER}", slow=not always)
             slow = next((test for test, result in trial.results.items() if result.limit), None)
             if slow:
                 others = [other.results.get(slow) for other in seen.trials.values()]
-                way_out = (
-                    "Where time is not skipped, let the event say a few seconds. If the function waits for you, answer."
-                )
+                way_out = f"Where time is not skipped, let the event say a few seconds. {ANSWER}"
                 always = all(other and other.limit for other in others)
                 return Fault(f"{slow} was still waiting after {LIMIT} s. {way_out}", slow=not always)
             sleeper = next((test for test, result in trial.results.items() if not result.good), None)
