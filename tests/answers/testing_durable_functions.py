@@ -122,7 +122,7 @@ TASK_2 = [
         words="test_it_returns_the_answer sleeps for 0.7 s, and fails where the function begins later than that",
     ),
     dict(
-        name="it waits for an event that never comes, and takes the ID that was saved",
+        name="it waits for an event that nobody sets, and takes the ID that was saved",
         changes={"    callback = runner.wait_for_callback(execution)\n":
                  "    import threading\n    threading.Event().wait(0.7)\n    callback = outside.waits['arn:1']\n",
                  ' and outside.waits["arn:1"] == callback': ""},
@@ -165,6 +165,17 @@ TASK_4 = [
                  'json.dumps({"ReplicationTaskArn": "arn:1", "TimeoutSeconds": 1})'},
         says="not yet",
         words="With the right function test_left_alone_it_says_so[account] fails",
+    ),
+    dict(
+        name="run, where somebody would have to answer",
+        changes={'    execution = runner.run_async({"ReplicationTaskArn": "arn:1", "TimeoutSeconds": 60})\n'
+                 '    runner.send_callback_success(runner.wait_for_callback(execution), b\'{"Rows": 3376}\')\n'
+                 "    assert json.loads(runner.wait_for_result(execution).result)":
+                 '    result = runner.run({"ReplicationTaskArn": "arn:1", "TimeoutSeconds": 60}).result\n'
+                 "    assert json.loads(result)"},
+        says="not yet",
+        words="was still waiting after 5 s. Where time is not skipped, let the event say a few seconds. If the "
+        "function waits for you, start it with run_async, wait for its callback, and answer.",
     ),
 ]  # fmt: skip
 
