@@ -1,7 +1,7 @@
 """The functions that lab 06 hands over to be tested, and broken ones that its tests are to catch.
 
 The right ones stand in workshop/data/handed_over. A broken one is a change of it, chosen from its mutants: {what stands
-there: what stands there instead}. The tests of the solution catch each of them (tests/checking).
+there: what stands there instead}. The tests of the solution catch each of them (tests/answers).
 """
 
 import dataclasses
