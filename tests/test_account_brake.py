@@ -13,7 +13,7 @@ from dms_migrations import until
 from state_machines import unique
 
 from workshop import account as accounts
-from workshop import migrations
+from workshop import faults, migrations
 from workshop.setting_up import template
 
 PATIENCE = 120  # seconds, for what comes however busy the machine is
@@ -107,9 +107,11 @@ def test_it_waits_for_a_task_that_comes_while_it_deletes(aws, instance, brake):
     """It looks for tasks again as long as DMS keeps the instance because of one."""
     migrations.migration("brake-01-first", rows=10)
     late = migrations.migration("brake-01-late", rows=10)
-    brake(instance, 1)
-    until(lambda: executions(aws, instance), within=PATIENCE)
-    migrations._create_task(aws("dms"), "brake-01-latest", 300, **late.task)
+    deletes = {"operation": "dms:DeleteReplicationInstance", "state_machine": f"{instance}-brake"}
+    with faults.during({"fault": "hold", "seconds": 50, **deletes}) as gate:
+        brake(instance, 1)
+        assert gate.wait_until_held(seconds=PATIENCE)
+        migrations._create_task(aws("dms"), "brake-01-latest", 300, **late.task)
     assert ends(aws, instance) == "SUCCEEDED"
     until(lambda: migrations.find_instance(instance) is None, within=PATIENCE)
 

@@ -36,6 +36,7 @@ _NOT_YET = (
     "TestConnectionSucceeds failed",  # of a connection whose role may not do yet what it may
     "cannot be assumed by Lambda",
     "authorized to assume the provided role",
+    "must allow AWS EventBridge Scheduler to assume the role",
     "StateMachineDeleting",
     "InvalidResourceStateFault",
 )

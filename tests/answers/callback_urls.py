@@ -642,6 +642,8 @@ TASK_2 = [
     dict(
         name="the execution's name and the table as the key",
         changes={KEY: 'key=event["Execution"].split(":")[-1] + event["Table"].split("/")[-1]'},
+        says="not yet",
+        words="the same name, of two state machines, and their orders had the same key",
     ),
     dict(name="a second and a half is enough to wait", changes={"timeout=2": "timeout=1.8"}),
     dict(
@@ -906,8 +908,7 @@ TASK_2 = [
 # -- task 3 ------------------------------------------------------------------------------------------------------------
 
 RAW = '    body = base64.b64decode(body) if event["isBase64Encoded"] else body.encode()\n'
-NUMBER = " or not timestamp.isdecimal()"
-SIZE = f"    if len(body) > MOST_BYTES{NUMBER}:\n        return None\n"
+SHORT, NUMBER = " or len(timestamp) > 12", " or not timestamp.isdecimal()"
 EXPECTED = 'hmac.new(secret, timestamp.encode() + b"." + body, "sha256").hexdigest()'
 COMPARED = "    if not hmac.compare_digest(expected.encode(), signature.encode()):\n        return None\n"
 AGE = "abs(time.time() - int(timestamp)) <= MOST_SECONDS"
@@ -1075,7 +1076,7 @@ TASK_3 = [
     ),
     dict(
         name="takes it for a number because it is signed",
-        changes={NUMBER: ""},
+        changes={SHORT + NUMBER: ""},
         says="not yet",
         words="moved into the timestamp, which leaves the signature good was answered with 500",
     ),
@@ -1206,6 +1207,7 @@ TASK_3 = [
     dict(
         name="knows that it is a number, and reads it before it knows whose",
         changes={
+            SHORT: "",
             COMPARED: "    if abs(int(time.time()) - int(timestamp)) > MOST_SECONDS:\n        return None\n" + COMPARED,
         },
         says="not yet",

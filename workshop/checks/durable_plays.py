@@ -96,7 +96,7 @@ class Told(DurableRun):
 def without_events(cases: Mapping[str, Case]) -> dict[str, Case]:
     """These cases, with the events of their migrations lost: nobody but the check answers.
 
-    (On AWS that cannot be: there the learner's own rule sees them.)
+    (On AWS that cannot be: see `unheard` in workshop/checking/migrations.py.)
     """
     lost = [{"kind": "drop", "count": 2}] if on_sandbox() else []
     return {name: dataclasses.replace(case, faults=[*lost, *case.faults]) for name, case in cases.items()}

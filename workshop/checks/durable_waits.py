@@ -7,7 +7,7 @@ from secrets import token_hex
 from workshop.checking.executions import DurableRun, Execution, details_of
 from workshop.checking.exercises import Case, Fault, contract, one_of
 from workshop.checking.explorations import Crashes, Played
-from workshop.checking.migrations import ran_before
+from workshop.checking.migrations import ran_before, unheard
 from workshop.checking.outcomes import listed, shortened, times
 from workshop.checking.resources import Table, durable_function
 from workshop.checking.stages import play, stopped_by_hand, to_its_end
@@ -376,15 +376,16 @@ class Migrate(Durable):
         if self.LEFT_OVER in cases:
             its = replace(cases[self.LEFT_OVER], before=lambda migration: left_over(table, migration))
             cases = {**cases, self.LEFT_OVER: its}
-        return play(
-            lab,
-            without_events(cases),
-            lambda input: Told(migrate, input, table),
-            draw,
-            self.common,
-            self.by_default,
-            whose={"function": lab.name("migrate")},
-        )
+        with unheard(lab):
+            return play(
+                lab,
+                without_events(cases),
+                lambda input: Told(migrate, input, table),
+                draw,
+                self.common,
+                self.by_default,
+                whose={"function": lab.name("migrate")},
+            )
 
     @contract(
         "It saves the callback ID with `save(arn, callback_id, seconds, StartedBefore=before)`, *then* starts the "

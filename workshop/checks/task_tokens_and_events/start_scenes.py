@@ -196,7 +196,8 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> "
         whole = Story(seen.about, seen.facts["story"], seen.evidence)
         return with_fewest_troubles(whole, wrong_in, alone)
 
-    with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
+    wanted = {name: case.migration for name, case in cases.items()}
+    with migrations.unheard(lab), migrations.small_migrations(lab, wanted) as made:
         migrations.lose_events(*made.values(), runs=2)
         seen = side_by_side(*(lambda n=name: play_one(n, made[n]) for name in cases))
     found = zip(cases, seen, strict=True)
