@@ -908,7 +908,7 @@ TASK_2 = [
 # -- task 3 ------------------------------------------------------------------------------------------------------------
 
 RAW = '    body = base64.b64decode(body) if event["isBase64Encoded"] else body.encode()\n'
-SHORT, NUMBER = " or len(timestamp) > 12", " or not timestamp.isdecimal()"
+NUMBER = " or not timestamp.isdecimal()"
 EXPECTED = 'hmac.new(secret, timestamp.encode() + b"." + body, "sha256").hexdigest()'
 COMPARED = "    if not hmac.compare_digest(expected.encode(), signature.encode()):\n        return None\n"
 AGE = "abs(time.time() - int(timestamp)) <= MOST_SECONDS"
@@ -1076,7 +1076,7 @@ TASK_3 = [
     ),
     dict(
         name="takes it for a number because it is signed",
-        changes={SHORT + NUMBER: ""},
+        changes={NUMBER: ""},
         says="not yet",
         words="moved into the timestamp, which leaves the signature good was answered with 500",
     ),
@@ -1207,7 +1207,6 @@ TASK_3 = [
     dict(
         name="knows that it is a number, and reads it before it knows whose",
         changes={
-            SHORT: "",
             COMPARED: "    if abs(int(time.time()) - int(timestamp)) > MOST_SECONDS:\n        return None\n" + COMPARED,
         },
         says="not yet",
