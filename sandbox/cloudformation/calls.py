@@ -1,5 +1,6 @@
 """The calls by which a stack's resources are made, and AWS's words where one fails."""
 
+import contextlib
 import contextvars
 import functools
 import os
@@ -9,7 +10,11 @@ import uuid
 # The keys of whoever changes a stack, and in which account: what makes its resources inherits them.
 _acting = contextvars.ContextVar("acting")
 _account = 0  # how often the account has been emptied
+_under_way = 0  # calls
+_ended = threading.Condition()  # one of them; for both numbers
 _making = threading.Lock()  # of clients, which boto3 cannot do in two threads at once
+
+LONGEST = 10  # seconds that emptying waits for calls under way: one may stand at a gate
 
 # Parts of the code of an error -> how CloudFormation's handlers call it, as far as it is known
 # (https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-test-contract-errors.html).
@@ -51,9 +56,27 @@ def acts_for(headers, query_params):
 
 
 def forget():
-    """The account is emptied: what makes resources of a stack that was in it makes no more."""
+    """The account is emptied: what makes resources of a stack that was in it makes no more, and has made its last."""
     global _account
-    _account += 1
+    with _ended:
+        _account += 1
+        _ended.wait_for(lambda: not _under_way, LONGEST)
+
+
+@contextlib.contextmanager
+def _call_in(account):
+    """A call for a stack of that account. Raises Failed where it was emptied."""
+    global _under_way
+    with _ended:
+        if account != _account:
+            raise Failed("The account was emptied.", "NotFound")
+        _under_way += 1
+    try:
+        yield
+    finally:
+        with _ended:
+            _under_way -= 1
+            _ended.notify_all()
 
 
 class Service:
@@ -76,10 +99,9 @@ class Service:
         def call(**arguments):
             from botocore.exceptions import ClientError, ParamValidationError
 
-            if self._account != _account:
-                raise Failed("The account was emptied.", "NotFound")
             try:
-                return getattr(client, method)(**_typed(arguments, shape))
+                with _call_in(self._account):
+                    return getattr(client, method)(**_typed(arguments, shape))
             except ParamValidationError as error:
                 raise Failed(str(error), "InvalidRequest") from None
             except ClientError as error:
