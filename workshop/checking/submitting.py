@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from workshop import clients, faults, logs
-from workshop.checking.attacks import is_success, report, send
+from workshop.checking.attacks import is_success
 from workshop.checking.exercises import Case, Exercise
 from workshop.checking.guessing import pieces
 from workshop.checking.outcomes import NotAttempted, TooBusy, shortened
 from workshop.checking.resources import Invoked, function, invoke, was_held
 from workshop.checking.vendors import (
     Attempt,
+    Messages,
     Order,
     Waiting,
     Waits,
@@ -36,7 +37,6 @@ QUIET = {
     "slow_seconds": 4,
     "rows": None,
 }  # nobody hears of such an audit
-REPORT = {"rows": 3, "missing": {"city": 1}, "out_of_range": 0}
 
 
 def built(lab, thing):
@@ -95,7 +95,7 @@ class Scene:
     """
 
     def __init__(self, lab, verirow, waits: Waits, table: str, case: Case, how: Mapping):
-        self._lab, self._verirow, self._waits = lab, verirow, waits
+        self._lab, self._verirow, self._waits, self._messages = lab, verirow, waits, Messages(verirow)
         self.runs = [waits.begin()]
         self.run, self.table, self.case = self.runs[0], table, case
         self.tokens: list[str] = []
@@ -152,20 +152,20 @@ class Scene:
 
     def progress(self):
         """Send genuine progress to the URL that the vendor got first."""
-        for url in self._urls()[:1]:
-            body = self._verirow.message("check.progress", url, percent=50)
-            send(url, self._verirow.headers(body), body)
+        if self._has_url():
+            self._messages.progress(self.run)
 
     def report(self, patience=SOON):
         """Send a genuine report to the URL that the vendor got first, and wait for the execution to end."""
-        for url in self._urls()[:1]:
-            body = report(self._verirow, url, report=REPORT)
-            self.answer = send(url, self._verirow.headers(body), body)
+        if self._has_url():
+            self.answer = self._messages.report(self.run)
             # Where the function says that it has failed, there is not much to wait for.
             until(self.run.look, patience if is_success(self.answer) else 2, "an execution to end")
 
-    def _urls(self):
-        return [order.url for order in self.orders() if order.url]
+    def _has_url(self):
+        """Whether the vendor got a URL; the first one is that of the execution from then on."""
+        self.run.url = next((order.url for order in self.orders() if order.url), None)
+        return self.run.url is not None
 
     def seen(self, logged: Mapping[str, Sequence[str]]) -> Submitted:
         """All that is known of it now. logged: the lines in the logs of the learner's functions."""
@@ -193,6 +193,7 @@ class Ordering(Exercise):
     """An exercise in which `submit` orders audits for executions that wait."""
 
     by_default: Callable[[Scene], object]
+    ALONE: Sequence[str] = ()  # cases that play when the others have, one after the other
 
     def observe(self, lab, draw, cases):
         built(lab, "submit"), built(lab, "callback")
@@ -208,10 +209,14 @@ class Ordering(Exercise):
         return {name: dataclasses.replace(one, facts=one.facts | facts) for name, one in zip(scenes, seen, strict=True)}
 
     def play(self, lab, scenes: Mapping[str, Scene]):
-        """Play all scenes side by side, and send a report to each in the end."""
-        side_by_side(*(lambda scene=scene: self._play(scene) for scene in scenes.values()))
+        """Play all scenes, a few at a time, and send a report to each in the end."""
+        together = [scene for name, scene in scenes.items() if name not in self.ALONE]
+        side_by_side(*(lambda scene=scene: self._play(scene) for scene in together), most=AT_A_TIME)
+        for name in self.ALONE:
+            if name in scenes:
+                self._play(scenes[name])
 
-    def _play(self, scene):
+    def _play(self, scene: Scene):
         (scene.case.play or self.by_default)(scene)
         scene.report()
 

@@ -13,8 +13,6 @@ from workshop.checking.guessing import computed, random_bits
 from workshop.checking.outcomes import listed
 from workshop.checking.resources import Invoked, invoke
 from workshop.checking.submitting import (
-    AT_A_TIME,
-    REPORT,
     Ordering,
     Submitted,
     again,
@@ -28,7 +26,7 @@ from workshop.checking.submitting import (
     with_a_namesake,
 )
 from workshop.checking.vendors import signed_up
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import until
 
 FEWEST_BITS = 100
 URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -64,18 +62,12 @@ class Address(Ordering):
         "nobody": Case("an address that nobody has", play=lambda scene: None),
         "by its name": Case("an execution whose ARN and name came in place of its address", play=once),
     }
+    UNREPORTED = ("second", "third", "namesake", "nobody", "by its name")
     ALONE = ("called meanwhile",)  # so that one process of the function `callback` gets all that is sent
     done = "The address is random and leads to the token of the latest attempt; the token stays at home."
 
     def play(self, lab, scenes):
-        together = [scene for name, scene in scenes.items() if name not in self.ALONE]
-        side_by_side(*(lambda scene=scene: scene.case.play(scene) for scene in together), most=AT_A_TIME)
-        quiet = ("second", "third", "namesake", "nobody", "by its name", *self.ALONE)
-        side_by_side(*(scene.report for name, scene in scenes.items() if name not in quiet), most=AT_A_TIME)
-        for name in self.ALONE:
-            if name in scenes:
-                scenes[name].case.play(scenes[name])
-                scenes[name].report()
+        super().play(lab, scenes)
         if "nobody" in scenes:
             scenes["nobody"].facts["invoked"] = _called(lab, secrets.token_urlsafe(32))
         if "by its name" in scenes:
@@ -83,6 +75,12 @@ class Address(Ordering):
             for named in (run.arn, run.arn.rpartition(":")[2]):
                 if not _called(lab, named).error:
                     until(run.look, 1, "an execution to end")
+
+    def _play(self, scene):
+        if scene.case in (self.cases[name] for name in self.UNREPORTED):
+            scene.case.play(scene)
+        else:
+            super()._play(scene)
 
     @contract("Nothing that the vendor gets contains the token.", cases="first, second, again")
     def keeps_the_token(self, seen: Submitted):
@@ -207,7 +205,7 @@ class Address(Ordering):
 def _called(lab, address) -> Invoked:
     """How the function `callback` ends when a genuine report comes to that address."""
     verirow = signed_up(lab)
-    body = report(verirow, f"https://callbacks.example/{address}", report=REPORT)
+    body = report(verirow, f"https://callbacks.example/{address}")
     headers = {name.lower(): value for name, value in verirow.headers(body).items()}
     return invoke(
         lab.name("callback"),

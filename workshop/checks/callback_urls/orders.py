@@ -8,7 +8,6 @@ from workshop.checking.attacks import FINAL, in_words, is_success
 from workshop.checking.exercises import LOOKS, Case, Fault, contract
 from workshop.checking.outcomes import SandboxProblem, times
 from workshop.checking.submitting import (
-    AT_A_TIME,
     LONG,
     QUIET,
     SOON,
@@ -26,7 +25,7 @@ from workshop.checking.submitting import (
     once,
     with_a_namesake,
 )
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import until
 
 # What a list of the best known statuses leaves out is drawn anew for each check.
 REFUSALS, RARE_REFUSALS = [400, 404, 409, 422], [status for status in FINAL if status > 422]
@@ -177,18 +176,11 @@ class OrderOnce(Ordering):
                 return seen
         raise SandboxProblem(TOO_BUSY)
 
-    def play(self, lab, scenes):
-        together = [one for name, one in scenes.items() if name not in self.ALONE]
-        side_by_side(*(lambda one=one: self._play(one) for one in together), most=AT_A_TIME)
-        for name in self.ALONE:
-            if name in scenes:
-                self._play(scenes[name])
-
     def _play(self, scene):
-        (scene.case.play or each_answer)(scene)
         if scene.facts["how"]["silent"]:
-            scene.report()
+            super()._play(scene)
         else:
+            (scene.case.play or self.by_default)(scene)
             until(lambda: all(audit["deliveries"] for audit in scene.audits()), LONG, "the vendor to call")
             until(scene.run.look, SOON, "an execution to end")
 
