@@ -99,6 +99,16 @@ TASK_1 = [
 
 STATUSES = '[("running", "TimedOut"), ("failed", "Failed"), ("stopped", "arn:1")]'
 
+
+def then_takes_the_id(waits):
+    """Changes by which a test waits like this, and then takes the ID that the function has saved by now."""
+    return {
+        "    callback = runner.wait_for_callback(execution)\n": f"    import threading, time\n    {waits}\n"
+        "    callback = outside.waits['arn:1']\n",
+        ' and outside.waits["arn:1"] == callback': "",
+    }
+
+
 TASK_2 = [
     dict(name="the solution"),
     dict(
@@ -115,17 +125,13 @@ TASK_2 = [
     ),
     dict(
         name="it sleeps, and takes the ID that was saved",
-        changes={"    callback = runner.wait_for_callback(execution)\n":
-                 "    import time\n    time.sleep(0.7)\n    callback = outside.waits['arn:1']\n",
-                 ' and outside.waits["arn:1"] == callback': ""},
+        changes=then_takes_the_id("time.sleep(0.7)"),
         says="not yet",
         words="test_it_returns_the_answer sleeps for 0.7 s, and fails where the function begins later than that",
     ),
     dict(
         name="it waits for an event that nobody sets, and takes the ID that was saved",
-        changes={"    callback = runner.wait_for_callback(execution)\n":
-                 "    import threading\n    threading.Event().wait(0.7)\n    callback = outside.waits['arn:1']\n",
-                 ' and outside.waits["arn:1"] == callback': ""},
+        changes=then_takes_the_id("threading.Event().wait(0.7)"),
         says="not yet",
         words="test_it_returns_the_answer sleeps for 0.7 s, and fails where the function begins later than that",
     ),
