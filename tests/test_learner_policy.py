@@ -21,6 +21,7 @@ from nbclient.exceptions import CellExecutionError
 from workshop import account as accounts
 from workshop import cleaning, clients, deploy, learner_policy, migrations, sandbox
 from workshop.environments import CHECKOUT
+from workshop.events import schedule
 from workshop.names import BOUNDARY, WORKSHOP
 
 POLICY, BOUNDS = (json.loads(path.read_text()) for path in (learner_policy.POLICY, learner_policy.BOUNDARY))
@@ -474,6 +475,8 @@ def test_what_is_deployed_in_a_slow_account_may_do_what_it_may_and_is_cleaned_aw
     deploy.function("ann-00-slow", textwrap.dedent(source), permissions=permissions)
     answer = clients.of("lambda").invoke(FunctionName="ann-00-slow")
     assert "FunctionError" not in answer, answer["Payload"].read()
+    function = deploy.arn("lambda", "function:ann-00-slow")
+    assert schedule("ann-00-slow", function, every="rate(5 minutes)", input={})
     assert migrations.migration("ann-00-slow", rows=1).describe()["Status"] == "ready"
     assert cleaning.clean() == 0 and not cleaning.find().arns
 

@@ -76,6 +76,11 @@ def test_start(fields, words):
     [
         ("under way", {}, None),
         ("over", {"pauses": [1], "migration": described("stopped", 1), "output": {"Status": "stopped"}}, None),
+        # The question came at 4 s, and the execution ended soon after 5 s: between the two DMS has answered.
+        ("over", {"pauses": [1], "migration": described("stopped", 5), "output": {"Status": "stopped"}}, None),
+        ("over", {"pauses": [1], "migration": described("stopped", 5)}, None),
+        ("over", {"pauses": [1], "migration": described("stopped", 20), "output": {"Status": "stopped"}}, "starting"),
+        ("over", {"pauses": [1], "migration": described("stopped", 1)}, "of a migration that was stopped"),
         ("under way", {"starts": [], "migration": described("ready")}, "never called startReplicationTask"),
         ("under way", {"polls": [], "pauses": []}, "never called describeReplicationTasks"),
         ("under way", {"polls": [4, 5], "pauses": [3, 1]}, "It asked 2 times"),
@@ -122,6 +127,10 @@ FAILED = {
     **BOUND,
 }
 GAVE_UP = {"status": "FAILED", "error": "GaveUp", "cause": "Enough.", "polls": [2, 3], "pauses": [1, 1], **BOUND}
+POLLED = (("Task", "Poll", *TASK), ("Task", "Poll", *TASK))
+RAN_BEFORE, RAN_AGAIN = (described(stopped=1, **ENDED) for _ in range(2))
+RAN_BEFORE["ReplicationTaskStats"]["StartDate"] = NOON - datetime.timedelta(hours=1)
+RAN_AGAIN["ReplicationTaskStats"]["StartDate"] = NOON + datetime.timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +157,13 @@ GAVE_UP = {"status": "FAILED", "error": "GaveUp", "cause": "Enough.", "polls": [
         ("two polls", GAVE_UP, {"status": "SUCCEEDED"}, "of a migration that still ran it ended SUCCEEDED"),
         ("two polls", GAVE_UP, {"polls": [2, 3, 4], "pauses": [1, 1, 1]}, "it asked 3 times"),
         ("four polls", GAVE_UP, {}, "it asked 2 times"),
+        ("not told", GAVE_UP, {"visits": POLLED[:1]}, None),
+        ("not told", GAVE_UP, {"visits": POLLED[:1], "status": "RUNNING"}, None),  # it tries its only poll again
+        ("not told", GAVE_UP, {"visits": POLLED, "status": "RUNNING"}, "it came to its poll 2 times and was still"),
+        ("not told", GAVE_UP, {"visits": POLLED, "status": "RUNNING", "facts": {"TimeoutSeconds": 60}}, None),
+        ("ran before", FAILED, {"migration": RAN_BEFORE}, None),
+        ("ran before", FAILED, {"migration": RAN_BEFORE, "status": "SUCCEEDED"}, "had finished was the run before"),
+        ("ran before", FAILED, {"migration": RAN_AGAIN, "status": "SUCCEEDED"}, None),
     ],
 )
 def test_loop(case, usual, fields, words):
