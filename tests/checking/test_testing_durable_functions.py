@@ -133,7 +133,7 @@ def played(folder, text, broken=None):
 
 
 def judged(folder, text, broken=None):
-    """What the check of exercise 1 says of a file of tests: (observed, events); or what became of it, if all is well."""
+    """What the check of exercise 1 says of a file of tests: (observed, events); what became of it, if all is well."""
     on_right, on_broken = played(folder, text, broken)
     outcome = EXERCISES[1].judge({"right": Tried(on_right)})
     return (outcome.args[0], outcome.events) if outcome else on_broken
