@@ -175,7 +175,7 @@ class Poll(Durable):
             return Fault(f"{seen}, and it had not waited to ask again.", "It asks, waits, and asks again.")
 
     @contract(
-        "It asks at once, and a second time after `first` seconds.", cases="one poll, under way, two polls, patient"
+        "It asks at once, and a second time after `first` seconds.", cases="one poll, under way, patient, two polls"
     )
     def begins(self, seen: Execution):
         first = seen.input["PollSeconds"]
