@@ -620,7 +620,38 @@ MAPPED = jsonata(
     **{"Gave up": {"Type": "Fail", "Error": "GaveUp"}},
 )
 
+_TASK = "$states.result.ReplicationTasks[0]"
+TRAIL = f"{{% [$seen, {{'Status': {_TASK}.Status, 'Stats': {_TASK}.ReplicationTaskStats}}] %}}"
 TASK_3 = [
+    dict(
+        name="looks a second time, at once, where a task has stopped for another reason",
+        machine=loop(
+            Choose=choose(
+                (FINISHED, "Finished"),
+                (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"),
+                ("$states.input.Status = 'stopped'", "Look again"),
+            ),
+            **{
+                "Look again": {**POLL, "Next": "Judge"},
+                "Judge": choose((FINISHED, "Finished")),
+            },
+        ),
+        says="not yet",
+        words="before it asked",
+    ),
+    dict(
+        name="carries a trail of all polls along",
+        machine=loop(
+            Start={**START, "Assign": {"polls": 0, "seen": []}},
+            Poll={
+                **POLL,
+                "Output": POLL["Output"].replace("}", f", 'Seen': {TRAIL[3:-3]}}}", 1),
+                "Assign": {"polls": "{% $polls + 1 %}", "seen": TRAIL},
+            },
+        ),
+        says="not yet",
+        words="No output is larger than 8,192 bytes",
+    ),
     dict(
         name="a function starts and asks",
         machine=loop(
@@ -1004,6 +1035,24 @@ def count_transitions(events):
 """
 
 TASK_4 = [
+    dict(
+        name="takes two TaskScheduled in a row for a retry, also where branches run side by side",
+        machine=loop(),
+        functions="""
+def count_transitions(events):
+    billed, scheduled = 0, False
+    for event in events:
+        if event["type"].endswith("StateEntered"):
+            billed, scheduled = billed + 1, False
+        elif event["type"] in ("TaskScheduled", "LambdaFunctionScheduled"):
+            billed += scheduled
+            scheduled = True
+    return billed
+"""
+        + PREDICT,
+        says="not yet",
+        words="count_transitions",
+    ),
     dict(name="as in the solution", machine=loop(), functions=COUNT + PREDICT),
     dict(
         name="state by state, with previousEventId; passes rounded down, floating point",

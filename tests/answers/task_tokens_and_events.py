@@ -1097,6 +1097,19 @@ TASK_2 = [
         words="TimeoutSeconds 600: without an answer it would have given up after 600 s",
     ),
     dict(
+        name="a bound of a quarter of an hour for the whole state machine",
+        machine={**MACHINE, "TimeoutSeconds": 900},
+        says="not yet",
+        words="the state machine as a whole has TimeoutSeconds 900",
+    ),
+    dict(name="a bound of a day for the whole state machine", machine={**MACHINE, "TimeoutSeconds": 86400}),
+    dict(
+        name="the whole of the context's Task for a token",
+        machine=payload(TaskToken="{% $states.context.Task %}"),
+        says="not yet",
+        words="Step Functions does not know the token that start got: \"{'Token'",
+    ),
+    dict(
         name="reads the message out of a cause that is JSON",
         machine=machine(
             Catch=[

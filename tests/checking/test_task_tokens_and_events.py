@@ -6,6 +6,7 @@ No account is needed: judging looks at nothing but the record.
 import dataclasses
 import datetime
 import json
+import math
 
 import pytest
 
@@ -233,7 +234,7 @@ def ended(status="SUCCEEDED", seconds=1.0, attempts=1, bounds=(), **more):
     events[-1]["timestamp"] = events[0]["timestamp"] + datetime.timedelta(seconds=seconds)
     facts = {"token": "t", "item": {"Execution": "arn:1", "ExpiresAt": 160}, "refused": "", "answer": {"Rows": 3}}
     facts |= {"right": {"Execution": "arn:1", "ExpiresAt": 160}, "cause": "Last Error", "when": "it failed"}
-    facts |= {"failure": "Lambda.ServiceException", **more.pop("facts", {})}
+    facts |= {"failure": "Lambda.ServiceException", "TimeoutSeconds": math.inf, **more.pop("facts", {})}
     input = {"TimeoutSeconds": more.pop("timeout", 60)}
     return Execution("a migration", input=input, status=status, events=events, facts=facts, **more)
 
@@ -243,6 +244,7 @@ MACHINES = [
     ("waits_for_the_answer", ended(), ""),
     ("waits_for_the_answer", ended("FAILED", facts={"token": ""}), "no token of it"),
     ("waits_for_the_answer", ended("RUNNING", facts={"refused": "InvalidToken"}), "does not know the token"),
+    ("waits_for_the_answer", ended("RUNNING", facts={"refused": "InvalidToken", "token": {"T": 1}}), "got: \"{'T': 1}"),
     ("waits_for_the_answer", ended(facts={"refused": "InvalidToken"}), "before anybody had answered"),
     ("waits_for_the_answer", ended(facts={"refused": "it had ended"}), "before anybody had answered"),
     ("waits_for_the_answer", ended(facts={"item": {"Execution": "1", "ExpiresAt": 160}}), "says Execution '1'"),
@@ -261,6 +263,8 @@ MACHINES = [
     ("times_out", ended(**{**LATE, "seconds": 2.1}), "ended after 2.1 s"),
     ("times_out", ended(**{**LATE, "seconds": 8.0}), "ended after 8.0 s"),
     ("times_out", ended(bounds={"timeoutInSeconds": 60}), ""),
+    ("times_out", ended(facts={"TimeoutSeconds": 60}), ""),
+    ("times_out", ended(facts={"TimeoutSeconds": 50}), "the state machine as a whole has TimeoutSeconds 50"),
     ("times_out", ended(bounds={"timeoutInSeconds": 50}), "waited with TimeoutSeconds 50"),
     ("times_out", ended(bounds={"timeoutInSeconds": 60, "heartbeatInSeconds": 9}), "given up after 9 s"),
     ("tries_again", ended(attempts=2), ""),

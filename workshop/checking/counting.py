@@ -2,8 +2,10 @@
 
 import dataclasses
 import datetime
+import itertools
 import math
 import random
+from types import MappingProxyType
 
 from workshop.checking.executions import scheduled
 from workshop.executions import History
@@ -20,26 +22,58 @@ def made_up(*visits: tuple, step: float = 1) -> list[dict]:
 
     A visit is (type of the state, its name, *types of the events of its work). step: seconds between events.
     """
-    events = [("ExecutionStarted", "executionStarted", {})]
-    for kind, name, *work in visits:
-        events.append((f"{kind}StateEntered", "stateEntered", {"name": name}))
-        for each in work:
-            told = {"error": "DatabaseMigration.DatabaseMigrationException"} if each.endswith("Failed") else {}
-            events.append((each, each[0].lower() + each[1:], told))
-        if kind != "Fail":
-            events.append((f"{kind}StateExited", "stateExited", {"name": name}))
     end = "Failed" if visits[-1][0] == "Fail" else "Succeeded"
-    events.append((f"Execution{end}", f"execution{end}", {}))
-    return [
-        {
-            "timestamp": _NOON + datetime.timedelta(seconds=number * step),
-            "type": kind,
-            "id": number,
-            "previousEventId": number - 1 if number > 2 else 0,
-            f"{field}EventDetails": details,
-        }
-        for number, (kind, field, details) in enumerate(events, start=1)
-    ]
+    events = [_event("ExecutionStarted"), *(event for visit in visits for event in _visit(*visit))]
+    return _history([*events, _event(f"Execution{end}")], step=step)
+
+
+def in_turns(*branches: tuple) -> list[dict]:
+    """A history of a Parallel state, as `made_up` makes them. Its branches, a visit each, take turns."""
+    turns = itertools.zip_longest(*(_visit(*branch) for branch in branches))
+    mingled = [(event, branch) for events in turns for branch, event in enumerate(events) if event]
+    before = [_event("ExecutionStarted"), _event("ParallelStateEntered", name="Both"), _event("ParallelStateStarted")]
+    after = [_event("ParallelStateSucceeded"), _event("ParallelStateExited", name="Both"), _event("ExecutionSucceeded")]
+    own = {len(before) + nth: branch for nth, (_, branch) in enumerate(mingled, start=1)}
+    return _history([*before, *(event for event, _ in mingled), *after], own)
+
+
+def _history(events, branches=MappingProxyType({}), step=1):
+    """Events with numbers, times, and what each followed. branches: {number of an event: the branch that it is of}."""
+    history, latest = [], {}
+    for number, (kind, details) in enumerate(events, start=1):
+        branch = branches.get(number)
+        previous = number - 1 if branch is None else latest.get(branch, min(branches) - 1)
+        latest[branch] = number
+        history.append(
+            {
+                "timestamp": _NOON + datetime.timedelta(seconds=number * step),
+                "type": kind,
+                "id": number,
+                "previousEventId": previous if number > 2 else 0,
+                _field(kind): details,
+            }
+        )
+    return history
+
+
+def _visit(kind, name, *work):
+    """The events of a visit to a state: [(type, details)]."""
+    error = {"error": "DatabaseMigration.DatabaseMigrationException"}
+    events = [_event(f"{kind}StateEntered", name=name)]
+    events += [_event(each, **(error if each.endswith("Failed") else {})) for each in work]
+    return events + ([] if kind == "Fail" else [_event(f"{kind}StateExited", name=name)])
+
+
+def _event(kind, **details):
+    return kind, details
+
+
+def _field(kind):
+    """The field that has the details of an event of this type."""
+    for ending in ("StateEntered", "StateExited"):
+        if kind.endswith(ending):
+            return ending[0].lower() + ending[1:] + "EventDetails"
+    return kind[0].lower() + kind[1:] + "EventDetails"
 
 
 # What each is: its events, and what AWS bills for them.
@@ -50,6 +84,10 @@ COUNTED = {
     "a Lambda function that was retried once": (made_up(("Task", "Ask", *_LAMBDA_FAILED, *_LAMBDA_WORKED)), 2),
     "a Task state that failed and led to a Fail state": (made_up(("Task", "Poll", *_FAILED), ("Fail", "Give up")), 2),
     "a Task state that was entered twice": (made_up(*[("Task", "Poll", *_WORKED)] * 2), 2),
+    "two Task states side by side, of which one was retried": (
+        in_turns(("Task", "Poll", *_FAILED, *_WORKED), ("Task", "Ask", *_LAMBDA_WORKED)),
+        4,
+    ),
     "Pass, Choice and Succeed states": (made_up(("Pass", "Tidy"), ("Choice", "Done?"), ("Succeed", "Done")), 3),
 }
 

@@ -196,6 +196,12 @@ class Loop(Machine):
     )
     cases = {
         "under way": Case("a migration that still ran", migration="is slow", play=until_polled(3)),
+        "asked often": Case(
+            "a migration that still ran when it had been asked about 60 times",
+            {"PollSeconds": 0, "MaxPolls": 80},
+            migration="is slow",
+            play=until_polled(60),
+        ),
         "not begun": Case(
             "a migration of which DMS said `ready` twice, then `starting`, then `stopping`",
             migration="is slow",
@@ -225,7 +231,10 @@ class Loop(Machine):
     }
     done = "It tells a finished migration from every other end, goes on while it runs, and has a bound."
 
-    @contract("It waits `PollSeconds` before it asks again.", cases="under way, finished, two polls")
+    @contract(
+        "It waits `PollSeconds` before it asks again.",
+        cases="under way, finished, stopped, set aside, interrupted, two polls",
+    )
     def waits(self, seen: Execution):
         for nth in range(1, len(seen.pauses)):
             if fault := wrong_pause(seen, nth, seen.input["PollSeconds"]):
@@ -304,7 +313,10 @@ class Loop(Machine):
             observed = f"With MaxPolls {most} in its input it asked {_times(polls)}."
             return Fault(observed, "It gives up after MaxPolls polls.")
 
-    @contract("As before, no state has an output of more than 8 KB.", cases="under way, finished, failed, set aside")
+    @contract(
+        "As before, no state has an output of more than 8 KB.",
+        cases="under way, finished, failed, set aside, asked often",
+    )
     def keeps_little(self, seen: Execution):
         return too_large_output(seen)
 

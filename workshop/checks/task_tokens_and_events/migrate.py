@@ -107,7 +107,7 @@ class Migrate(Exercise):
             return Fault(f"{seen} before anybody had answered.", "It waits for the answer to its token.")
         if seen.facts["refused"]:
             return Fault(
-                f"Step Functions does not know the token that start got: {shortened(seen.facts['token'])!r}.",
+                f"Step Functions does not know the token that start got: {shortened(str(seen.facts['token']))!r}.",
                 "start gets the token of the waiting state, from the context object.",
             )
         for name, right in seen.facts["right"].items():
@@ -188,8 +188,14 @@ class Migrate(Exercise):
 
 
 def _shorter_wait(seen: Execution):
-    """A Fault where a state that invoked the function would have given up before its time."""
+    """A Fault where a state that invoked the function, or the whole state machine, would have given up too early."""
     seconds = seen.input["TimeoutSeconds"]
+    if seen.facts["TimeoutSeconds"] < seconds:
+        return Fault(
+            f"With TimeoutSeconds {seconds} in its input, the state machine as a whole has TimeoutSeconds "
+            f"{seen.facts['TimeoutSeconds']}: without an answer it would have ended TIMED_OUT.",
+            "It waits for the TimeoutSeconds of its input, and ends FAILED.",
+        )
     for event in scheduled(seen.history, "invoke"):
         told = event["taskScheduledEventDetails"]
         for name, field in (("HeartbeatSeconds", "heartbeatInSeconds"), ("TimeoutSeconds", "timeoutInSeconds")):

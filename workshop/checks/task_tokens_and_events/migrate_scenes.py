@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 
 from workshop import clients, faults
@@ -9,7 +10,7 @@ from workshop.checking import migrations
 from workshop.checking.executions import Execution, StateMachineRun
 from workshop.checking.exercises import Case, Draw
 from workshop.checking.migrations import LONG
-from workshop.checking.resources import Table
+from workshop.checking.resources import Table, definition
 from workshop.checking.waiting import side_by_side, until
 
 ENDS = 8  # seconds of patience with an execution that ends only if the answer is right
@@ -44,7 +45,7 @@ class Scene:
 
     facts, for the record: token, the one that the learner's start function saved, with its item; refused, the error
     with which Step Functions refused an answer; right, what the item should say; answer, what it was answered with;
-    when, cause, failure: what went wrong, in words.
+    when, cause, failure: what went wrong, in words. TimeoutSeconds: of the whole state machine.
     """
 
     def __init__(self, name, machine, table, migration, draw, input):
@@ -72,15 +73,22 @@ class Scene:
 
     def answered(self, call, **answer):
         """Answer the token, and wait for the end."""
-        client = clients.of("stepfunctions")
         if self.run.look():
             self.facts["refused"] = "it had ended"
             return
-        try:
-            getattr(client, call)(taskToken=self.facts["token"], **answer)
-        except (client.exceptions.InvalidToken, client.exceptions.TaskTimedOut) as refusal:
-            self.facts["refused"] = refusal.response["Error"]["Code"]
+        self.facts["refused"] = self._refused(call, **answer)
         until(self.run.look, ENDS, "an execution to end")
+
+    def _refused(self, call, **answer):
+        """Make this call with the token; returns the error with which Step Functions refused it, or ""."""
+        client, token = clients.of("stepfunctions"), self.facts["token"]
+        if not isinstance(token, str):
+            return "InvalidToken"  # boto3 would not even send it
+        try:
+            getattr(client, call)(taskToken=token, **answer)
+        except (client.exceptions.InvalidToken, client.exceptions.TaskTimedOut) as refusal:
+            return refusal.response["Error"]["Code"]
+        return ""
 
     def forget(self):
         if self.run:
@@ -90,6 +98,7 @@ class Scene:
 
 def play(lab, machine: str, table: Table, cases: Mapping[str, Case], draw: Draw) -> dict[str, Execution]:
     """Play these cases side by side; returns the execution of each, with the facts of its scene."""
+    bound = definition(machine).get("TimeoutSeconds", math.inf)
 
     def play_one(name, migration):
         case = cases[name]
@@ -97,7 +106,7 @@ def play(lab, machine: str, table: Table, cases: Mapping[str, Case], draw: Draw)
         try:
             case.play(scene)
             seen = scene.run.seen(case.about, migration=migration.describe())
-            return dataclasses.replace(seen, facts=scene.facts)
+            return dataclasses.replace(seen, facts=scene.facts | {"TimeoutSeconds": bound})
         finally:
             scene.forget()
 
