@@ -36,6 +36,25 @@ def test_each_sentence_of_the_contract_stands_in_the_notebook(notebook, number, 
     assert not missing
 
 
+def without_asides(text):
+    """A text without what stands in brackets: it explains, and promises nothing."""
+    return re.sub(r"\s*\((?:[^()]|\([^()]*\))*\)", "", text)
+
+
+@pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
+def test_each_point_of_the_notebook_s_contract_is_judged(notebook, number, exercise):
+    """All of it: what a point says beside the exercise's sentences is no more than an aside."""
+    cells = nbformat.read(NOTEBOOKS[notebook], as_version=4).cells
+    contracts = [cell.source for cell in cells if cell.cell_type == "markdown" and "**Contract.**" in cell.source]
+    assert len(contracts) == len(exercises_of(notebook))
+    contract = contracts[[*exercises_of(notebook)].index(number)].partition("**Contract.**")[2]
+    for point in re.findall(r"^- (?!\*\*)(.+)$", contract, re.MULTILINE):
+        left = words(without_asides(point))
+        for sentence in exercise.contract:
+            left = left.replace(words(without_asides(sentence.text)), "")
+        assert not left.strip(" ."), point
+
+
 @pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
 def test_each_sentence_has_cases_and_each_case_a_sentence(notebook, number, exercise):
     assert exercise.contract and all(sentence.cases for sentence in exercise.contract)
