@@ -3,6 +3,7 @@
 import itertools
 
 import boto3
+from patience import PATIENCE
 
 from workshop import deploy, executions
 from workshop.names import name
@@ -40,5 +41,5 @@ def start(thing, definition, input="{}", permissions=MAY_DESCRIBE):
 def run(thing, definition, **options):
     """Run a definition to its end; gives the execution's History."""
     execution = start(thing, definition, **options)
-    executions.wait(execution, timeout=20)
+    executions.wait(execution, timeout=PATIENCE)
     return executions.History.of(execution)

@@ -9,14 +9,13 @@ import json
 
 import pytest
 import stacks
-from dms_migrations import until
+from patience import PATIENCE, until
 from state_machines import unique
 
 from workshop import account as accounts
 from workshop import faults, migrations
 from workshop.setting_up import template
 
-PATIENCE = 120  # seconds, for what comes however busy the machine is
 SLOW = {'"Seconds": 60': '"Seconds": 1', '"IntervalSeconds": 15': '"IntervalSeconds": 1'}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 import stacks
-from dms_migrations import until
+from patience import until
 from state_machines import unique
 
 from workshop import account as accounts

@@ -1,7 +1,6 @@
 """A migration in one call: it is ready, it does what it says, and it fails as it was asked to."""
 
-import time
-
+import patience
 import pytest
 from botocore.exceptions import ClientError
 
@@ -15,13 +14,12 @@ ENDS = ("stopped", "failed")
 
 def until(migration, *statuses):
     """What the migration says of itself once it has one of these statuses."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
+
+    def look():
         described = migration.describe()
-        if described["Status"] in statuses:
-            return described
-        time.sleep(0.05)
-    raise AssertionError(f"still {described['Status']}")
+        return described if described["Status"] in statuses else None
+
+    return patience.until(look, every=0.05)
 
 
 def test_it_brings_its_rows(aws):

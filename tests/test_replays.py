@@ -5,9 +5,9 @@ import datetime
 import io
 import json
 import textwrap
-import time
 
 import boto3
+import patience
 import pytest
 
 from workshop import deploy, executions
@@ -79,11 +79,12 @@ def begin(thing, body, event=None, seconds=60):
 
 def until(arn, condition):
     """The Replay of an execution, once a condition on it holds."""
-    end = time.monotonic() + 30
-    while not condition(replay := Replay.of(arn)):
-        assert time.monotonic() < end, str(replay)
-        time.sleep(0.1)
-    return replay
+
+    def look():
+        replay = Replay.of(arn)
+        return replay if condition(replay) else None
+
+    return patience.until(look, every=0.1)
 
 
 def suspended_for(*names):
@@ -102,7 +103,7 @@ def stop(arn):
 
 
 def finish(arn):
-    executions.wait(arn, timeout=30)
+    executions.wait(arn, timeout=patience.PATIENCE)
     return Replay.of(arn)
 
 

@@ -55,7 +55,7 @@ class Customer:
         kept = deploy.table(name("93", "kept"), key="id")
         permissions = {"dynamodb:UpdateItem": deploy.arn("dynamodb", f"table/{kept}")}
         function = deploy.function(
-            name("93", "customer"), CUSTOMER, permissions=permissions, environment={"KEPT": kept}, timeout=5
+            name("93", "customer"), CUSTOMER, permissions=permissions, environment={"KEPT": kept}, timeout=60
         )
         self.url = http_api(name("93", "customer"), {"POST /callbacks/{id}": function})
         self.kept = boto3.resource("dynamodb").Table(kept)
@@ -238,7 +238,7 @@ def test_without_a_callback_url_it_calls_nobody(customer):
     def shown():
         return customer.call(f"/v1/checks/{answer['check_id']}")[1]
 
-    assert until(lambda: shown()["status"] == "completed", 10)
+    assert until(lambda: shown()["status"] == "completed", 60)
     assert (shown()["report"]["rows"], shown()["deliveries"]) == (1, [])
     assert datetime.fromisoformat(shown()["ended"]).tzinfo
 
@@ -262,7 +262,7 @@ def test_what_it_answers_to_the_first_orders_can_be_rehearsed(customer):
 
 def test_it_can_call_before_it_answers(customer):
     url = customer.callback_url()
-    customer.order(customer.table(answers=["overtaken"], slow_seconds=20), url)
+    customer.order(customer.table(answers=["overtaken"], slow_seconds=28), url)
     key = {"id": url.partition("?")[0].rpartition("/")[2]}
     assert len(customer.kept.get_item(Key=key, ConsistentRead=True)["Item"]["came"]) == 1
 
@@ -276,9 +276,10 @@ def test_a_rehearsal_that_it_does_not_know(customer):
 
 
 def test_a_callback_is_signed_as_the_page_says(customer):
+    began = int(time.time())
     _, [callback] = customer.checked(customer.table())
     headers = callback["headers"]
-    assert abs(int(headers["x-verirow-timestamp"]) - time.time()) < 20
+    assert began <= int(headers["x-verirow-timestamp"]) <= time.time()
     signed = headers["x-verirow-timestamp"].encode() + b"." + callback["body"]
     digest = hmac.new(customer.vendor.secret.encode(), signed, hashlib.sha256).hexdigest()
     assert headers["x-verirow-signature"] == f"v1={digest}"
@@ -315,8 +316,15 @@ def test_it_delivers_again_with_growing_pauses_and_signs_anew(customer, answers)
 
 
 def test_no_answer_in_time_is_delivered_again(customer):
+    """On a busy machine it may be more than one that has no answer in time."""
     check_id, _ = customer.checked(customer.table(patience=1), "none,200", count=2)
-    assert [each["answer"] for each in customer.deliveries(check_id, 2)] == [None, 200]
+
+    def answers():
+        return [each["answer"] for each in customer.deliveries(check_id)]
+
+    assert until(lambda: answers()[-1:] == [200], 60), answers()
+    *before, _ = answers()
+    assert before and set(before) == {None}
 
 
 def test_other_answers_end_the_delivery(customer):
@@ -338,7 +346,7 @@ def test_it_gives_up_in_the_end(customer):
     )["DurableExecutions"]
     arn = executions[0]["DurableExecutionArn"]
     client = boto3.client("lambda")
-    assert until(lambda: client.get_durable_execution(DurableExecutionArn=arn)["Status"] == "SUCCEEDED", 10)
+    assert until(lambda: client.get_durable_execution(DurableExecutionArn=arn)["Status"] == "SUCCEEDED", 60)
     assert len(customer.deliveries(check_id)) == 2
 
 
@@ -381,7 +389,7 @@ def test_silence_and_the_truth_in_its_status(customer):
     def shown():
         return customer.call(f"/v1/checks/{answer['check_id']}")[1]
 
-    assert until(lambda: shown()["status"] == "completed", 10)
+    assert until(lambda: shown()["status"] == "completed", 60)
     assert shown()["report"]["rows"] == 1
     assert customer.kept.get_item(Key={"id": url.partition("?")[0].rpartition("/")[2]}).get("Item") is None
 

@@ -1,10 +1,11 @@
 """What the DMS tests share: small, fast migrations from a bucket to a table, and the events they send."""
 
 import json
-import time
 import urllib.error
 import urllib.request
 import uuid
+
+from patience import until
 
 ACCOUNT = "111122223333"
 FAST = 20_000  # rows a second: as quick as it goes
@@ -25,15 +26,6 @@ INCLUDE_ALL = {
 
 def unique(name):
     return f"{name}-{uuid.uuid4().hex[:8]}"
-
-
-def until(look, within=20, every=0.02):
-    """What look() returns, as soon as that is anything."""
-    end = time.monotonic() + within
-    while not (found := look()):
-        assert time.monotonic() < end, f"waited {within} seconds in vain"
-        time.sleep(every)
-    return found
 
 
 def csv(rows):

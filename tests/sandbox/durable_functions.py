@@ -5,7 +5,8 @@ import json
 import textwrap
 import zipfile
 
-from state_machines import policy, unique, until
+from patience import PATIENCE, until
+from state_machines import policy, unique
 
 ACCOUNT = "111122223333"
 ENDS = ("SUCCEEDED", "FAILED", "STOPPED", "TIMED_OUT")
@@ -67,7 +68,7 @@ class DurableFunctions:
         """A finished execution of a new function, as GetDurableExecution shows it."""
         return self.finish(self.start(self.create(body, **options), event))
 
-    def finish(self, arn, within=30):
+    def finish(self, arn, within=PATIENCE):
         return until(lambda: self._ended(arn), within)
 
     def _ended(self, arn):
@@ -82,7 +83,7 @@ class DurableFunctions:
         pages = self.client.get_paginator("get_durable_execution_history").paginate(DurableExecutionArn=arn, **options)
         return [event for page in pages for event in page["Events"]]
 
-    def wait_for(self, arn, kind, count=1, within=20):
+    def wait_for(self, arn, kind, count=1, within=PATIENCE):
         """Wait for the `count`th event of a kind and return it."""
 
         def found():

@@ -4,9 +4,10 @@ import io
 import itertools
 import json
 import threading
-import time
 import uuid
 import zipfile
+
+from patience import PATIENCE, until
 
 ROLE = "arn:aws:iam::111122223333:role/workshop-tests"
 _numbers = itertools.count()
@@ -40,7 +41,7 @@ class StateMachines:
         """A finished execution as DescribeExecution shows it."""
         return self.finish(self.start(states, data, **definition))
 
-    def finish(self, arn, within=20):
+    def finish(self, arn, within=PATIENCE):
         """Wait for the end of an execution and describe it."""
         return until(lambda: self._ended(arn), within)
 
@@ -53,7 +54,7 @@ class StateMachines:
         pages = self.client.get_paginator("get_execution_history").paginate(executionArn=arn, **options)
         return [event for page in pages for event in page["events"]]
 
-    def wait_for(self, arn, kind, count=1, within=20):
+    def wait_for(self, arn, kind, count=1, within=PATIENCE):
         """Wait for the `count`th event of a kind and return it."""
         return until(lambda: dict(enumerate(self.events(arn, kind))).get(count - 1), within)
 
@@ -63,16 +64,6 @@ class StateMachines:
     def shape(self, arn):
         """The history as (id, previous id, type), what a recording is compared with."""
         return [(event["id"], event["previousEventId"], event["type"]) for event in self.history(arn)]
-
-
-def until(condition, within=20):
-    """The first true value of a condition; an AssertionError when it stays false."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {within} s")
 
 
 def details(event):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from durable_functions import ACCOUNT, DurableFunctions
-from state_machines import StateMachines, policy, unique, until
+from patience import PATIENCE, until
+from state_machines import StateMachines, policy, unique
 
 pytestmark = pytest.mark.takes(14)
 
@@ -58,7 +59,7 @@ class Queue:
         attributes = {"Policy": policy({**allow, "Resource": self.arn})}
         self.client.set_queue_attributes(QueueUrl=self.url, Attributes=attributes)
 
-    def next(self, within=10):
+    def next(self, within=PATIENCE):
         """The next message and its attributes."""
 
         def receive():

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import socket
-import time
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -291,9 +290,8 @@ def handler(event, context):
     sys.exit(4)
 """
     name = functions.create(code, Timeout=60)
-    began = time.monotonic()
+    # Not "Task timed out": its child is not waited for.
     assert functions.failure(name)["errorMessage"].endswith("exit status 4")
-    assert time.monotonic() - began < 30, "its child was waited for"
 
 
 def test_a_handler_that_closes_everything(functions):

@@ -7,11 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import boto3
 import pytest
+from patience import PATIENCE, until
 
 from workshop import environments, sandbox
 
@@ -22,14 +22,6 @@ def own(tmp_path, monkeypatch):
     monkeypatch.setattr(sandbox, "FOLDER", tmp_path / "sandbox")
     yield tmp_path / "sandbox"
     sandbox.stop()
-
-
-def until(condition, seconds=20):
-    """Wait for a condition; fails the test if it does not come."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come"
-        time.sleep(0.02)
 
 
 def alive(pid):
@@ -108,7 +100,7 @@ def test_killed_it_comes_back_where_it_was(own):
     left = list((own / "tmp").iterdir())
     assert left
     os.kill(first["pid"], signal.SIGKILL)
-    assert lease.ended.wait(10)
+    assert lease.ended.wait(PATIENCE)
     assert sandbox.status() is None
     until(lambda: not alive(handler))
     second = sandbox.start()
@@ -143,7 +135,7 @@ def test_the_state_file_is_for_its_owner_only(own):
 
 
 def test_it_ends_soon_after_the_last_lease_and_not_before(own):
-    state = sandbox.start(idle_seconds=0.3)
+    state = sandbox.start(idle_seconds=3)
     lease = sandbox.Lease(state)
     holder = subprocess.Popen(
         [sys.executable, "-c", "import sys, time, json; from workshop import sandbox;"

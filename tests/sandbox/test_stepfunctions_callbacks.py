@@ -170,22 +170,33 @@ def test_what_catches_a_missed_heartbeat(machines, queue, name, caught):
 def test_heartbeats_renew_and_leave_no_trace(machines, queue):
     """Each pushes the heartbeat limit forward, writes no event, and leaves TimeoutSeconds alone
     (docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskHeartbeat.html)."""
-    arn = machines.start({"T": queue.task(HeartbeatSeconds=2, TimeoutSeconds=3)})
-    token = queue.token()
-    started = machines.wait_for(arn, "TaskScheduled")["timestamp"]
-    beats = 0
+    for limit in (2, 10, 50):  # longer ones where the machine let a whole limit pass between two beats
+        began = time.monotonic()
+        arn = machines.start({"T": queue.task(HeartbeatSeconds=limit, TimeoutSeconds=limit + 1)})
+        gaps = between_beats(machines, queue.token(), began)
+        started = machines.wait_for(arn, "TaskScheduled")["timestamp"]
+        if (machines.finish(arn)["stopDate"] - started).total_seconds() >= limit + 1:
+            break
+        assert max(gaps) >= limit
+    else:
+        pytest.fail(f"Between two beats there were up to {max(gaps):.1f} s.")
+    assert len(gaps) > 1
+    assert [kind for _, _, kind in machines.shape(arn)][-3:] == ["TaskSubmitted", "TaskTimedOut", "ExecutionFailed"]
+
+
+def between_beats(machines, token, began):
+    """Send heartbeats until the task is over: the most seconds there were between any two, from when it began."""
+    last, gaps = began, []
     while True:
+        sent = time.monotonic()
         try:
             machines.client.send_task_heartbeat(taskToken=token)
         except ClientError as ended:
             assert ended.response["Error"]["Code"] == "TaskTimedOut"
-            break
-        beats += 1
+            return [*gaps, time.monotonic() - last]
+        gaps.append(time.monotonic() - last)
+        last = sent
         time.sleep(0.1)
-    assert beats > 0
-    run = machines.finish(arn)
-    assert (run["stopDate"] - started).total_seconds() >= 3
-    assert [kind for _, _, kind in machines.shape(arn)][-3:] == ["TaskSubmitted", "TaskTimedOut", "ExecutionFailed"]
 
 
 def test_every_attempt_has_a_token_of_its_own(machines, queue):
