@@ -99,6 +99,7 @@ def test_all_but_the_stretch_task_done_is_status_0(lab, capfd):
     ]
 
 
+@pytest.mark.takes(75)
 def test_a_cell_that_does_not_end_or_ends_its_kernel_is_named(lab, capfd):
     endless = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"
     folder = lab(right(_2=endless, _4="import os\nos._exit(1)"))

@@ -180,6 +180,7 @@ def test_an_alarm_rings_while_something_failed_waits(aws, heard, failed):
 # -- schedules ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.takes(40)
 def test_a_schedule_invokes_its_function_again_and_again(aws, heard):
     arn = schedule(heard.rule, heard.arn, every="rate(5 minutes)", input={"OlderThanSeconds": 600})
     described = aws("scheduler").get_schedule(Name=heard.rule, GroupName=heard.rule)
