@@ -1,4 +1,4 @@
-"""The load script with which tests are run beside a busy machine: as many groups as processes, and nothing left of it."""
+"""The load script beside which tests are run: as many sessions as it has processes, and nothing is left of it."""
 
 import contextlib
 import os
