@@ -90,9 +90,7 @@ def _memory(pid):
 
 
 def _notebook(temporary):
-    nothing = [_seconds([sys.executable, "-c", ""]) for _ in range(TURNS)]
-    imported = [_seconds([sys.executable, "-c", "import workshop"]) for _ in range(TURNS)]
-    _print("import workshop", statistics.median(imported) - statistics.median(nothing))
+    _imports()
     environment = {**os.environ, "WORKSHOP_STATE": str(temporary), "IPYTHONDIR": str(temporary / "ipython")}
     kernels, cold, warm = [], [], []
     for _ in range(3):
@@ -111,6 +109,19 @@ def _notebook(temporary):
     _print("a kernel, until it takes a cell", statistics.median(seconds for seconds, _, _ in kernels))
     _print("the first cell, which starts the sandbox", statistics.median(cold))
     _print("the first cell, where it runs", statistics.median(warm))
+
+
+def _imports():
+    """The package beside what a cell without it would need: a bare interpreter, and boto3. They take turns."""
+    times = {code: [] for code in ("", "import boto3", "import workshop")}
+    for _ in range(TURNS):
+        for code, seconds in times.items():
+            seconds.append(_seconds([sys.executable, "-c", code]))
+    bare, boto3, workshop = map(statistics.median, times.values())
+    _print("import workshop, beside the bare interpreter", workshop - bare)
+    print(
+        f"  as a ratio: {workshop / bare:.2f} of a bare interpreter, {workshop / boto3:.2f} of one that imports boto3"
+    )
 
 
 def _set_up(temporary):
