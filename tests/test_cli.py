@@ -318,3 +318,36 @@ def test_each_target_of_the_makefile_calls_a_command_that_there_is():
         called = re.findall(r"bin/workshop (\w+)", planned)
         assert called == [name] or name in ("setup", "benchmark", "mutants")
         assert set(called) <= set(COMMANDS)
+
+
+def ordered(monkeypatch, *words):
+    """The command that `workshop test` runs for these words, without running it."""
+    ran = []
+    monkeypatch.setattr(subprocess, "call", lambda command, **_: ran.append(command) or 0)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["test", *words])
+    assert end.value.code == 0
+    (command,) = ran
+    return command
+
+
+@pytest.mark.parametrize(
+    ("only", "what"),
+    [
+        ("tests/sandbox/test_gateway.py", ["-n", "0", "tests/sandbox/test_gateway.py"]),
+        ("deploy", ["-n", "0", "-k", "deploy"]),
+        ("tests/sandbox/", ["-n", str(cli.TEST_WORKERS), "tests/sandbox/"]),
+    ],
+    ids=["a file", "a word", "a folder"],
+)
+def test_one_file_is_quick_since_no_workers_are_started_for_it(monkeypatch, only, what):
+    """They are what takes seconds; and of a file nothing else is collected, as the next test sees."""
+    command = ordered(monkeypatch, "--only", only)
+    assert command[1:3] == ["-m", "pytest"] and command[3:] == what
+
+
+def test_of_one_file_nothing_else_is_collected(workshop):
+    said = workshop("test", "--only", "tests/sandbox/test_gateway.py", "--", "--collect-only", "-q")
+    found = [line for line in said.out.splitlines() if "::" in line]
+    assert said.status == 0 and found
+    assert {line.partition("::")[0] for line in found} == {"tests/sandbox/test_gateway.py"}
