@@ -19,6 +19,7 @@ os.environ["WORKSHOP_STATE"] = os.path.join(FOLDER, WORKER) if WORKER else FOLDE
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import boto3  # noqa: E402
+import durations  # noqa: E402
 import pytest  # noqa: E402
 from botocore.config import Config  # noqa: E402
 
@@ -51,6 +52,13 @@ def pytest_collection_modifyitems(items):
         if any(fixture.scope == "module" for fixture in fixtures):
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
     items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("takes")), default=0))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the run took, at its end."""
+    reports = [report for some in terminalreporter.stats.values() for report in some if hasattr(report, "duration")]
+    for line in durations.lines([(report.nodeid, report.duration) for report in reports]):
+        terminalreporter.write_line(line)
 
 
 def pytest_sessionfinish():
