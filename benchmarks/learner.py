@@ -55,10 +55,11 @@ def told(forks, new):
     if not checks:
         return
     worst = max(checks, key=lambda check: max(checks[check]))
-    over = [_name(check) for check, seconds in checks.items() if check not in SEE_A_TIMEOUT and is_over(seconds)]
+    over = [check for check, seconds in checks.items() if check not in SEE_A_TIMEOUT and is_over(seconds)]
     yield (
         f"{len(checks)} checks: median {statistics.median(map(statistics.median, checks.values())):.1f} s, "
-        f"worst {max(checks[worst]):.1f} s ({_name(worst)}); over the goal: {', '.join(over) or 'none'}."
+        f"worst {max(checks[worst]):.1f} s ({_name(worst)}); over the goal: "
+        f"{', '.join(f'{notebook[:2]} exercise {number}' for notebook, number in over) or 'none'}."
     )
     for check, (cases, why) in SEE_A_TIMEOUT.items():
         if check in checks:

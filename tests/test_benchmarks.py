@@ -20,7 +20,7 @@ def test_it_says_which_checks_are_over_the_goal():
     assert (quick.endswith("held  held"), slow.endswith("over  held"), seen.endswith("timeout")) == (True, True, True)
     assert ends == [
         "3 checks: median 2.5 s, worst 9.5 s (check of 04-durable-functions, exercise 4); "
-        "over the goal: check of 01-polling-loop, exercise 3.",
+        "over the goal: 01 exercise 3.",
         "check of 04-durable-functions, exercise 4 must see a timeout (awake, endless, bounded): "
         "heartbeats of 5 and 6 s, and TimeoutSeconds of 6.",
     ]

@@ -156,7 +156,7 @@ def test_history_ends_at_25000_events(machines):
     """The 25,000th is ExecutionFailed, and nothing catches it (service quotas; floci-io/floci, measured on AWS)."""
     run = machines.finish(machines.start({"A": {"Type": "Pass", "Next": "B"}, "B": {
         "Type": "Choice", "Choices": [{"Variable": "$.end", "IsPresent": True, "Next": "C"}], "Default": "A"},
-        "C": {"Type": "Succeed"}}), within=60)  # fmt: skip
+        "C": {"Type": "Succeed"}}))  # fmt: skip
     assert (run["status"], run["error"]) == ("FAILED", "States.Runtime")
     assert run["cause"] == "The execution reached the maximum number of history events (25000)."
     last = machines.client.get_execution_history(executionArn=run["executionArn"], reverseOrder=True, maxResults=1)
@@ -367,6 +367,6 @@ def test_a_thousand_paused_executions(machines, aws):
         assert len(running) == 1000
         list(pool.map(lambda n: machines.client.send_task_success(taskToken=tokens[n], output=str(n)), range(1000)))
         assert until(lambda: not machines.client.list_executions(
-            stateMachineArn=machine, statusFilter="RUNNING")["executions"], within=60)  # fmt: skip
+            stateMachineArn=machine, statusFilter="RUNNING")["executions"])  # fmt: skip
         outputs = list(pool.map(lambda arn: machines.client.describe_execution(executionArn=arn)["output"], arns))
     assert outputs == [str(number) for number in range(1000)]
