@@ -30,14 +30,14 @@ from pathlib import Path
 
 from ministack.services import lambda_svc as engine
 
-from . import credentials, logs, processes, requests
+from . import credentials, logs, memory, processes, requests
 from .settings import settings
 
 INIT_SECONDS = 10  # for loading the handler, as on AWS; what is not ready then may use up the function's timeout
 LOOK_SECONDS = 0.05  # how often the memory of a process that works is looked at
 PATIENCE_SECONDS = 0.5  # for which an invocation may be overtaken by later ones that find their function's process warm
 LONGEST_ANSWER = 16 * 2**20  # bytes that are read of a result
-ROUGH = 32  # MB by which the quick look at a process's memory may be wrong, where there are many cores
+SURE_SECONDS = 60  # for what is sure to come, however busy the machine: how a process ended, the last that it said
 
 
 class Ended(Exception):
@@ -93,7 +93,6 @@ class Environment:
 
         Raises InitFailed, Ended, TimedOut.
         """
-        began = time.monotonic()
         self.fresh = False
         mark = f"\0{secrets.token_hex(8)} "
         code = _unpacked(self._code)
@@ -102,8 +101,9 @@ class Environment:
         self._process = processes.start(
             setup, self._variables(code), self._own_variables(), self.config["FunctionName"]
         )
-        if self._ended:  # meanwhile, by a reset
-            self.kill()
+        began = time.monotonic()  # a machine that is slow to start processes takes nothing of the function's time
+        if self._ended:  # meanwhile, by a reset, which knew neither the folder nor the process
+            self._clear_away()
         context = contextvars.copy_context()  # with the account and region that the log belongs to
         threading.Thread(target=context.run, args=(self.log.read, self._process.stderr, mark), daemon=True).start()
         threading.Thread(target=self._read_answers, daemon=True).start()
@@ -139,6 +139,9 @@ class Environment:
                 return
             self._ended = True
         credentials.end(self._credentials)
+        self._clear_away()
+
+    def _clear_away(self):
         if self._process is not None:
             self.kill()
             self._process.wait()
@@ -209,9 +212,9 @@ class Environment:
             try:
                 answer = self._answers.get(timeout=max(0, min(LOOK_SECONDS, until - time.monotonic())))
             except queue.Empty:
-                memory = _memory(self._process.pid, self.config["MemorySize"])
-                self.peak = max(self.peak, memory)
-                if memory > self.config["MemorySize"]:
+                held = memory.held(self._process.pid, self.config["MemorySize"])
+                self.peak = max(self.peak, held)
+                if held > self.config["MemorySize"]:
                     self._cut_short()
                     raise Ended("Runtime exited with error: signal: killed", out_of_memory=True) from None
                 if self._process.poll() is None:
@@ -229,14 +232,14 @@ class Environment:
     def _last_answer(self):
         """What the process said before it ended, None if nothing. It may not have been read yet."""
         try:
-            return self._answers.get(timeout=1)
+            return self._answers.get(timeout=SURE_SECONDS)
         except queue.Empty:
             return None
 
     def _cut_short(self):
         """End the process in the middle of its work; its log is complete then."""
         self.end()
-        self.log.wait_for_end()
+        self.log.wait_for_the_rest()
 
     def kill(self):
         """Kill the process, as the system might. Whoever awaits its answer sees that it ended, and how."""
@@ -256,31 +259,21 @@ class Environment:
                 os.killpg(self._process.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def _how_it_ended(self):
-        """The end of the process in AWS's words."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
+        """The end of the process in AWS's words. It has closed its pipes, and may live on without them.
+
+        Who has ended has a status: it only has to get here, for which a fork needs its server to run and be heard.
+        """
+        sure, patient = time.monotonic() + SURE_SECONDS, time.monotonic() + 1
+        while self._process.poll() is None:
+            if time.monotonic() > (sure if memory.is_gone(self._process.pid) else patient):
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(LOOK_SECONDS)
         status = self._process.returncode
         if not status:
             return "Runtime exited without providing a reason"
         how = f"signal: {signal.strsignal(-status).lower()}" if status < 0 else f"exit status {status}"
         return f"Runtime exited with error: {how}"
-
-
-def _memory(pid, limit):
-    """The memory that a process holds, in MB; 0 where that cannot be read, which is everywhere but on Linux.
-
-    It is what the process has alone and what a fork shares with others, each page counted once. limit: in MB; only near
-    it the system is asked for the exact number, which takes longer.
-    """
-    try:
-        with open(f"/proc/{pid}/statm", encoding="utf-8") as numbers:
-            memory = int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
-        if memory + ROUGH > limit:
-            with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as numbers:
-                memory = next(int(line.split()[1]) // 2**10 for line in numbers if line.startswith("Rss:"))
-        return memory
-    except (OSError, IndexError, StopIteration):
-        return 0
 
 
 # -- code --------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from sandbox import logs, permissions
 MOST_BYTES = 16 * 2**20  # of one invocation; what goes beyond is left out, and the log says so
 MOST_BYTES_OF_EVENT = 256 * 1024  # a longer line becomes several events
 TAIL_BYTES = 4096  # what Invoke with LogType=Tail gives back
+SURE_SECONDS = 60  # for a mark that has been written, however busy the machine
 
 logger = logging.getLogger("functions")
 
@@ -30,7 +31,9 @@ class Stream:
         self._json = settings.get("LogFormat") == "JSON"
         self._reports = settings.get("SystemLogLevel", "INFO") in ("DEBUG", "INFO")
         self._permitted = False
-        self._complete = threading.Event()
+        self._changed = threading.Condition()  # the marks that were read, and the end of the pipe
+        self._marks = self._ends = 0  # read of those that say that a log is complete, and waited for
+        self._over = False  # the pipe is at its end
         self._tail = b""
         self._size = 0
 
@@ -38,7 +41,13 @@ class Stream:
 
     def read(self, pipe, mark):
         """Write what comes through the log pipe of a process, until it ends. mark: see runtime.py."""
-        mark, rest = mark.encode(), b""
+        try:
+            self._read(pipe, mark.encode())
+        finally:
+            self._note(over=True)
+
+    def _read(self, pipe, mark):
+        rest = b""
         with pipe:
             while chunk := pipe.read1(2**16):
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -51,13 +60,18 @@ class Stream:
                     elif marked:
                         self._take(messages)
                         messages = []
-                        self._complete.set()
+                        self._note(marks=1)
                 if len(rest) > MOST_BYTES_OF_EVENT + len(mark) and mark not in rest:
                     messages += _pieces(rest[: -len(mark)])
                     rest = rest[-len(mark) :]  # the mark may begin here
                 self._take(messages)
         self._take(_pieces(rest))
-        self._complete.set()
+
+    def _note(self, marks=0, over=False):
+        with self._changed:
+            self._marks += marks
+            self._over |= over
+            self._changed.notify_all()
 
     def _take(self, messages):
         """Write what the process logged, as far as it is not too much."""
@@ -68,9 +82,18 @@ class Stream:
             self.write(f"[sandbox] The log of one invocation ends after {MOST_BYTES // 2**20} MB.\n")
 
     def wait_for_end(self):
-        """Wait until all that the invocation logged has been read. A second is for programs that outlive a process."""
-        self._complete.wait(1)
-        self._complete.clear()
+        """Wait until all has been read that was logged by loading, or by the invocation that has been answered now.
+
+        Each of them ends with a mark, which was written before the answer.
+        """
+        self._ends += 1
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._marks >= self._ends, SURE_SECONDS)
+
+    def wait_for_the_rest(self):
+        """Wait until all has been read that a process logged which has been killed. Programs may outlive it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over, 1)
 
     # -- from the platform --------------------------------------------------------------------------------------------
 

@@ -1,12 +1,16 @@
-"""How many processes of functions there is memory for: what a container may have, and not what the machine has.
+"""The memory of functions' processes: how much one holds, and how many there is room for.
+
+There is room in what a container may have, and not in what the machine has.
 
 A container's limit is in files of its control group: https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.max),
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html (memory.limit_in_bytes, a huge number where there is none).
 """
 
+import os
 from pathlib import Path
 
 MOST, LEAST = 24, 4
+ROUGH = 32  # MB by which the quick look at a process's memory may be wrong, where there are many cores
 # What a process needs alone, where it is a new interpreter; a fork needs less. The other half of the memory is for
 # JupyterLab, kernels and the sandbox itself.
 BYTES_EACH = 60 * 1024**2
@@ -36,6 +40,31 @@ def container_limit(root=Path("/")):
         found += [_read(group / name).strip() for group in (own, *own.parents) if group.is_relative_to(top)]
     limits = [int(text) for text in found if text.isdigit()]
     return min((limit for limit in limits if limit < 1 << 50), default=None)
+
+
+def held(pid, limit, root=Path("/")):
+    """The memory that a process holds, in MB; 0 where that cannot be read, which is everywhere but on Linux.
+
+    It is what the process has alone and what a fork shares with others, each page counted once. limit: in MB; only near
+    it the system is asked for the exact number, which takes longer.
+    """
+    try:
+        pages = int((root / f"proc/{pid}/statm").read_text().split()[1])
+        megabytes = pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+        if megabytes + ROUGH > limit:
+            lines = (root / f"proc/{pid}/smaps_rollup").read_text().splitlines()
+            megabytes = next(int(line.split()[1]) // 2**10 for line in lines if line.startswith("Rss:"))
+        return megabytes
+    except (OSError, IndexError, StopIteration):
+        return 0
+
+
+def is_gone(pid):
+    """Whether a process has given its memory back, which is the first thing that ending does; False but on Linux."""
+    try:
+        return Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[0] == "0"
+    except OSError:
+        return os.path.exists("/proc/self/statm")
 
 
 def _read(path):

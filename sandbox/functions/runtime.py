@@ -14,6 +14,7 @@ What it does and says is what AWS's own runtime does and says
 lambda_context.py), short of what only AWS's platform needs.
 """
 
+import contextlib
 import ctypes
 import decimal
 import importlib
@@ -40,10 +41,12 @@ class Fault(Exception):
 
 
 class Log:
-    """The log pipe, for what must stay one event: records and errors."""
+    """The log pipe, for what must stay one event: records and errors. It has a descriptor of its own: a handler may
+    lead its standard streams elsewhere."""
 
     def __init__(self, mark):
         self._mark = mark.encode()
+        self._pipe = os.dup(2)
         self._lock = threading.Lock()
 
     def write(self, text):
@@ -57,7 +60,7 @@ class Log:
         line = self._mark + text.encode() + b"\n"
         with self._lock:
             while line:
-                line = line[os.write(2, line) :]
+                line = line[os.write(self._pipe, line) :]
 
 
 class RecordHandler(logging.Handler):
@@ -137,6 +140,7 @@ def main():
 
 def run(requests, answers, setup):
     """Load the handler and call it for as long as events come. setup: the first line of the requests."""
+    end_first()
     waiting = queue.SimpleQueue()
     threading.Thread(target=read, args=(requests, waiting), daemon=True).start()
     code = setup["code"]
@@ -192,9 +196,20 @@ def take_the_pipes():
 def die_with(parent):
     """Have the system kill this process when its parent ends, however that ends. parent: its process id."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+        signal_at_death_of_parent(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)  # it ended before it was asked to be watched
+
+
+def signal_at_death_of_parent(number):
+    """number: of the signal that the system sends to this process then."""
+    ctypes.CDLL(None).prctl(1, number, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
+def end_first():
+    """Where memory runs out, the system is to end this process before the sandbox, and before what others fork from."""
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/oom_score_adj", "r+", encoding="utf-8") as score:
+        score.write(str(max(500, int(score.read()))))
 
 
 def read(requests, waiting):
@@ -323,5 +338,5 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**20  # bytes, on macOS
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[0] == __file__:  # the fork server has it as `__main__`, too
     main()

@@ -9,11 +9,15 @@ adds to an unhandled exception.
 
 import base64
 import json
+import os
 import re
+import subprocess
 
 import pytest
 from handlers import Functions
 from state_machines import unique, until
+
+from workshop import environments
 
 BASIC = {"logs:CreateLogGroup": "*", "logs:CreateLogStream": "*", "logs:PutLogEvents": "*"}
 
@@ -124,13 +128,81 @@ def handler(event, context):
     until(late)
 
 
-def test_a_line_is_there_while_the_handler_still_runs(functions):
-    name = functions.create(
-        "import time\ndef handler(event, context):\n    print('begun')\n    time.sleep(60)", Timeout=2
-    )
-    functions.client.invoke(FunctionName=name, InvocationType="Event", Payload="{}")
+def test_a_line_is_there_while_the_handler_still_runs(functions, tmp_path):
+    code = """
+import os, time
+def handler(event, context):
+    print("begun")
+    while not os.path.exists(event):
+        time.sleep(0.01)
+"""
+    name, file = functions.create(code, Timeout=600), tmp_path / "end"
+    functions.client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(str(file)))
     functions.wait_for_message(name, "begun\n")
     assert not any(message.startswith("END") for message in functions.messages(name))
+    file.touch()
+    functions.wait_for_message(name, "END")
+
+
+def test_records_of_a_handler_that_leads_its_streams_elsewhere(functions):
+    """They have a way of their own, as AWS's runtime has for them (_LAMBDA_TELEMETRY_LOG_FD)."""
+    code = """
+import logging, os
+def handler(event, context):
+    for number in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    print("nowhere")
+    logging.warning("here")
+"""
+    name = functions.create(code)
+    for _ in range(2):
+        functions.result(name)
+    logged = [message.rpartition("\t")[2] for message in functions.messages(name) if not message.startswith("REPORT")]
+    assert [text for text in logged if not text.startswith(("START", "END"))] == ["here\n", "here\n"]
+
+
+def test_a_log_is_complete_however_late_it_is_read(tmp_path):
+    """Each end is the end of its own invocation. Played to the sandbox's own reader, which the sandbox's Python has."""
+    script = tmp_path / "late.py"
+    script.write_text(LATE)
+    python = environments.SANDBOX.python
+    subprocess.run([python, script], env={**os.environ, "PYTHONPATH": str(environments.CHECKOUT)}, check=True)
+
+
+LATE = """
+import os, threading, time
+from sandbox.functions import logs
+
+ours, theirs = os.pipe()
+stream = logs.Stream({"FunctionName": "f", "Version": "1"})
+taken, may_read = [], threading.Event()
+stream.write = lambda *messages: taken.extend(messages)
+
+class Late:
+    # A pipe that nobody has the time to read.
+    file = open(ours, "rb")
+    __enter__ = lambda self: self
+    __exit__ = lambda self, *_: None
+    def read1(self, size):
+        may_read.wait()
+        return self.file.read1(size)
+
+threading.Thread(target=stream.read, args=(Late(), "MARK"), daemon=True).start()
+threading.Timer(1.5, may_read.set).start()  # longer than the second that a log is waited for after a kill
+os.write(theirs, b"one\\nMARK\\n")
+stream.wait_for_end()
+assert taken == ["one\\n"], taken
+os.write(theirs, b"two\\nMARK\\nthree\\n")
+stream.wait_for_end()
+assert taken[:2] == ["one\\n", "two\\n"], taken
+os.write(theirs, b"four\\nMARK\\n")
+stream.wait_for_end()
+assert taken == ["one\\n", "two\\n", "three\\n", "four\\n"], taken
+os.write(theirs, b"five")
+os.close(theirs)
+stream.wait_for_end()
+assert taken[4:] == ["five"], taken
+"""
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------

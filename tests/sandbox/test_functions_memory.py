@@ -1,6 +1,11 @@
-"""The bound on functions' processes follows the memory that a container has."""
+"""The bound on functions' processes follows the memory that a container has; how much memory a process has."""
+
+import os
+import subprocess
+import sys
 
 import pytest
+from state_machines import until
 
 from sandbox.functions import memory
 
@@ -64,3 +69,37 @@ def test_the_sandbox_starts_with_it():
     from sandbox.functions.settings import Settings
 
     assert Settings().processes == memory.processes()
+
+
+# -- of one process ----------------------------------------------------------------------------------------------------
+
+PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "limit", "found"),
+    [(50, 128, 50), (50, 83, 50), (50, 81, 47), (500, 128, 47)],
+    ids=["far", "not yet near", "near", "beyond"],
+)
+def test_the_exact_number_is_asked_for_only_near_the_limit(machine, megabytes, limit, found):
+    root = machine(
+        {
+            "proc/7/statm": f"99999 {megabytes * 2**20 // PAGE} 3 1 0 9 0\n",
+            "proc/7/smaps_rollup": f"00400000-7fff [rollup]\nRss: {47 * 1024} kB\nPss: 1 kB\n",
+        }
+    )
+    assert memory.held(7, limit, root) == found
+
+
+def test_a_process_that_is_not_there_holds_none(machine):
+    assert memory.held(7, 128, machine({})) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody knows")
+def test_a_process_is_gone_when_it_has_ended_whether_or_not_anybody_has_asked():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert not memory.is_gone(process.pid)
+        process.kill()
+        until(lambda: memory.is_gone(process.pid))  # nobody has reaped it yet
+    assert memory.is_gone(process.pid)
+    assert not memory.is_gone(os.getpid())
