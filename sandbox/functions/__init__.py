@@ -91,10 +91,11 @@ def reset():
 
     settings.reset()
     if _loaded:
-        from . import asynchronous, environments
+        from . import asynchronous, environments, processes
 
         asynchronous.reset()
         environments.pool.clear()
+        processes.reset()
 
 
 def get_settings():

@@ -15,7 +15,8 @@ Each packet on the socket is one JSON object:
               {"id": 7, "status": 0}          once the child has ended: its exit status, or minus the signal
               {"id": 7, "refused": "..."}     there is no child, and why
 
-It ends when its socket does, or with the sandbox, and its children end with it.
+It ends when its socket does, as that does with the sandbox. Before, it kills its children and what they started: the
+system would end the children with it, but not a program of theirs that is frozen.
 """
 
 import os
@@ -30,12 +31,14 @@ def _top_level_modules():
 
 def _runtime_as_main():
     """runtime.py as the module `__main__`, which it is in a new interpreter; its last lines start nothing here."""
-    module = type(sys)("runtime")
-    module.__file__ = _RUNTIME
+    script = sys.modules["__main__"]
+    module = type(sys)("__main__")
+    module.__dict__.update({name: value for name, value in vars(script).items() if name.startswith("__")})
+    module.__file__, module.__loader__ = _RUNTIME, type(script.__loader__)("__main__", _RUNTIME)
+    module.__annotations__ = {}
+    sys.modules["__main__"] = module
     with open(_RUNTIME, "rb") as file:
         exec(compile(file.read(), _RUNTIME, "exec"), module.__dict__)
-    module.__name__ = "__main__"
-    sys.modules["__main__"] = module
     return module
 
 
@@ -47,6 +50,7 @@ import contextlib  # noqa: E402
 import gc  # noqa: E402
 import io  # noqa: E402
 import json  # noqa: E402
+import logging  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
@@ -57,13 +61,14 @@ SERVICES = ("dynamodb", "stepfunctions", "lambda", "events", "sqs", "s3", "dms")
 
 
 def main(descriptor, sandbox):
-    runtime.die_with(sandbox)
+    runtime.die_with(sandbox)  # while it loads; later it must end others before it ends
     gc.disable()  # so that nothing is collected between here and the freeze but at once, below
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
     session = _warm()
     gc.collect()
     gc.freeze()  # or the first collection of each child would copy all pages that it shares
+    runtime.signal_at_death_of_parent(signal.SIGCONT)  # so that it sees the socket's end should it have been stopped
     _tell(channel, {"ready": sorted(_top_level_modules() - of_a_new_interpreter)})
     _serve(channel)  # returns in children only
     _begin(session)
@@ -95,78 +100,88 @@ def _warm():
 def _serve(channel):
     """Fork a child for each request. Returns in a child; this process itself ends here."""
     server = os.getpid()
-    wake, waker = os.pipe()
-    for end in (wake, waker):
-        os.set_blocking(end, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     poll = select.poll()
     poll.register(channel, select.POLLIN)
-    poll.register(wake, select.POLLIN)
-    children = {}  # process id -> the id of its request
+    children = {}  # descriptor that says when it ends -> (process id, id of the request)
     while True:
         ready = [descriptor for descriptor, _ in poll.poll()]
-        if wake in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(wake, 4096)
-            _reap(channel, children)
+        for ended in children.keys() & ready:
+            poll.unregister(ended)
+            os.close(ended)
+            pid, identity = children.pop(ended)
+            _kill(pid)
+            _tell(channel, {"id": identity, "status": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])})
         if channel.fileno() not in ready:
             continue
         identity, pipes = _next_request(channel)
-        pid = _fork(channel, identity)
+        if identity is None:
+            for pid, _ in children.values():
+                _kill(pid)
+            os._exit(0)
+        pid = _fork(channel, identity, pipes)
         if pid == 0:
             runtime.die_with(server)
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
             for number, pipe in enumerate(pipes):
                 os.dup2(pipe, number)
             _tell(channel, {"id": identity, "pid": os.getpid()})
             channel.close()
-            for descriptor in (wake, waker, *pipes):
+            for descriptor in (*children, *pipes):
                 os.close(descriptor)
             return
         for pipe in pipes:
             os.close(pipe)
         if pid:
-            children[pid] = identity
+            try:
+                ending = os.pidfd_open(pid)
+            except OSError:  # too many open files
+                _kill(pid)
+                os.waitpid(pid, 0)
+                _tell(channel, {"id": identity, "status": -signal.SIGKILL})
+            else:
+                poll.register(ending, select.POLLIN)
+                children[ending] = pid, identity
 
 
 def _next_request(channel):
-    """(its id, the descriptors that came with it); ends this process where the sandbox has closed the socket."""
+    """(its id, the descriptors that came with it); (None, []) where the sandbox has closed the socket."""
     with contextlib.suppress(OSError):
         packet, pipes, _, _ = socket.recv_fds(channel, 4096, 3)
         if packet:
             return json.loads(packet)["id"], pipes
-    os._exit(0)
+    return None, []
 
 
-def _fork(channel, identity):
+def _kill(pid):
+    """Kill a child, which may have ended but is not reaped, and all that it started."""
+    for kill in (os.kill, os.killpg):  # it may not lead its session yet
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+
+
+def _fork(channel, identity, pipes):
     """0 in the child, its process id here, None where there is none."""
     threads = len(os.listdir("/proc/self/task"))
+    refused = None
     if threads != 1:
-        _tell(channel, {"id": identity, "refused": f"the fork server has {threads} threads"})
-        return None
-    try:
-        return os.fork()
-    except OSError as error:
-        _tell(channel, {"id": identity, "refused": str(error)})
-        return None
-
-
-def _reap(channel, children):
-    while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            return
-        _tell(channel, {"id": children.pop(pid), "status": os.waitstatus_to_exitcode(status)})
+        refused = f"the fork server has {threads} threads"
+    elif len(pipes) != 3:
+        refused = "the fork server has too many open files"
+    else:
+        try:
+            return os.fork()
+        except OSError as error:
+            refused = str(error)
+    _tell(channel, {"id": identity, "refused": refused})
+    return None
 
 
 def _tell(channel, what):
     try:
         channel.send(json.dumps(what).encode())
-    except OSError:
-        os._exit(0)  # the sandbox is gone
+    except OSError:  # the sandbox is gone, as whoever reads next from this socket sees
+        with contextlib.suppress(OSError):
+            channel.shutdown(socket.SHUT_RDWR)
 
 
 def _begin(session):
@@ -190,6 +205,11 @@ def _begin(session):
     time.tzset()
     os.chdir(setup["code"])
     sys.argv = [_RUNTIME]
+    sys.orig_argv = [*sys.orig_argv[: -len(_ARGUMENTS) - 1], _RUNTIME]
+    # In nanoseconds from Python 3.13 on.
+    logging._startTime = time.time_ns() if isinstance(logging._startTime, int) else time.time()
+    if "multiprocessing.process" in sys.modules:
+        sys.modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
     if "tempfile" in sys.modules:
         sys.modules["tempfile"].tempdir = None
     if setup["own_session"]:
@@ -199,4 +219,5 @@ def _begin(session):
     runtime.run(requests, answers, setup)
 
 
-main(*map(int, sys.argv[1:]))
+_ARGUMENTS = sys.argv[1:]
+main(*map(int, _ARGUMENTS))

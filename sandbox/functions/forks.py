@@ -4,6 +4,7 @@ A fork looks like a subprocess.Popen. The server reaps it and reports how it end
 forks end with it, and a new server is started, three times at most.
 """
 
+import array
 import contextlib
 import itertools
 import json
@@ -37,7 +38,13 @@ class Fork:
         self.pid = self.returncode = None
         self.refusal = None  # why there is no process
         self.began, self._ended = threading.Event(), threading.Event()
-        pipes = [os.pipe() for _ in range(3)]
+        with contextlib.ExitStack() as undo:
+            pipes = []
+            for _ in range(3):
+                pipes.append(os.pipe())
+                for end in pipes[-1]:
+                    undo.callback(os.close, end)
+            undo.pop_all()
         (stdin, ours_in), (ours_out, stdout), (ours_err, stderr) = pipes
         self.theirs = [stdin, stdout, stderr]
         self.stdin = os.fdopen(ours_in, "wb")
@@ -82,16 +89,21 @@ class ForkServer:
 
     def fork(self):
         """A new Fork; its first line of input says what it is to be. Raises Unavailable."""
-        fork = Fork()
-        with self._lock:
-            identity = next(self._ids)
-            self._forks[identity] = fork
         try:
-            # One at a time is not needed for the packets' sake, but a server that ends meanwhile must find them all.
+            fork = Fork()
+        except OSError as error:  # too many open files
+            raise Unavailable(str(error)) from None
+        identity = None
+        try:
             with self._lock:
                 if self.ended.is_set():
                     raise OSError("the fork server has ended")
-                socket.send_fds(self._socket, [json.dumps({"id": identity}).encode()], fork.theirs)
+                identity = next(self._ids)
+                # Without waiting for room, since what the server says is taken in with the same lock.
+                packet = json.dumps({"id": identity}).encode()
+                pipes = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fork.theirs))
+                self._socket.sendmsg([packet], [pipes], socket.MSG_DONTWAIT)  # send_fds drops the flag
+                self._forks[identity] = fork
         except OSError as error:
             fork.refusal = str(error)
             fork.began.set()
@@ -110,9 +122,13 @@ class ForkServer:
 
     def listen(self):
         """Take in what the server says, until it ends; then its forks have ended, too."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             while packet := self._socket.recv(2**16):
                 self._take_in(json.loads(packet))
+        except OSError:
+            pass  # it is gone
+        except Exception:
+            logger.exception("the fork server said what it never says")
         with self._lock:
             self.ended.set()
             left, self._forks = self._forks, {}

@@ -11,6 +11,8 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +31,7 @@ logger = logging.getLogger("functions")
 # are started by one that lives as long as the sandbox.
 _starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
 _told = set()  # (function, reason) that stand in the log
+_telling = threading.Lock()
 
 
 def platform_variables():
@@ -77,10 +80,18 @@ def _fork(folders, own, function):
             return server.fork()
         except forks.Unavailable as unavailable:
             reason = f"no fork could be had: {unavailable}"
-    if (function, reason) not in _told:
+    with _telling:
+        known = (function, reason) in _told
         _told.add((function, reason))
+    if not known:
         logger.info("%s has new interpreters for its processes, not forks: %s", function, reason)
     return None
+
+
+def reset():
+    """Forget which functions the log has told of."""
+    with _telling:
+        _told.clear()
 
 
 def _against_a_fork(server, folders, own):
@@ -100,14 +111,14 @@ def _against_a_fork(server, folders, own):
 def _modules_in(folder):
     """(the names of what may be a module at any depth of a folder, the name of an archive in it or None)"""
     names = set()
-    for _, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder):
         names.update(folders)
         for file in files:
             stem, _, kind = file.partition(".")
             if kind == "py" or kind.endswith(("so", "pyd", "pyc")):
                 names.add(stem)
-            elif kind.endswith(("zip", "whl", "egg")):
-                return names, file
+            elif kind.lower().endswith(("zip", "whl", "egg", "pyz")) or zipfile.is_zipfile(os.path.join(where, file)):
+                return names, file  # Python imports from an archive whatever it is called
     return names, None
 
 

@@ -3,6 +3,7 @@
 A function whose configuration has a variable `PYTHON...` gets new interpreters, so the two can be held side by side.
 """
 
+import errno
 import json
 import os
 import signal
@@ -18,8 +19,10 @@ import pytest
 from handlers import Functions, archive, clients
 from state_machines import until
 from test_functions_life import begun, in_background, reset
+from test_functions_processes import state as process_state
 from test_life import alive
 
+from sandbox.functions import forks
 from workshop import environments, sandbox
 
 pytestmark = [
@@ -45,15 +48,31 @@ def stream(file):
             file.line_buffering, file.write_through, file.newlines, file.fileno(),
             file is getattr(sys, "__" + file.name[1:-1] + "__")]
 
+def age():
+    # In seconds, rounded up to the next tick of the system.
+    with open("/proc/self/stat") as line:
+        ticks = int(line.read().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+def read(path):
+    with open(path) as text:
+        return text.read()
+
 def handler(event, context):
     client.list_tables()
+    record = logging.LogRecord("a", 10, "", 1, "", (), None)
     return {
         "variables": sorted(name for name in os.environ if name != "PYTHONHASHSEED"),
         "time zone": [os.environ["TZ"], time.tzname, time.timezone],
         "folder": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"] == sys.path[0],
         "path": sys.path[1:],
-        "arguments": [os.path.basename(word) for word in sys.argv],
-        "main": [os.path.basename(__main__.__file__), __main__.__name__, __main__ is sys.modules["__main__"]],
+        "arguments": [[os.path.basename(word) for word in words] for words in (sys.argv, sys.orig_argv)],
+        "main": [os.path.basename(__main__.__file__), __main__ is sys.modules["__main__"], __main__.__loader__.path,
+                 {name: str(value) for name, value in vars(__main__).items()
+                  if name.startswith("__") and name not in ("__builtins__", "__loader__")}],
+        "context": str(type(context)),
+        "clock of the log": record.relativeCreated <= age() * 1000,
+        "when memory runs out": read("/proc/self/oom_score_adj"),
         "streams": [stream(sys.stdout), stream(sys.stderr), sys.stdin.read(), sys.stdin.name],
         "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))[:6],
         "temporary folder": tempfile.gettempdir() == os.environ["TMPDIR"],
@@ -116,17 +135,20 @@ def test_a_fork_is_like_a_new_interpreter(functions, server):
     new = functions.result(functions.create(ITSELF, Timeout=30, **NEW))
     assert fork == new
     assert "exec-env/AWS_Lambda_python3.13" in str(fork["agent"])
+    assert fork["clock of the log"]
+    assert int(fork["when memory runs out"]) >= 500  # before the sandbox and the fork server
 
 
 def test_forks_differ_from_each_other_where_processes_do(functions, server, tmp_path):
     code = """
-import os, random, tempfile, uuid, time
+import multiprocessing, os, random, tempfile, uuid, time
 def handler(event, context):
+    secret = bytes(multiprocessing.current_process().authkey).hex()
     open(os.path.join(event, str(os.getpid())), "w").close()
     while len(os.listdir(event)) < 2:  # until both are here
         time.sleep(0.01)
     return [random.random(), str(uuid.uuid4()), os.environ["TMPDIR"], os.environ["AWS_ACCESS_KEY_ID"],
-            os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], os.getpid()]
+            os.environ["AWS_LAMBDA_LOG_STREAM_NAME"], os.getpid(), secret]
 """
     name = functions.create(code, Timeout=60)
     with ThreadPoolExecutor(2) as pool:
@@ -173,12 +195,30 @@ def test_a_layer_s_boto3_wins(functions, server):
     assert functions.result(functions.create(code, Layers=[layer])) == ["layer", functions.sandbox["pid"]]
 
 
-def test_an_archive_inside_of_which_nobody_knows_what_is_there(functions, server):
-    name = functions.create({"index.py": WHOSE_CHILD, "lib.zip": "?"})
+INNER = archive({"boto3.py": "mine = 1"})
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("lib.zip", "?"), ("LIB.ZIP", "?"), ("app.pyz", b"#!/usr/bin/env python3\n" + INNER), ("app.PYZ", "?"),
+     ("deep/vendored", INNER), ("data.bin", b"first " + INNER)],
+    ids=["zip", "ZIP", "pyz", "PYZ", "of no kind", "behind something else"],
+)  # fmt: skip
+def test_an_archive_inside_of_which_nobody_knows_what_is_there(functions, server, file, content):
+    name = functions.create({"index.py": WHOSE_CHILD, file: content})
     assert parent(functions, name) == functions.sandbox["pid"]
 
 
-@pytest.mark.parametrize("variable", ["PYTHONOPTIMIZE", "LD_LIBRARY_PATH", "LC_ALL", "MALLOC_ARENA_MAX"])
+def test_other_files_are_no_archives(functions, server):
+    name = functions.create({"index.py": WHOSE_CHILD, "data.bin": b"PK, but nothing else", "zip": "x", "egg.txt": "x"})
+    assert parent(functions, name) == server
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["PYTHONOPTIMIZE", "LD_LIBRARY_PATH", "LC_ALL", "LANG", "LANGUAGE", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES",
+     "OPENSSL_CONF", "BOTO_CONFIG"],
+)  # fmt: skip
 def test_variables_that_are_read_when_a_process_starts(functions, server, variable):
     name = functions.create(WHOSE_CHILD, Environment={"Variables": {variable: "1"}})
     assert parent(functions, name) == functions.sandbox["pid"]
@@ -227,6 +267,26 @@ def test_hashes_of_texts_are_the_same_in_forks_unless_asked_for(functions, serve
     forks = {functions.result(functions.create(code)) for _ in range(3)}
     new = {functions.result(functions.create(code, **NEW)) for _ in range(3)}
     assert (len(forks), len(new)) == (1, 3)
+
+
+def test_the_memory_of_a_fork_is_its_own_and_what_it_shares_each_page_once(functions, server):
+    code = """
+def size(what):
+    with open("/proc/self/smaps_rollup") as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith(what)) // 1024
+kept = []
+def handler(event, context):
+    kept.append(b"x" * event * 2**20)
+    return size("Rss:"), size("Private_")
+"""
+    name = functions.create(code, MemorySize=512)
+    functions.result(name, 0)
+    everything, own = functions.result(name, 64)
+    reports = [message for message in functions.messages(name) if message.startswith("REPORT")]
+    before, after = (int(report.partition("Max Memory Used: ")[2].split()[0]) for report in reports)
+    assert own < everything  # it shares pages with the server
+    assert own <= everything - 1 <= after  # the peak is the system's own; MB are rounded down
+    assert 60 <= after - before <= 80
 
 
 def test_the_server_holds_no_credentials_and_has_one_thread(functions, server):
@@ -324,6 +384,118 @@ def test_a_killed_sandbox_takes_processes_along_that_are_still_loading(lone, sta
     process = begun(lone, name)
     os.kill(state["pid"], signal.SIGKILL)
     until(lambda: not alive(process) and not alive(own))
+
+
+PROGRAM = """
+import os, subprocess, time
+def handler(event, context):
+    program = subprocess.Popen(["sleep", "600"]).pid
+    print("begun", program)
+    time.sleep(event)
+    return program
+"""
+
+
+@pytest.mark.parametrize("seconds", [0, 600], ids=["frozen", "at work"])
+def test_a_killed_sandbox_takes_along_what_a_fork_has_started(lone, state, seconds):
+    """Also a program that is frozen, which the system alone would leave so for ever."""
+    own = until(lambda: server_of(lone))
+    name = lone.create(PROGRAM, Timeout=900)
+    running = in_background(lambda: lone.result(name, seconds))
+    program = begun(lone, name)
+    if not seconds:
+        running.join()
+        until(lambda: process_state(program) == "T")
+    os.kill(state["pid"], signal.SIGKILL)
+    until(lambda: not alive(program) and not alive(own))
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [("os._exit(3)", " with error: exit status 3"), ("os.kill(os.getpid(), 9)", " with error: signal: killed"),
+     ("os._exit(0)", " without providing a reason")],
+    ids=["exits", "is killed", "says nothing"],
+)  # fmt: skip
+def test_how_a_fork_ended_is_known_however_late_the_server_says_it(lone, tmp_path, last, reason):
+    own, file = until(lambda: server_of(lone)), tmp_path / "end"
+    waiting = "while not os.path.exists(event): time.sleep(0.01)"
+    code = f"import os, time\ndef handler(event, context):\n    print('begun', os.getpid())\n    {waiting}\n    {last}"
+    said, name = [], lone.create(code, Timeout=60)
+    thread = threading.Thread(target=lambda: said.append(lone.failure(name, str(file))))
+    thread.start()
+    fork = begun(lone, name)
+    os.kill(own, signal.SIGSTOP)
+    file.touch()
+    until(lambda: not alive(fork))
+    thread.join(1.5)  # for as long the sandbox waits for a process that has only closed its pipes, and longer
+    assert thread.is_alive()
+    os.kill(own, signal.SIGCONT)
+    thread.join()
+    assert said[0]["errorMessage"].endswith(f"Error: Runtime exited{reason}")
+
+
+def test_a_process_that_has_closed_its_pipes_and_lives_on(functions, server):
+    """Nobody waits for it: there is nothing to come."""
+    code = "import os, time\ndef handler(event, context):\n    os.closerange(0, 256)\n    time.sleep(600)"
+    failure = functions.failure(functions.create(code, Timeout=900))
+    assert failure["errorMessage"].endswith("Error: Runtime exited without providing a reason")
+
+
+def test_a_server_that_says_what_it_never_says(service):
+    """Whoever waits for a fork of it is told."""
+    service._take_in = {}.__getitem__
+    service.listen()  # until "ready", which is too much for it
+    assert service.ended.is_set()
+    assert not alive(service.pid)
+    with pytest.raises(forks.Unavailable):
+        service.fork()
+
+
+def test_a_server_that_takes_no_more_requests_holds_nobody_up(service, monkeypatch):
+    monkeypatch.setattr(forks, "PATIENCE_SECONDS", 0)
+    os.kill(service.pid, signal.SIGSTOP)
+    before, reasons = len(os.listdir("/proc/self/fd")), []
+    while not any(reason[-1] != "s" for reason in reasons):  # "... did not answer within 0 s"
+        with pytest.raises(forks.Unavailable) as unavailable:
+            service.fork()
+        reasons.append(str(unavailable.value))
+        assert len(reasons) < 5000
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("possible", range(3))
+def test_no_fork_without_descriptors(service, monkeypatch, possible):
+    pipe, left = os.pipe, iter(range(possible))
+
+    def scarce():
+        if next(left, None) is None:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return pipe()
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "pipe", scarce)
+    with pytest.raises(forks.Unavailable, match="Too many open files"):
+        service.fork()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def service():
+    """The sandbox's side of a fork server, here: nobody listens to it yet."""
+    service = forks.ForkServer({name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ})
+    yield service
+    service.stop()
+    service.listen()
+
+
+@pytest.mark.long
+def test_the_time_for_loading_begins_with_the_process(lone):
+    """A server that does not answer costs ten seconds, and not the function's."""
+    own = until(lambda: server_of(lone))
+    name = lone.create("import time\ntime.sleep(3)\ndef handler(event, context): return 1", Timeout=1)
+    os.kill(own, signal.SIGSTOP)
+    assert lone.result(name) == 1
+    os.kill(own, signal.SIGCONT)
 
 
 def test_a_stopped_sandbox_leaves_no_server(lone):
