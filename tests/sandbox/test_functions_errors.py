@@ -30,7 +30,7 @@ def handler(event, context):
     if event == "leave":
         os._exit(0)
     if event == "sleep":
-        time.sleep(60)
+        time.sleep(600)
     return {"count": count, "process": os.getpid(), "request": context.aws_request_id}
 """
 
@@ -95,11 +95,11 @@ def test_a_handler_that_exits_loses_its_process(functions, event, reason):
 
 
 def test_a_handler_that_takes_too_long(functions):
-    name = functions.create(COUNTING, Timeout=1)
+    name = functions.create(COUNTING, Timeout=3)
     before = functions.result(name)
     answer = functions.client.invoke(FunctionName=name, Payload='"sleep"')
     request = answer["ResponseMetadata"]["RequestId"]
-    words = "Task timed out after 1.00 seconds"
+    words = "Task timed out after 3.00 seconds"
     failure = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {request} Error: {words}"}
     assert json.load(answer["Payload"]) == failure
     assert functions.result(name)["process"] != before["process"]
@@ -229,14 +229,21 @@ def test_new_code_runs_in_new_processes(functions):
     assert functions.result(name) == "b"
 
 
-def test_an_invocation_that_runs_ends_with_the_code_it_began_with(functions):
-    name = functions.create(
-        "import time\ndef handler(event, context):\n    print('begun')\n    time.sleep(0.5)\n    return 1"
-    )
-    functions.client.invoke(FunctionName=name, InvocationType="Event", Payload="{}")
+def test_an_invocation_that_runs_ends_with_the_code_it_began_with(functions, tmp_path):
+    code = """
+import os, time
+def handler(event, context):
+    print("begun")
+    while not os.path.exists(event):
+        time.sleep(0.01)
+    return 1
+"""
+    name, file = functions.create(code, Timeout=600), tmp_path / "end"
+    functions.client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(str(file)))
     functions.wait_for_message(name, "begun")
     functions.client.update_function_code(FunctionName=name, ZipFile=archive("def handler(event, context): return 2"))
     assert functions.result(name) == 2
+    file.touch()
     until(lambda: len([message for message in functions.messages(name) if message.startswith("REPORT")]) == 2)
     assert not any("Status: error" in message for message in functions.messages(name))
 
