@@ -35,7 +35,8 @@ def _runtime_as_main():
     module = type(sys)("__main__")
     module.__dict__.update({name: value for name, value in vars(script).items() if name.startswith("__")})
     module.__file__, module.__loader__ = _RUNTIME, type(script.__loader__)("__main__", _RUNTIME)
-    module.__annotations__ = {}
+    if "__annotations__" in vars(module):
+        module.__annotations__ = {}  # of its own
     sys.modules["__main__"] = module
     with open(_RUNTIME, "rb") as file:
         exec(compile(file.read(), _RUNTIME, "exec"), module.__dict__)
