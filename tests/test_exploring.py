@@ -873,6 +873,12 @@ def test_the_sdk_is_loaded_when_it_is_needed():
     assert run.stdout == "[]\n"
 
 
+def test_the_workshop_loads_neither_boto3_nor_matplotlib_before_they_are_used():
+    code = "import sys, workshop; print({'boto3', 'matplotlib'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
+
+
 def test_a_replay_can_be_drawn_of_what_was_explored():
     run = play(right, {"Item": "A-17"}, world=Jobs, schedule=[Crash("after", 2)])
     assert [len(each.ran) for each in run.replay().invocations] == [1, 1, 0, 1]

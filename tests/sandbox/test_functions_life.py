@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -13,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from handlers import Functions, clients
 from state_machines import until
 from test_life import alive
+
+from workshop import environments
 
 WORKING = """
 import os, time
@@ -97,6 +100,38 @@ def test_a_sandbox_that_is_killed_takes_its_handlers_along(functions, state):
     idle = functions.result(functions.create(WORKING), 0)
     os.kill(state["pid"], signal.SIGKILL)
     until(lambda: not alive(busy) and not alive(idle))
+
+
+def test_an_environment_that_is_ended_before_it_is_prepared_leaves_nothing(tmp_path):
+    """Played in the sandbox's Python: between an environment and its process there is no time for a real reset."""
+    (tmp_path / "early.py").write_text(EARLY)
+    variables = {**os.environ, "PYTHONPATH": str(environments.CHECKOUT), "TMPDIR": str(tmp_path)}
+    python = environments.SANDBOX.python
+    run = subprocess.run([python, tmp_path / "early.py"], env=variables, capture_output=True, text=True, check=True)
+    process, *left = run.stdout.split()
+    assert left == []
+    assert not alive(int(process))
+
+
+EARLY = """
+import io, tempfile, zipfile
+from sandbox.functions import environments, processes
+from sandbox.functions.settings import settings
+
+settings.warm_processes = False
+content = io.BytesIO()
+with zipfile.ZipFile(content, "w") as file:
+    file.writestr("index.py", "import time; time.sleep(600)")
+config = {"FunctionName": "f", "FunctionArn": "arn:aws:lambda:us-east-1:111122223333:function:f", "Version": "$LATEST",
+          "Handler": "index.handler", "Runtime": "python3.13", "MemorySize": 128, "Timeout": 60,
+          "Role": "arn:aws:iam::111122223333:role/r"}
+environment = environments.Environment(config, content.getvalue())
+environment.end()
+try:
+    environment.prepare()
+except environments.Ended:
+    print(environment._process.pid, *environments.Path(tempfile.gettempdir()).glob("function-*"))
+"""
 
 
 @pytest.mark.parametrize(
