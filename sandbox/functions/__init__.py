@@ -14,7 +14,7 @@ MiniStack keeps the functions, versions, aliases, permissions and URLs. This pac
   logs.py          what it logs, on its way to CloudWatch Logs
   code_urls.py     where a function's code can be downloaded
   settings.py      pauses before retries, numbers of processes
-  memory.py        how many processes there is memory for
+  memory.py        how much memory a process holds, and how many processes there is room for
 
 Whoever invokes a function does it through MiniStack's module `lambda_svc`, looked up there at the time of the call, so
 that others can wrap it too:

@@ -428,10 +428,16 @@ class Pool:
         return sum(map(len, self._environments.values()))
 
     def _make_room(self):
-        """End the environment that has been idle for longest; says whether there was one."""
+        """End the environment that has been idle for longest; says whether there was one.
+
+        Further ones end, too, while there are too many of them: the bound may have been lowered.
+        """
         idle = [each for environments in self._environments.values() for each in environments if not each.busy]
-        if idle:
-            self._remove(min(idle, key=lambda environment: environment.idle_since))
+        idle.sort(key=lambda environment: environment.idle_since)
+        for number, environment in enumerate(idle):
+            if number > 0 and self._count() < settings.processes:
+                break
+            self._remove(environment)
         return bool(idle)
 
     def _remove(self, environment):

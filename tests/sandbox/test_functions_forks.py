@@ -339,6 +339,22 @@ def test_the_sandbox_keeps_no_descriptors(functions, server):
     until(lambda: all(now <= then for now, then in zip(counts(), before, strict=True)))
 
 
+def test_the_server_sleeps_while_its_forks_work(lone):
+    """Freezing a process and letting it go on is no news to its parent."""
+    own = until(lambda: server_of(lone))
+    name = lone.create("def handler(event, context): return event")
+    lone.result(name)
+
+    def wakes():
+        status = Path(f"/proc/{own}/status").read_text(encoding="utf-8")
+        return [line for line in status.splitlines() if "voluntary_ctxt_switches" in line]
+
+    until(lambda: process_state(own) == "S")
+    before = wakes()
+    assert [lone.result(name, number) for number in range(10)] == list(range(10))
+    assert wakes() == before
+
+
 # -- its end -----------------------------------------------------------------------------------------------------------
 
 WORKING = """

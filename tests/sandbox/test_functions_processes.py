@@ -135,6 +135,14 @@ def test_no_more_than_so_many_processes_in_all(functions, bounds):
     assert most == 3
 
 
+def test_a_bound_that_is_lowered_holds_when_the_next_process_starts(functions, bounds):
+    for _ in range(3):
+        functions.result(functions.create(WAITING), 0)
+    bounds(processes=1)
+    functions.result(functions.create(WAITING), 0)
+    assert functions.settings()["now"]["processes"] == 1
+
+
 def test_idle_processes_end_the_last_one_too(functions, bounds):
     name = functions.create(WAITING)
     process = functions.result(name, 0)
