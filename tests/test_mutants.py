@@ -151,7 +151,22 @@ def test_only_what_the_learner_writes_is_changed(tmp_path):
         ("04/1/statements-exchanged/7:4", "- start(event) keep(event) + keep(event) start(event)"),
         ("04/1/statement-dropped/8:4", "- keep(event)"),
     ]  # fmt: skip
-    assert mutants[0].source == answer_of(ANSWER).source(answer_of(ANSWER).code.replace("    start(event)\n", ""))
+    assert mutants[0].cells[0] == answer_of(ANSWER).source(answer_of(ANSWER).code.replace("    start(event)\n", ""))
+
+
+def test_a_part_may_do_one_thing_less(tmp_path):
+    """The cells behind the answer deploy it: of these only permissions are left out."""
+    deploys = 'start_may = {"dynamodb:PutItem": items, "dms:StartReplicationTask": "*"}\ndeploy.function(start_may)'
+    cells = task(1, ANSWER)
+    cells.insert(-1, code(deploys))
+    (exercise,) = exercises_of(write(tmp_path / "04-pricing.ipynb", *cells))
+    mutants = [mutant for mutant in making.mutants_of(exercise) if mutant.operator == "permission-dropped"]
+    assert [mutant.id for mutant in mutants] == [
+        "04/1/permission-dropped/+1:1:15",
+        "04/1/permission-dropped/+1:1:38",
+    ]
+    assert mutants[0].cells[0] == exercise.solution and mutants[0].cells[2] == exercise.after[1]
+    assert mutants[0].cells[1] == deploys.replace('"dynamodb:PutItem": items, ', "")
 
 
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
@@ -159,7 +174,8 @@ def test_every_mutant_compiles_and_means_something_of_its_own(path):
     lab = lab_of(path)
     for exercise in lab.exercises.values():
         mutants = [mutant for mutant in lab.mutants.values() if mutant.exercise == exercise.number]
-        code_of = [mutant.source.removeprefix(exercise.answer.magic) for mutant in mutants]
+        mutants = [mutant for mutant in mutants if mutant.cells[0] != exercise.solution]  # the others lack a permission
+        code_of = [mutant.cells[0].removeprefix(exercise.answer.magic) for mutant in mutants]
         meanings = {making._meaning(source) for source in code_of}
         assert (
             mutants and len(meanings) == len(mutants) and not meanings & {None, making._meaning(exercise.answer.code)}

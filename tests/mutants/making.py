@@ -1,4 +1,4 @@
-"""Mutants of an answer: its code with one thing changed, in what the learner writes."""
+"""Mutants of an exercise: one thing changed in what the learner writes, or in what its parts are permitted."""
 
 import ast
 import dataclasses
@@ -12,11 +12,12 @@ from . import operators
 @dataclasses.dataclass(frozen=True)
 class Mutant:
     """id: lab, exercise, operator and place (line and column in the solution's cell), "02/1/condition-dropped/18:12";
-    where several begin there, with a number behind it. diff: what was and what is, on one line. source: the cell."""
+    where several begin there, with a number behind it. diff: what was and what is, on one line. cells: the answer and
+    what follows it, to the check."""
 
     id: str
     diff: str
-    source: str
+    cells: tuple[str, ...]
 
     @property
     def exercise(self):
@@ -34,7 +35,7 @@ def mutants_of(exercise):
     """
     answer = exercise.answer
     seen, made = {_meaning(answer.code)}, []
-    for operator, code in _changed(answer.code):
+    for operator, code in _changed(answer.code, operators.all_operators()):
         meaning = _meaning(code)
         place = _place(answer, code)
         if meaning is None or meaning in seen or place is None:
@@ -46,12 +47,26 @@ def mutants_of(exercise):
         name = f"{exercise.lab}/{exercise.number}/{operator}/{answer.lines[line - 1]}:{column}"
         times[name] = times.get(name, 0) + 1
         name += f"-{times[name]}" if times[name] > 1 else ""
-        mutants.append(Mutant(name, one_line_diff(answer.code, code), answer.source(code)))
-    return mutants
+        cells = (answer.source(code), *exercise.after)
+        mutants.append(Mutant(name, one_line_diff(answer.code, code), cells))
+    return [*mutants, *_without_permissions(exercise)]
 
 
-def _changed(code):
-    """(operator's name, code) of each change that an operator makes in a module, wherever it is."""
+def _without_permissions(exercise):
+    """Mutants that lack a permission, in the cells that deploy the answer: a place in them names the cell, too."""
+    for nth, cell in enumerate(exercise.after[:-1], start=1):
+        if not _meaning(cell):
+            continue  # with a magic, which deploys nothing
+        for operator, code in _changed(cell, operators.on_permissions()):
+            line, column = _first_difference(cell, code)
+            cells = [exercise.solution, *exercise.after]
+            cells[nth] = code
+            name = f"{exercise.lab}/{exercise.number}/{operator}/+{nth}:{line}:{column}"
+            yield Mutant(name, one_line_diff(cell, code), tuple(cells))
+
+
+def _changed(code, some):
+    """(operator's name, code) of each change that some operators make in a module, wherever it is."""
     wrapper = MetadataWrapper(cst.parse_module(code))
     tree = wrapper.module
     nodes, keys = [], set()
@@ -65,7 +80,7 @@ def _changed(code):
 
     tree.visit(Gather())
     nodes = [node for node in nodes if node not in keys]
-    for name, kind, operator in operators.all_operators():
+    for name, kind, operator in some:
         for node in nodes:
             if isinstance(node, kind):
                 for other in operator(node):
@@ -88,8 +103,13 @@ def _place(answer, code):
     first, last, _ = _changed_lines(answer.code.splitlines(), code.splitlines())
     if not any(begin <= first + 1 and max(first + 1, last) <= end for begin, end in answer.regions):
         return None
-    offset = _alike(answer.code, code)
-    return answer.code.count("\n", 0, offset) + 1, offset - (answer.code.rfind("\n", 0, offset) + 1)
+    return _first_difference(answer.code, code)
+
+
+def _first_difference(old, new):
+    """(line, column) in some code where other code begins to differ."""
+    offset = _alike(old, new)
+    return old.count("\n", 0, offset) + 1, offset - (old.rfind("\n", 0, offset) + 1)
 
 
 def one_line_diff(old, new):

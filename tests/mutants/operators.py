@@ -48,6 +48,11 @@ def all_operators():
     return [*OURS, *[(name, kind, _TAMED.get(function, function)) for name, kind, function in theirs]]
 
 
+def on_permissions():
+    """As all_operators, those of permissions alone."""
+    return [each for each in OURS if each[0] == "permission-dropped"]
+
+
 def names():
     """The names of all operators, sorted."""
     return sorted({name for name, _, _ in all_operators()})

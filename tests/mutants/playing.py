@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from .making import mutants_of
 LISTED = Path(__file__).with_name("listed.toml")
 SAMPLE = Path(__file__).with_name("sample.json")
 RESULTS = CHECKOUT / ".mutants"
-SEED = 1  # of the order: a run that is stopped early has seen a bit of everything
+SEED = 1  # of the order, in which a run that is stopped early has seen a bit of everything; and of the checks
 SECONDS = 120  # for the cells of an answer and its check
 
 
@@ -83,7 +84,7 @@ class Lab:
             cells += exercise.before
             for mutant in self.mutants.values():
                 if mutant.exercise == exercise.number:
-                    content = [*cells, mutant.source, *exercise.after, check]
+                    content = [*cells, *mutant.cells, check]
                     yield mutant.id, hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
             cells += [exercise.solution, *exercise.after]
 
@@ -349,7 +350,7 @@ class Run:
                     self._give_up(task, f"The solution is not done: {fault}")
             played = False
             while mutant := self._take(task):
-                answer = player.ask(play=[mutant.source, *exercise.after], seconds=SECONDS)
+                answer = player.ask(play=_seeded(mutant.cells), seconds=SECONDS)
                 late = answer["words"].startswith("It did not end")
                 if answer["outcome"] == "problem" and mutant.id not in again:
                     again[mutant.id] = answer
@@ -371,10 +372,16 @@ class Run:
             return mutants.popleft() if mutants and not self.stopped.is_set() else None
 
 
+def _seeded(cells):
+    """Cells whose last one, the check, draws the same each time: what is kept of a mutant must not be chance."""
+    *before, check = cells
+    return [*before, re.sub(r"\blab\.check\((\d+)\)", rf"lab.check(\1, seed={SEED})", check)]
+
+
 def _not_done(player, exercise):
     """What the check says of the solution itself; "" if it is done."""
     for _ in range(2):
-        answer = player.ask(play=[exercise.solution, *exercise.after], seconds=SECONDS)
+        answer = player.ask(play=_seeded([exercise.solution, *exercise.after]), seconds=SECONDS)
         if answer["outcome"] == "survived":
             return ""
     return answer["words"]
