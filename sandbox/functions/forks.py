@@ -163,6 +163,18 @@ class ForkServer:
         self._process.kill()
 
 
+def _is_possible():
+    """Whether the system has what a fork server needs: Linux, with descriptors of processes (since 5.3, and not in all
+    that looks like it)."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 class Keeper:
     """Keeps one server running. variables: called without arguments, returns the server's environment variables."""
 
@@ -176,7 +188,7 @@ class Keeper:
     def start(self):
         """Begin in the background, unless it runs. Until the server is ready there is none."""
         with self._lock:
-            if self._thread is None and sys.platform == "linux":
+            if self._thread is None and _is_possible():
                 self._thread = threading.Thread(target=self._keep, daemon=True, name="fork-server")
                 self._thread.start()
 

@@ -565,3 +565,16 @@ def test_many_at_once_while_the_server_is_not_yet_ready(lone):
     names = [lone.create("import boto3, os\ndef handler(event, context): return event") for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda number: lone.result(names[number], number), range(8))) == list(range(8))
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSYS, "Function not implemented"), AttributeError()])
+def test_a_system_that_cannot_watch_processes_has_new_interpreters(monkeypatch, error):
+    """Kernels before 5.3, and systems that only look like Linux."""
+
+    def refuse(pid):
+        raise error
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    keeper = forks.Keeper(dict)
+    keeper.start()
+    assert keeper.ready is None and keeper._thread is None
