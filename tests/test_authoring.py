@@ -56,9 +56,9 @@ def test_a_lab_is_its_solution_without_the_answers(solution):
     assert {cell.id: cell.source for cell in lab.cells} == {
         "title": "# A lab\n\n![a loop](x.png) costs `$1`",
         "start": "%load_ext workshop\nlab = 1",
-        "answer-1": "def price(transitions):\n    # in USD\n    # one line\n    return ...",
+        "answer-1": "def price(transitions):\n    # in USD\n    # one line\n    return ...  # your answer",
         "check-1": "lab.check(1)",
-        "answer-2": "import asyncio\n\n...",
+        "answer-2": "import asyncio\n\n...  # your answer",
         "check-2": "lab.check(2)",
         "now": "## Now you",
     }

@@ -200,11 +200,16 @@ def shown(value):
 
 EVERYTHING = ...  # a slice
 
+def nothing(*_): ...
+
+def later(n): return ...
+
 def lambda_handler(event, context):
     ...  # nothing to prepare
     try:
         raise Refused
     except Refused: ...
+    nothing(later(1))
     return shown(event["n"])
 """
 

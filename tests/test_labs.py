@@ -155,7 +155,17 @@ def blank():
 
 
 def half(n):
-    return n * ...
+    return n * ...  # your answer
+
+
+def legal(n):
+    def nothing(*_): ...
+
+    return (nothing, {...: n})[n]
+
+
+# Of what is not in a file or a cell, nobody knows the source.
+exec("def sourceless(n): return n * ...")
 
 
 def broken(n, by=0):
@@ -171,6 +181,8 @@ USER = {
     "dots": ("dots", lambda found: found, NotAttempted, "dots is still `...`."),
     "blank": ("blank", lambda found: found(), NotAttempted, "blank still returns `...`."),
     "half": ("half", lambda found: found(2), NotAttempted, "There is still a `...` in half."),
+    "no source": ("sourceless", lambda found: found(2), NotAttempted, "There is still a `...` in sourceless."),
+    "legal": ("legal", lambda found: found(...), NotYet, "legal(Ellipsis) raised TypeError: tuple indices"),
     "broken": ("broken", lambda found: found(2, by=0), NotYet,
                "broken(2, by=0) raised ZeroDivisionError: division by zero. The call ends without an error."),
     "leaves": ("leaves", lambda found: found(), NotYet, "leaves() raised SystemExit: bye."),
@@ -179,11 +191,12 @@ USER = {
 
 @pytest.mark.parametrize("name, use, kind, said", USER.values(), ids=USER)
 def test_a_blank_or_broken_function_is_not_a_name_error(lab, monkeypatch, name, use, kind, said):
-    namespace = {"dots": ..., "blank": blank, "half": half, "broken": broken, "leaves": leaves, "fine": 3}
+    namespace = {"dots": ..., "fine": 3}
+    namespace |= {each: globals()[each] for each in ("blank", "half", "legal", "sourceless", "broken", "leaves")}
     monkeypatch.setattr(labs, "_shell", lambda: types.SimpleNamespace(user_ns=namespace))
     seen = outcome(lab, 1, lambda lab: use(lab.user(name)))
     assert type(seen) is kind and said in str(seen)
-    assert lab.user("fine") == 3 and lab.user("broken")(4, by=2) == 2
+    assert lab.user("fine") == 3 and lab.user("broken")(4, by=2) == 2 and lab.user("legal")(1) == {...: 1}
 
 
 # -- hints, solutions, progress ----------------------------------------------------------------------------------------
@@ -214,7 +227,7 @@ def test_the_solution_comes_after_three_tries_and_reset_takes_it_back(lab, capsy
     lab.exercises[2].does = lambda lab: "Yes."
     lab.check(2)
     lab.reset(1)
-    assert capsys.readouterr().out.startswith("Exercise 2: done. Yes.\nx = [\n    ...,\n]\n")
+    assert capsys.readouterr().out.startswith("Exercise 2: done. Yes.\nx = [\n    ...,  # your answer\n]\n")
     lab.solution(1)
     assert "after 3 more tries" in capsys.readouterr().out
     lab.solution(2)  # after success
@@ -317,7 +330,7 @@ def test_in_a_notebook_a_check_shows_its_lines_and_new_cells_go_below(tmp_path):
     assert notebook.cells[1].outputs[0].traceback == [
         "Exercise 1: not yet", "  Observed: It is empty.", "  Missing: An item.", "  Stuck? Run lab.hint(1)."
     ]  # fmt: skip
-    assert payloads[3] == [] and payloads[5:] == [[("put_item(1)", False)], [("...", False)]]
+    assert payloads[3] == [] and payloads[5:] == [[("put_item(1)", False)], [("...  # your answer", False)]]
 
 
 # -- the toy exercise of lesson 00, over the sandbox -------------------------------------------------------------------

@@ -9,7 +9,7 @@ after it one tagged `check` and `task-N`. What the learner is to write stands in
     ### END SOLUTION
 
 In the lab, the region is replaced by its lines that begin with `#: `, without that sign, or by `...` where there are
-none. In a cell that writes a file, each line with a `...` gets the sign by which `deploy` knows a blank.
+none. Each line of these with a `...` gets the sign by which a blank is known: deploy.BLANK.
 A reader of the solution sees three quiet comments, which also say what was left to the learner.
 The outputs of a cell tagged `spoiler` are not stored: the answer to a question that a lesson has just asked.
 A cell tagged `solution-only` is not in the lab. One tagged `lab-only` is in both files, since there is only one source;
@@ -213,8 +213,7 @@ def _blanked(path, cell):
                 raise _fault(path, cell, f"a {END} without its {BEGIN}.")
             prompt = [indent + text.strip()[len(PROMPT) :].removeprefix(" ") for text in region if _is_prompt(text)]
             prompt = [text.rstrip() for text in prompt] or [f"{indent}..."]
-            is_file = cell.source.startswith("%%writefile")
-            lines += [f"{text}  {deploy.BLANK}" if is_file and _is_blank(text) else text for text in prompt]
+            lines += [f"{text}  {deploy.BLANK}" if _is_blank(text) else text for text in prompt]
             written += sum(1 for text in region if text.strip() and not _is_prompt(text))
             region = None
         elif marker.startswith("###"):

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import textwrap
 import time
 import tokenize
 import zipfile
@@ -42,8 +43,12 @@ _NOT_YET = (
 )
 
 
-# How a line of a file begins its comment where a lab has left something to write.
+# How the comment of a line begins where a lab has left something to write.
 BLANK = "# your answer"
+# The functions that labs left to be written, in files, before there was that comment.
+_LEFT_BLANK_BEFORE = frozenset(
+    ("lambda_handler", "answer", "open_callback", "token_of", "signed_body", "ask", "migrated", "tell", "checked")
+)
 
 
 class DeployError(Exception):
@@ -167,7 +172,7 @@ def function(
     client = clients.of("lambda")
     files = {"lambda_function.py": _checked_source(source)}
     files |= {Path(module).name: _read_source(module)[1] for module in modules}
-    if _has_blank(permissions) or _has_blank(environment) or any(map(_has_blank_in_code, files.values())):
+    if _has_blank(permissions) or _has_blank(environment) or any(map(_is_blank_file, files.values())):
         _delete_function(client, name)
         return _still_blank()
     code = _zip({**files, **(_durable_sdk() if durable and account.is_real() else {})})
@@ -443,25 +448,40 @@ def _has_blank(value):
     return value is ...
 
 
-def _has_blank_in_code(text):
-    """Whether there is still a blank of a lab in a source: a line with a `...` and the lab's sign.
+def _is_blank_file(text):
+    return is_signed_blank(text) or _is_blank_of_before(text)
 
-    Any other `...` is Python, as in `class Refused(Exception): ...`.
+
+def is_signed_blank(source):
+    """Whether there is still a blank of a lab in the source of a file, a cell or a function.
+
+    It is a line with a `...` and the lab's sign, BLANK. Any other `...` is Python: `class Refused(Exception): ...`.
     """
-    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    tokens = []
+    with suppress(tokenize.TokenError, SyntaxError):  # of a lambda that is a part of a statement
+        tokens.extend(tokenize.generate_tokens(io.StringIO(textwrap.dedent(source)).readline))
     signed = {token.start[0] for token in tokens if token.type == tokenize.COMMENT and token.string.startswith(BLANK)}
-    return any(token.string == "..." and token.start[0] in signed for token in tokens) or _has_blank_of_before(text)
+    return any(token.string == "..." and token.start[0] in signed for token in tokens)
 
 
-def _has_blank_of_before(text):
-    """The same of labs that were saved before there was a sign: a function returns `...`, or ends with it."""
+def _is_blank_of_before(text):
+    """The same of a file of a lab that was saved before there was a sign.
+
+    One of the functions that these labs left to be written ends with `...`, or with `return ...`. A learner's other
+    functions are not looked at: `def nothing(*_): ...` is Python.
+    """
     nodes = list(ast.walk(ast.parse(text)))
     methods = {id(each) for node in nodes if isinstance(node, ast.ClassDef) for each in node.body}
-    functions = [node for node in nodes if isinstance(node, ast.FunctionDef) and id(node) not in methods]
-    last = [node.body[-1] for node in functions if "overload" not in map(ast.unparse, node.decorator_list)]
-    ends = [node for node in nodes if isinstance(node, ast.Return)] + [
-        node for node in last if isinstance(node, ast.Expr)
+    left = [
+        node
+        for node in nodes
+        if isinstance(node, ast.FunctionDef)
+        and node.name in _LEFT_BLANK_BEFORE
+        and id(node) not in methods
+        and "overload" not in map(ast.unparse, node.decorator_list)
     ]
+    last = [node.body[-1] for node in left]
+    ends = [node for node in last if isinstance(node, ast.Expr | ast.Return)]
     return any(isinstance(node.value, ast.Constant) and node.value.value is ... for node in ends)
 
 

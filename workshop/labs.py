@@ -6,6 +6,7 @@ What is asked in each exercise, its hints and how its answer is looked at, is in
 import contextlib
 import functools
 import html
+import inspect
 import re
 import secrets
 import sys
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError, NoRegionError
 
-from workshop import account, names, records
+from workshop import account, deploy, names, records
 from workshop.account import AccountError
 from workshop.checking.exercises import SEEDS
 from workshop.checking.outcomes import NotAttempted, NotYet, Outcome, SandboxProblem, one_line, shortened
+from workshop.checking.waiting import interrupted_when_over
 from workshop.checks import LabError, exercises_of
 from workshop.environments import CHECKOUT, STATE
 from workshop.executions import Line
@@ -133,7 +135,8 @@ class Lab:
     def user(self, name):
         """For checks: what the learner's notebook calls `name`.
 
-        A function comes wrapped: where it gives `...` back it is not attempted, and an error in it is the learner's.
+        A function comes wrapped: where a blank of the lab still stands in it, or it returns `...`, it is not
+        attempted, and an error in it is the learner's.
         Raises NotAttempted where there is nothing of that name, or it is still `...`.
         """
         namespace = self._namespace()
@@ -250,15 +253,28 @@ def _new_cell(source):
         print(source)
 
 
+def _source(function):
+    """The text of a function as it stands in its cell; "" where that is not known."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
+
+
 def _guarded(name, function):
+    source = _source(function)
+
     @functools.wraps(function)
     def call(*arguments, **keywords):
+        if deploy.is_signed_blank(source):
+            raise NotAttempted(f"There is still a `...` in {name}.")
         try:
-            value = function(*arguments, **keywords)
-        except (ConnectionError, HTTPClientError, SandboxError):
+            with interrupted_when_over(name):
+                value = function(*arguments, **keywords)
+        except (Outcome, ConnectionError, HTTPClientError, SandboxError):
             raise
         except (Exception, SystemExit) as error:
-            if isinstance(error, TypeError) and "ellipsis" in str(error):
+            if not source and isinstance(error, TypeError) and "ellipsis" in str(error):
                 raise NotAttempted(f"There is still a `...` in {name}.") from None
             given = ", ".join([*map(repr, arguments), *(f"{key}={value!r}" for key, value in keywords.items())])
             observed = f"{name}({shortened(given)}) raised {one_line(error)}."
