@@ -135,6 +135,35 @@ def test_cells_that_were_changed_or_lost_are_not_taken_for_done(lab, capfd):
     ]
 
 
+def test_an_answer_cell_that_is_gone_is_said_to_be_gone_and_another_one_may_take_its_place(lab, capfd):
+    cells = [cell for number, answer in right(_3="answer_2 = 2\nanswer_3 = 3").items() for cell in task(number, answer)]
+    gone = {cell.id: cell for cell in cells if cell.id in ("answer-2", "answer-4", "answer-6")}
+    cells[0].source += "\nanswer_2, answer_6 = 2, 6"  # which an earlier run left
+    cells[cells.index(gone["answer-4"])] = code("answer_4 = 4")
+    folder = lab([cell for cell in cells if cell.id not in gone])
+    assert saved.check("04", folder) == 1
+    back = "lab.reset({0}) in the notebook makes a cell with the answer as it came, which belongs above lab.check({0})."
+    assert lines(capfd)[1:] == [
+        "Exercise 1: done. It is 1.",
+        f"Exercise 2: not checked. Its answer cell is gone; {back.format(2)}",
+        *(f"Exercise {n}: done. It is {n}." for n in (3, 4, 5)),
+        f"Exercise 6 (stretch): not checked. Its answer cell is gone; {back.format(6)}",
+        "",
+        "4 of 5 exercises done.",
+        "Next: exercise 2, “Exercise number 2”. For a hint, run lab.hint(2) in the notebook.",
+    ]
+
+
+def test_cells_that_came_with_a_lab_take_no_answers_place(lab, capfd):
+    first, *cells = task(1, "answer_1 = 1")
+    cells = [first, *cells, code("given = 2", id="given-2"), *task(2, "answer_2 = 2")]
+    folder = lab(cells)
+    write(folder.parent / "solutions" / "04-counting.ipynb", *cells)
+    folder = lab([cell for cell in cells if cell.id != "answer-2"])
+    assert saved.check("04", folder) == 1
+    assert "Exercise 2: not checked. Its answer cell is gone; lab.reset(2)" in "\n".join(lines(capfd))
+
+
 def test_a_dead_sandbox_is_not_the_learners_fault(lab, capfd, monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert saved.check("04", lab(right(_1="answer_1 = nothing"))) == 1

@@ -9,6 +9,7 @@ Without the plugin, nbval alone tells the same less kindly: a check that is not 
 
 import re
 
+import nbformat
 import pytest
 from nbval.plugin import IPyNbCell
 
@@ -26,6 +27,7 @@ class SavedLab:
         self.exercises = checks.exercises_of(path.stem)
         self.found = {}  # number -> its status
         self.raised = {}  # number -> what a cell of it raised, before its check
+        self._answered = _answered(path)
 
     def saw(self, item, not_run):
         """A cell has run; gives the line to print, or None.
@@ -33,7 +35,7 @@ class SavedLab:
         not_run: why it was not run, a sentence's end; None where it was.
         """
         tags = item.cell.metadata.get("tags", [])
-        number = next((int(tag[5:]) for tag in tags if re.fullmatch(r"task-\d+", tag)), None)
+        number = _exercise_of(item.cell)
         name, fault = self._fault(item, not_run)
         if number in self.exercises and "check" in tags:
             self.found[number], line = self._outcome(number, item, name, fault)
@@ -64,6 +66,11 @@ class SavedLab:
     def _outcome(self, number, item, name, fault):
         """(status, line) of an exercise whose check cell has run."""
         title = f"Exercise {number}{' (stretch)' * self.exercises[number].stretch}"
+        if number not in self._answered:  # whatever is left of it in the account
+            return "not checked", (
+                f"{title}: not checked. Its answer cell is gone; lab.reset({number}) in the notebook makes a cell with "
+                f"the answer as it came, which belongs above lab.check({number})."
+            )
         said = "".join(output.get("text", "") for output in item.test_outputs or [])
         done = re.search(rf"^Exercise {number}: done\.(.*)", said, re.MULTILINE)
         if name == outcomes.SandboxProblem.__name__:
@@ -111,6 +118,30 @@ class SavedLab:
 
     def passed(self):
         return all(self.found[number] == "done" for number in self.exercises if not self.exercises[number].stretch)
+
+
+def _exercise_of(cell):
+    """The number of the exercise that a cell belongs to by its tags; None for none."""
+    tags = cell.metadata.get("tags", [])
+    return next((int(tag[5:]) for tag in tags if re.fullmatch(r"task-\d+", tag)), None)
+
+
+def _answered(path):
+    """The numbers of the exercises that have an answer cell: as it came, or one of the learner's own in its place."""
+    solution = path.parent.parent / "solutions" / path.name
+    came = {cell.id for cell in nbformat.read(solution, as_version=4).cells} if solution.exists() else set()
+    answered, own = set(), False
+    for cell in nbformat.read(path, as_version=4).cells:
+        tags, number = cell.metadata.get("tags", []), _exercise_of(cell)
+        if "answer" in tags:
+            answered.add(number)
+        elif "check" in tags:
+            if own:
+                answered.add(number)
+            own = False
+        elif cell.cell_type == "code" and cell.source.strip() and cell.get("id") not in came:
+            own = True
+    return answered
 
 
 class Report:
