@@ -6,6 +6,7 @@ boto3 itself is loaded with the first client, so that what needs none starts qui
 """
 
 import functools
+import math
 import os
 import threading
 
@@ -14,10 +15,21 @@ CONNECTIONS = 50  # that one client keeps: checks run many cases side by side
 _making = threading.Lock()
 
 
-def of(service):
-    """The client of a service ("stepfunctions") for the account that this process talks to now."""
+LONGEST_ANSWER = 900  # seconds: no function runs for longer
+
+
+def of(service, patience=None):
+    """The client of a service ("stepfunctions") for the account that this process talks to now.
+
+    patience: seconds after which it gives an answer up and raises botocore's ReadTimeoutError; it calls once then, and
+        not again. By default it does as boto3 does.
+    """
+    if patience is None:
+        with _making:
+            return _client(service, _account())
+    seconds = max(1, math.floor(min(patience, LONGEST_ANSWER)))
     with _making:
-        return _client(service, _account())
+        return _impatient_client(service, _account(), seconds)
 
 
 def table(name):
@@ -59,6 +71,11 @@ def _client(service, account):
     return client
 
 
+@functools.lru_cache(8)
+def _impatient_client(service, account, seconds):
+    return _session(account).client(service, config=_config(read_timeout=seconds, retries={"total_max_attempts": 1}))
+
+
 @functools.lru_cache(1)
 def _dynamodb(account):
     return _session(account).resource("dynamodb", config=_config())
@@ -75,7 +92,7 @@ def _account_id(sts):
     return sts.get_caller_identity()["Account"]
 
 
-def _config():
+def _config(**more):
     from botocore.config import Config
 
-    return Config(max_pool_connections=CONNECTIONS)
+    return Config(max_pool_connections=CONNECTIONS, **more)

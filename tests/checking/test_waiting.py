@@ -2,14 +2,27 @@
 
 import dataclasses
 import itertools
+import math
 import threading
 import time
 
 import pytest
 
 from workshop import account
-from workshop.checking.outcomes import SandboxProblem
-from workshop.checking.waiting import SLOWER, at_most, side_by_side, until
+from workshop.checking import waiting
+from workshop.checking.outcomes import NotYet, SandboxProblem
+from workshop.checking.waiting import (
+    SLOWER,
+    Pool,
+    at_most,
+    did_not_end,
+    forgive,
+    interrupted_when_over,
+    left,
+    over,
+    side_by_side,
+    until,
+)
 
 
 @pytest.fixture
@@ -67,6 +80,40 @@ def test_it_holds_for_what_is_waited_for_side_by_side():
 
     with at_most(0), pytest.raises(SandboxProblem, match="waited for nobody"):
         side_by_side(wait, lambda: None)
+
+
+def test_what_is_left_is_known_in_other_threads_too(clock):
+    assert left() == math.inf
+    with at_most(30), Pool(1) as pool:
+        clock[0] += 10
+        assert left() == pool.submit(left).result() == 20
+        clock[0] += 30
+        assert left() == 0
+
+
+def test_a_function_that_does_not_end_is_named_in_place_of_the_machine(clock):
+    with at_most(50):
+        did_not_end("you-02-start", 10)
+        assert type(over("an item")) is SandboxProblem and "waited for an item" in str(over("an item"))
+        did_not_end("you-02-start", 11)
+        assert type(over("an item")) is NotYet
+        assert "you-02-start did not end within 11 s, in 2 invocations, and the time" in str(over("an item"))
+        forgive()
+        assert type(over("an item")) is SandboxProblem
+    with at_most(50):  # another check
+        assert type(over("an item")) is SandboxProblem
+
+
+def test_a_call_of_a_learners_function_ends_with_the_time_of_the_check(monkeypatch):
+    monkeypatch.setattr(waiting, "TOO_LONG", 0)
+    named = pytest.raises(NotYet, match="The function measure did not end")
+    with at_most(0.2), named, interrupted_when_over("measure"):
+        while True:
+            pass
+    with at_most(60), pytest.raises(KeyboardInterrupt), interrupted_when_over("measure"):
+        raise KeyboardInterrupt  # the learner's own
+    with at_most(60), interrupted_when_over("measure"):
+        pass
 
 
 def test_side_by_side_returns_in_order_and_raises_the_first():

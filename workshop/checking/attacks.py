@@ -14,12 +14,14 @@ import urllib.request
 
 from workshop import account
 from workshop.checking.outcomes import NotYet
+from workshop.checking.waiting import did_not_end, left, over
 
 JSON = {"Content-Type": "application/json", "User-Agent": "curl/8"}
 TIMESTAMP, SIGNATURE = "X-Verirow-Timestamp", "X-Verirow-Signature"
 REPORT = {"rows": 3, "missing": {"city": 1}, "out_of_range": 0}
 MOST_BYTES = 64 * 1024
 LONGEST_ANSWER = 30  # seconds: API Gateway itself ends a request after 29
+STOPPED = 5  # seconds after which an answer 5xx is of a function that was stopped: one that fails does so at once
 THROTTLED = 429
 PAUSES = (1, 2, 4)  # seconds, before what was throttled is sent again
 MANY_SECONDS = 330  # more than the 300 of the contract, whatever a clock is off
@@ -184,12 +186,18 @@ def _send_once(url, headers, body, method):
     request = urllib.request.Request(url, body, headers, method=method)
     # Straight there, and nowhere else.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    began = time.monotonic()
     try:
-        with opener.open(request, timeout=LONGEST_ANSWER) as answer:
+        with opener.open(request, timeout=min(LONGEST_ANSWER, max(1, left()))) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
+        if error.code >= 500 and time.monotonic() - began >= STOPPED:
+            did_not_end("behind the callback URL", time.monotonic() - began)
         return error.code
     except TimeoutError:
+        did_not_end("behind the callback URL", time.monotonic() - began)
+        if not left():
+            raise over("the answer to a request to a callback URL") from None
         return None
     except (OSError, http.client.HTTPException, ValueError) as problem:
         raise NotYet(

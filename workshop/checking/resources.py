@@ -3,9 +3,13 @@
 import dataclasses
 import json
 import re
+import time
+
+from botocore.exceptions import ReadTimeoutError
 
 from workshop import clients, deploy
 from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, TooBusy
+from workshop.checking.waiting import did_not_end, forgive, left, over
 from workshop.faults import Faults
 
 
@@ -84,12 +88,23 @@ class Invoked:
 
 
 def invoke(function: str, event: dict) -> Invoked:
-    """Invoke a function and wait for it."""
-    answer = clients.of("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    """Invoke a function and wait for it, once, and for no longer than the check may take.
+
+    Raises what `over` returns where that time is over.
+    """
+    name, began = function.partition(":function:")[2].partition(":")[0] or function, time.monotonic()
+    try:
+        client = clients.of("lambda", patience=left())
+        answer = client.invoke(FunctionName=function, Payload=json.dumps(event))
+    except ReadTimeoutError:
+        did_not_end(name, time.monotonic() - began)
+        raise over(f"the function {name} to end") from None
     payload = json.loads(answer["Payload"].read() or b"null")
     if "FunctionError" not in answer:
         return Invoked(None, payload)
     said = f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"
+    if "Task timed out after" in said:
+        did_not_end(name, time.monotonic() - began)
     # botocore's own words about a refused call say twice what the code says once.
     said = re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300]
     frames = (OWN_FRAME.match(frame) for frame in payload.get("stackTrace", []))
@@ -103,6 +118,7 @@ def was_held(gate: Faults, error: str | None):
     """
     [record] = gate.records
     if record.get("met") and (record.get("unmet") or "timed out" in (error or "")):
+        forgive()
         raise TooBusy("This machine is too busy to hold a function at its call. Try again later.")
 
 

@@ -1,6 +1,5 @@
 """What checks of labs with the vendor do: rehearse its audits, have executions wait, and send what it would send."""
 
-import concurrent.futures
 import dataclasses
 import json
 import secrets
@@ -10,7 +9,7 @@ from workshop import clients, deploy, vendor
 from workshop.checking.attacks import report, send
 from workshop.checking.executions import StateMachineRun
 from workshop.checking.outcomes import NotAttempted, SandboxProblem
-from workshop.checking.waiting import until
+from workshop.checking.waiting import side_by_side, until
 
 LONGEST_WAIT = 600  # seconds that an execution of a check waits for its answer; it is stopped before
 PATIENCE = 30  # seconds, for what comes whatever the answer is
@@ -47,8 +46,8 @@ def rehearse(lab, verirow: vendor.Vendor, rehearsals: Mapping[str, Mapping]) -> 
         verirow.rehearse(table, **{"progress": 0, "patience": 10, **how})
         return table
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        return dict(zip(rehearsals, pool.map(prepare, rehearsals), strict=True))
+    prepared = side_by_side(*(lambda case=case: prepare(case) for case in rehearsals), most=4)
+    return dict(zip(rehearsals, prepared, strict=True))
 
 
 # -- executions that wait for the vendor ------------------------------------------------------------------------------

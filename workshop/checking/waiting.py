@@ -1,21 +1,26 @@
 """How checks wait: for a condition, with patience and within the time that a check may take; and side by side."""
 
+import _thread
 import concurrent.futures
 import contextlib
 import contextvars
 import dataclasses
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 from workshop import account
-from workshop.checking.outcomes import SandboxProblem
+from workshop.checking.outcomes import NotYet, SandboxProblem
 
 CHECK_SECONDS = 50  # that a check may take: `make check` stops a cell after 60
 # How many times longer all may take on AWS: functions start in seconds there, rules and permissions are felt after a
 # while, and a migration takes minutes. A guess, with room: nobody has measured it.
 SLOWER = 30
 SHORTEST, LONGEST = 0.08, 0.5  # seconds between two looks
+# Seconds for which a check has waited for one function until that is the function's own fault: it takes a second where
+# it is right, and a machine on which it takes as many is too slow for the workshop.
+TOO_LONG = 20
 
 
 def here(seconds: float) -> float:
@@ -25,9 +30,13 @@ def here(seconds: float) -> float:
 
 @dataclasses.dataclass
 class _Limit:
-    """Until when a check may wait: a moment of time.monotonic()."""
+    """Until when a check may wait: a moment of time.monotonic().
+
+    unended: the seconds for which it has waited in vain for functions, by their names.
+    """
 
     end: float = math.inf
+    unended: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
 
 _NONE = _Limit()  # outside of a check
@@ -36,12 +45,76 @@ _limit: contextvars.ContextVar = contextvars.ContextVar("limit", default=_NONE)
 
 @contextlib.contextmanager
 def at_most(seconds: float):
-    """`until` does not wait in this block for longer than so many seconds: a SandboxProblem says for what it waited."""
+    """Nobody waits in this block for longer than so many seconds: what ends the wait says for what it waited."""
     token = _limit.set(_Limit(time.monotonic() + seconds))
     try:
         yield
     finally:
         _limit.reset(token)
+
+
+def left() -> float:
+    """Seconds until the time of the check is over; 0 where it is, and infinite outside of a check."""
+    return max(0.0, _limit.get().end - time.monotonic())
+
+
+def did_not_end(name: str, seconds: float):
+    """Note that the check has waited for so many seconds for a function of the learner's, and it did not end."""
+    _limit.get().unended.setdefault(name, []).append(seconds)
+
+
+@contextlib.contextmanager
+def interrupted_when_over(name: str):
+    """Run the learner's function of that name, which this process itself calls, until the time of the check is over.
+
+    Only in the main thread, as in a notebook, can what runs be interrupted. Raises what `over` returns.
+    """
+    began, seconds = time.monotonic(), left()
+    if seconds == math.inf or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = []
+
+    def interrupt():
+        interrupted.append(True)
+        _thread.interrupt_main()
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not interrupted:  # by the learner
+            raise
+        did_not_end(name, time.monotonic() - began)
+        raise over(f"{name} to end") from None
+    finally:
+        timer.cancel()
+
+
+def forgive():
+    """Forget what did not end: the machine was too busy for it."""
+    _limit.get().unended.clear()
+
+
+def over(what: str) -> NotYet | SandboxProblem:
+    """What to raise where the time of the check is over: a function's fault if one did not end, else the machine's.
+
+    what: what is waited for, after "waited for".
+    """
+    for name, waits in _limit.get().unended.items():
+        if sum(waits) >= TOO_LONG:
+            often = "" if len(waits) == 1 else f", in {len(waits)} invocations"
+            took = f"{max(waits):.0f} s{often}"
+            return NotYet(
+                f"The function {name} did not end within {took}, and the time of the check was over.",
+                "Each time that it is invoked, it comes to an end.",
+            )
+    return SandboxProblem(
+        f"The check took longer than it may, and ended itself while it waited for {what}. "
+        "Is this machine busy? Try again later."
+    )
 
 
 def until(condition: Callable[[], object], patience: float, what: str = "something to happen") -> bool:
@@ -50,7 +123,7 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
     patience: seconds of pauses between looks in the sandbox; on AWS it is SLOWER times as many. The looks themselves do
         not count: on a machine that is busy all of it takes longer, and a learner's answer does not get wrong by it.
     what: what is waited for, after "waited for".
-    Raises SandboxProblem where the time of the whole check is over.
+    Raises what `over` returns where the time of the whole check is over.
     """
     limit = _limit.get()
     patience = here(patience)
@@ -61,10 +134,7 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
         if paused >= patience:
             return False
         if time.monotonic() > limit.end:
-            raise SandboxProblem(
-                f"The check took longer than it may, and ended itself while it waited for {what}. "
-                "Is this machine busy? Try again later."
-            )
+            raise over(what)
         time.sleep(pause)
         paused += pause
     raise AssertionError("pauses() never ends")
@@ -82,6 +152,13 @@ def pauses() -> Iterator[float]:
         waited += pause
 
 
+class Pool(concurrent.futures.ThreadPoolExecutor):
+    """Threads in which the time of the check holds, too."""
+
+    def submit(self, call, /, *arguments, **keywords):
+        return super().submit(contextvars.copy_context().run, call, *arguments, **keywords)
+
+
 def side_by_side(*calls: Callable[[], object], most: int | None = None) -> list:
     """Make these calls at the same time; returns what they return, in order. Raises what the first of them raised.
 
@@ -89,9 +166,8 @@ def side_by_side(*calls: Callable[[], object], most: int | None = None) -> list:
     """
     if not calls:
         return []
-    with concurrent.futures.ThreadPoolExecutor(most or len(calls)) as pool:
-        # Each in a copy of this context, so that the time of the check holds there too.
-        running = [pool.submit(contextvars.copy_context().run, call) for call in calls]
+    with Pool(most or len(calls)) as pool:
+        running = [pool.submit(call) for call in calls]
         try:
             concurrent.futures.wait(running)
         except KeyboardInterrupt:

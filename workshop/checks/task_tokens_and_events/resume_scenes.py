@@ -1,6 +1,5 @@
 """How the cases of lab 02's fourth exercise play: the events that `resume` gets, and what goes wrong meanwhile."""
 
-import concurrent.futures
 import dataclasses
 import datetime
 import time
@@ -15,7 +14,7 @@ from workshop.checking.exercises import Case, Draw, on_sandbox
 from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import Pool, side_by_side, until
 from workshop.checks.task_tokens_and_events.migrate_scenes import Watched
 from workshop.checks.task_tokens_and_events.parts import with_fewest_troubles
 from workshop.events import fault
@@ -274,7 +273,7 @@ def answers_while_the_state_is_retried(scene):
     scene.waits()
     gate = scene.fault(fault="hold", operation=ANSWERS, resource=scene.waiter.token, seconds=40)
     what = "While its answer was on its way, the state was retried and saved a new token (fault: hold)"
-    with faults.during(gate, label="check-4") as made, concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with faults.during(gate, label="check-4") as made, Pool(1) as pool:
         running = pool.submit(scene.tell, what, answered=False)
         until(lambda: made.records[0].get("held") or running.done(), LONG, "an answer")
         if not running.done():

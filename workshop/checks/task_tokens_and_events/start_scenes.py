@@ -1,6 +1,5 @@
 """How the cases of lab 02's first exercise play: who comes to the function `start`, when, and what goes wrong then."""
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import time
@@ -13,7 +12,7 @@ from workshop.checking.exercises import Case, on_sandbox
 from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import Pool, side_by_side, until
 from workshop.checks.task_tokens_and_events.parts import with_fewest_troubles
 from workshop.events import fault
 
@@ -214,7 +213,7 @@ def comes_and_starts(scene):
         scene.comes("The migration had never run", first)
         return
     gate = scene.fault(fault="hold", operation="dms:StartReplicationTask", where="after", seconds=40)
-    with faults.during(gate, label="check-1") as made, concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with faults.during(gate, label="check-1") as made, Pool(1) as pool:
         running = pool.submit(scene.comes, "The migration had never run", first)
         until(lambda: made.records[0].get("held") or running.done(), LONG, "a migration to be started")
         scene.more["saved_in_time"] = running.done() or scene.table.find(scene.arn) is not None
@@ -261,7 +260,7 @@ def ends_after_the_next(scene):
     """The first attempt has looked into the table, or written, and hears of it when the next attempt has ended."""
     first = scene.waiter()
     gate = scene.fault(fault="hold", operation="dynamodb:*", where="after", seconds=40)
-    with faults.during(gate, label="check-1") as made, concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with faults.during(gate, label="check-1") as made, Pool(1) as pool:
         running = pool.submit(scene.comes, "The first attempt of an execution was slow (fault: hold)", first)
         until(lambda: made.records[0].get("held") or running.done(), LONG, "a function to call DynamoDB")
         token = scene.retried(first)
@@ -280,7 +279,7 @@ def is_refused_after_the_next(scene):
     with (
         faults.during(slow, label="check-1") as gate,
         faults.during(refuses, label="check-1"),
-        concurrent.futures.ThreadPoolExecutor(2) as pool,
+        Pool(2) as pool,
     ):
         running = pool.submit(scene.comes, who, first)
         until(lambda: gate.records[0].get("held") or running.done(), LONG, "a function to start a migration")
@@ -382,7 +381,7 @@ def loses_its_answer_until_the_end(scene):
     with (
         faults.during(gate, label="check-1") as made,
         faults.during(_loses(scene, "all"), label="check-1"),
-        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        Pool(1) as pool,
     ):
         who = "DMS started the migration, which had ended when its answer got lost (fault: lost)"
         running = pool.submit(scene.comes, who, scene.waiter())
