@@ -69,3 +69,22 @@ def test_no_parameter_is_tried_with_one_value_only(notebook, number, exercise):
         inputs = [{**common, **draw.values(name, case.input)} for name, case in exercise.cases.items()]
         for parameter in {name for each in inputs for name in each}:
             assert len({repr(each[parameter]) for each in inputs if parameter in each}) > 1, parameter
+
+
+# What a fault says of what a learner's code sees, and not only of how the fault is made.
+OPTIONS = ("code", "reason", "status", "answer")
+
+
+@pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
+def test_no_error_or_status_is_tried_with_one_value_only(notebook, number, exercise):
+    """A fault that leaves an option out has the sandbox's default, which is a value, too, beside others."""
+    tried = {}
+    for seed in range(20):
+        for name, case in exercise.cases.items():
+            drawn = Draw(seed).case(name, case)
+            for fault in [*drawn.faults, *drawn.calls]:
+                what = fault.get("fault") or fault["kind"], str(fault.get("operation", ""))
+                for option in OPTIONS:
+                    tried.setdefault((*what, option), set()).add(fault.get(option))
+    once = {what: values for what, values in tried.items() if len(values) == 1 and values != {None}}
+    assert not once

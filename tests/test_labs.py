@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import types
 
@@ -397,6 +398,7 @@ def test_a_check_that_is_played_again_changes_no_progress(lab):
     assert seen._render_traceback_()[-1] == (
         "  To play the same again, which counts as no try: lab.check(1, seed=4711)"
     )
+    assert str(seen).endswith("It waits 3 s. lab.check(1, seed=4711) plays the same again.")  # as make check says it
     before = repr(lab), lab._tries_left(1)
     with pytest.raises(NotYet):
         lab.check(1, seed=4711)
@@ -477,4 +479,30 @@ def test_a_pair_that_breaks_is_played_again_by_a_check_with_its_seed(lab):
 def test_exploring_can_be_interrupted(lab, capsys):
     lab.exercises[1] = Explored(third=KeyboardInterrupt)
     lab.explore(1, seconds=60)
-    assert capsys.readouterr().out == "Stopped. What was played until then went well.\n"
+    said = capsys.readouterr().out
+    assert re.fullmatch(
+        r"Stopped after \d s: it was played twice, each time with another seed\. Nothing broke\.\n", said
+    )
+    lab.exercises[1].seen = [0, 0]
+    lab.explore(1, seconds=60)
+    assert re.fullmatch(r"Stopped after \d s, before it was played once to its end\.\n", capsys.readouterr().out)
+
+
+def test_exploring_shows_how_far_it_is_while_a_check_is_under_way(lab, monkeypatch):
+    """And begins no further one for which there is no time."""
+    shown, moved = [], threading.Event()
+
+    def show(line, text):
+        shown.append(text)
+        if len(set(shown)) == 3:
+            moved.set()
+
+    monkeypatch.setattr(labs.Line, "show_if_live", show)
+    lab.exercises[1] = Explored(third=False)
+    observe = lab.exercises[1].observe
+    lab.exercises[1].observe = lambda *about: moved.wait(60) and observe(*about)
+    lab.explore(1, seconds=1)
+    assert len(lab.exercises[1].seen) == 1
+    assert shown[0] == "[--------------------] 0 of 1 s, played 0 times"
+    assert shown[-1] == "[####################] played once"
+    assert {len(re.match(r"\[([#-]+)\]", each)[1]) for each in shown} == {20}

@@ -699,7 +699,7 @@ TASK_3 = [
             )
         ),
         says="not yet",
-        words="STOPPED_DUE_TO_LOW_MEMORY, TablesErrored 0. It ends FAILED",
+        words="DMS said: Status stopped, Stop Reason ",
     ),
     dict(
         name="the interval fixed in the definition",

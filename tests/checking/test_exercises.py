@@ -60,6 +60,17 @@ def test_the_first_sentence_that_is_not_kept_is_told_with_its_seed():
     assert finer.lines()[1:4] == ["  Contract: Second.", "  Observed: second: C is wrong.", "  Missing: Finer words."]
 
 
+def test_a_refusal_while_it_observes_has_the_seed_too(monkeypatch):
+    def observe(toy, lab, draw, cases):
+        draw.random("anything")
+        raise NotYet("Exercise 1 is wrong.", "Mend it first.")
+
+    monkeypatch.setattr(Toy, "observe", observe)
+    refused = refusal(Toy({}), seed=7)
+    refused.number = 2
+    assert str(refused).endswith("Mend it first. lab.check(2, seed=7) plays the same again.")
+
+
 def test_what_a_busy_machine_can_spoil_is_played_again_and_nothing_else():
     toy = Toy({"a": "slow"}, {})
     assert toy.check(None, 1) == "It is right."
@@ -110,6 +121,19 @@ def test_the_same_seed_draws_the_same():
         for seed in range(20):
             toy.check(None, seed)
     assert toys[0].drawn == toys[1].drawn and set(toys[0].drawn) == {1, 2, 3}
+
+
+def test_faults_and_calls_of_a_case_are_drawn_too():
+    refuses, stale = (
+        {"fault": "refuse", "code": one_of("A", "B")},
+        {"kind": "stale", "status": one_of("ready", "running")},
+    )
+    case = Case("a case", {"Seconds": one_of(1, 2)}, faults=[stale, stale], calls=[refuses])
+    drawn = [Draw(seed).case("a", case) for seed in range(40)]
+    assert {each.calls[0]["code"] for each in drawn} == {"A", "B"} and drawn[0].calls[0]["fault"] == "refuse"
+    assert len({(one["status"], other["status"]) for one, other in (each.faults for each in drawn)}) == 4
+    assert [each.input for each in drawn] == [Draw(seed).values("a", case.input) for seed in range(40)]
+    assert drawn[3] == Draw(3).case("a", case)
 
 
 def test_what_is_drawn_does_not_hang_on_what_else_is_drawn():

@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import json
 import math
+from decimal import Decimal
 
 import pytest
 
@@ -332,6 +333,19 @@ def told(execution=GOOD, error=None, item=None):
 def answers(*events, case="finished", **facts):
     migration = {"ReplicationTaskArn": "arn:task", "LastFailureMessage": "bad row", "Status": "failed"}
     return Answers(RESUME.cases[case].about, events, migration, facts)
+
+
+def test_a_refusal_of_resume_shows_the_line_that_raised_the_event_and_the_item():
+    item = {"TaskToken": "AQCEAAAAKgAAAAMAAAAA", "CreatedAt": Decimal(5)}
+    one = Told(
+        "Its event came", "KeyError: 'x'.", WAITS, item, " (answer.py, line 9: item['x'])", {"source": "aws.dms"}
+    )
+    assert str(one) == "Its event came, and the function raised KeyError: 'x' (answer.py, line 9: item['x'])"
+    assert one.lines() == [
+        'the event: {"source": "aws.dms"}',
+        'the item after it: {"TaskToken": "AQCEAAAA…", "CreatedAt": 5}',
+    ]
+    assert told().lines()[1] == "after it there was no item"
 
 
 RESUMES = [

@@ -21,6 +21,7 @@ from workshop.checking.waiting import (
     left,
     over,
     side_by_side,
+    taking_back,
     until,
 )
 
@@ -72,6 +73,16 @@ def test_the_time_of_a_check_ends_and_it_says_what_it_waited_for(clock):
     with at_most(3), pytest.raises(SandboxProblem, match="while it waited for a migration to end"):
         until(lambda: False, patience=60, what="a migration to end")
     assert clock[0] < 1005
+
+
+def test_what_was_made_is_taken_away_even_if_the_time_is_over(clock):
+    with at_most(0):
+        clock[0] += 1
+        with pytest.raises(SandboxProblem):
+            until(lambda: False, patience=5)
+        with taking_back():
+            assert until(itertools.count().__next__, patience=5)
+        assert left() == 0
 
 
 def test_it_holds_for_what_is_waited_for_side_by_side():

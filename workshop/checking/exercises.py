@@ -32,8 +32,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workshop import sandbox
-from workshop.checking.outcomes import NotYet, TooBusy
-from workshop.checking.waiting import CHECK_SECONDS, at_most, here
+from workshop.checking.outcomes import NotYet, TooBusy, times
+from workshop.checking.waiting import CHECK_SECONDS, again_and_again, at_most, here
 
 LOOKS = 3  # how often a check looks, where a busy machine can make an answer look wrong
 SEEDS = 10_000
@@ -72,6 +72,14 @@ class Draw:
             for name, value in parameters.items()
         }
 
+    def case(self, name: str, case: "Case") -> "Case":
+        """The case of that name, with a value in place of each `one_of` in its input, its faults and its calls."""
+        wrong = {
+            kind: [self.values(f"{name}, {kind} {nth}:", each) for nth, each in enumerate(getattr(case, kind), start=1)]
+            for kind in ("faults", "calls")
+        }
+        return dataclasses.replace(case, input=self.values(name, case.input), **wrong)
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -83,8 +91,8 @@ class Case:
     play: what happens meanwhile; the exercise's `observe` says how it is called.
     before: what has happened to its migration before the execution begins: gets the migration.
     faults: what goes wrong on purpose with the migration, in this order: {kind, and options}, as workshop.events.fault
-        takes them.
-    calls: what goes wrong on purpose with calls about it, as workshop.faults takes them.
+        takes them; each value may be `one_of`.
+    calls: what goes wrong on purpose with calls about it, as workshop.faults takes them; each value may be `one_of`.
     needs_sandbox: whether it can be made in the sandbox only, since AWS does not go wrong on request. Where it need
         not be, its faults are left out on AWS.
     """
@@ -168,11 +176,16 @@ class Exercise:
 
         only: the names of the cases to play; all, if there are none.
         """
+        draw = Draw(seed)
         with at_most(here(CHECK_SECONDS)):
-            return self._check(lab, seed, only)
+            try:
+                return self._check(lab, draw, only)
+            except NotYet as fault:
+                fault.seed = seed if draw.used else None
+                raise
 
-    def _check(self, lab, seed, only):
-        draw, seen = Draw(seed), {}
+    def _check(self, lab, draw, only):
+        seen = {}
         for sentences, cases in self._waves(only):
             for look in range(LOOKS):
                 try:
@@ -186,7 +199,6 @@ class Exercise:
                     break
                 cases = {name: self.cases[name] for name in again.cases}
             if fault:
-                fault.seed = seed if draw.used else None
                 raise fault
         return self.says_done(seen)
 
@@ -205,19 +217,38 @@ class Exercise:
     def explore(self, lab, seconds: float, tell: Callable[[str], None]) -> str:
         """Check again and again, each time with another seed, for so many seconds; returns a sentence.
 
-        All cases are played once. Then it goes on with `pairs`, of which there are most, or with all where it has none.
-        tell: shows a text while it goes on. Raises an Outcome as `check` does, and KeyboardInterrupt at Ctrl-C.
+        All cases are played once. Then it goes on with `pairs`, of which there are most, or with all where it has none,
+        for as long as there is time for another one like the last.
+        tell: shows a text while it goes on, from another thread. Raises an Outcome as `check` does. Ctrl-C ends it, as
+        if the time were over.
         """
-        began, times = time.monotonic(), 0
+        began, played, took, stopped = time.monotonic(), 0, 0.0, False
         pairs = [name for name in self.pairs if name in self.playable()]
-        while (passed := time.monotonic() - began) < seconds:
-            done = round(20 * passed / seconds)
-            tell(f"[{'#' * done:-<20}] {passed:.0f} of {seconds:g} s, played {times} times")
-            self.check(lab, random.SystemRandom().randrange(SEEDS), pairs if times else ())
-            times += 1
-        often = f"it was played {times} times, each time with another seed"
-        and_pairs = ", and after the first time only the cases in which two things go wrong" if pairs else ""
-        return f"Nothing broke in {passed:.0f} s: {often}{and_pairs}."
+
+        def passed():
+            return time.monotonic() - began
+
+        def progress():
+            done = min(passed(), seconds)
+            bar = "#" * round(20 * done / seconds if seconds else 20)
+            return f"[{bar:-<20}] {done:.0f} of {seconds:g} s, played {times(played)}"
+
+        with again_and_again(lambda: tell(progress())):
+            try:
+                while not played or passed() + took <= seconds:
+                    since = passed()
+                    self.check(lab, random.SystemRandom().randrange(SEEDS), pairs if played else ())
+                    played, took = played + 1, passed() - since
+            except KeyboardInterrupt:
+                stopped = True
+        tell(f"[{'#' * 20}] played {times(played)}")
+        after = f"Stopped after {passed():.0f} s" if stopped else f"Nothing broke in {passed():.0f} s"
+        if not played:
+            return f"{after}, before it was played once to its end."
+        often = f"it was played {times(played)}" + ", each time with another seed" * (played > 1)
+        and_pairs = ", and after the first time only the cases in which two things go wrong"
+        and_pairs *= bool(pairs) and played > 1
+        return f"{after}: {often}{and_pairs}{'. Nothing broke' if stopped else ''}."
 
     def observe(self, lab, draw: Draw, cases: Mapping[str, Case]) -> Mapping[str, Any]:
         """Play these cases with the learner's answer; returns a record of each, which is plain data.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from workshop import clients
 from workshop.checking.exercises import on_sandbox
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import side_by_side, taking_back, until
 from workshop.events import fault
 from workshop.migrations import Migration, begin_to_delete, describe, migration
 
@@ -57,7 +57,8 @@ def small_migrations(lab, cases: Mapping[str, str]) -> Iterator[dict[str, Migrat
     try:
         yield made
     finally:
-        stop(*made.values())
+        with taking_back():
+            stop(*made.values())
         for one in made.values():
             begin_to_delete(one.arn)  # it will be gone soon, for which nobody waits
 

@@ -27,12 +27,15 @@ class Outcome(Exception):
     def lines(self) -> list[str]:
         lines = [f"Exercise {self.number}: {self.status}", *(f"  {line}" for line in [*self.details(), self.help()])]
         if self.seed is not None:
-            again = f"lab.check({self.number}, seed={self.seed})"
-            lines.append(f"  To play the same again, which counts as no try: {again}")
+            lines.append(f"  To play the same again, which counts as no try: {self._again()}")
         return lines
 
+    def _again(self):
+        return f"lab.check({self.number}, seed={self.seed})"
+
     def __str__(self):
-        return " ".join([f"Exercise {self.number}: {self.status}.", *(str(argument) for argument in self.args)])
+        said = " ".join([f"Exercise {self.number}: {self.status}.", *(str(argument) for argument in self.args)])
+        return said if self.seed is None else f"{said} {self._again()} plays the same again."
 
     def _render_traceback_(self):  # IPython asks for this instead of showing our stack
         return self.lines()

@@ -8,7 +8,7 @@ import time
 from botocore.exceptions import ReadTimeoutError
 
 from workshop import clients, deploy
-from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, TooBusy
+from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, TooBusy, shortened
 from workshop.checking.waiting import did_not_end, forgive, left, over
 from workshop.faults import Faults
 
@@ -80,11 +80,16 @@ class Invoked:
         """The name of the error's class."""
         return self.error and self.error.partition(":")[0]
 
+    @property
+    def where(self) -> str:
+        """The line that raised the error, to be put behind it: " (submit.py, line 9: ...)"; "" if it is not known."""
+        return f" ({shortened(self.raised_in[-1], 100)})" if self.raised_in else ""
+
     def in_words(self) -> str:
         """As a part of a sentence: "failed with KeyError: 'Table' (submit.py, line 9: ...)"."""
         if self.error is None:
             return "ended without an error"
-        return f"failed with {self.error}" + (f" ({self.raised_in[-1]})" if self.raised_in else "")
+        return f"failed with {self.error}{self.where}"
 
 
 def invoke(function: str, event: dict) -> Invoked:

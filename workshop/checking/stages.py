@@ -49,8 +49,8 @@ def play(
     """
 
     def play_one(name, case, migration):
-        input = {**common, **draw.values(name, case.input)}
-        return _play(case, migration, begin, input, by_default, started, whose or {})
+        case = draw.case(name, case)
+        return _play(case, migration, begin, {**common, **case.input}, by_default, started, whose or {})
 
     with migrations.small_migrations(lab, {name: case.migration for name, case in cases.items()}) as made:
         seen = side_by_side(*(lambda n=name: play_one(n, cases[n], made[n]) for name in cases))

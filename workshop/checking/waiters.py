@@ -49,7 +49,11 @@ class Waiter(StateMachineRun):
     def __init__(self, machine, input, table, arn):
         super().__init__(machine, input)
         self._table, self._waits_for = table, arn
-        self.token = self.next_token(but=None)
+        try:
+            self.token = self.next_token(but=None)
+        except BaseException:  # nobody else knows of it
+            self.stop()
+            raise
 
     def next_token(self, but: str | None) -> str:
         """The token that it waits with now, which is not `but`: that of the state before it was retried, if it was."""

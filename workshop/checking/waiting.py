@@ -18,6 +18,7 @@ CHECK_SECONDS = 50  # that a check may take: `make check` stops a cell after 60
 # while, and a migration takes minutes. A guess, with room: nobody has measured it.
 SLOWER = 30
 SHORTEST, LONGEST = 0.08, 0.5  # seconds between two looks
+TIDYING = 8  # seconds that it may take after that, to take away what it made
 # Seconds for which a check has waited for one function until that is the function's own fault: it takes a second where
 # it is right, and a machine on which it takes as many is too slow for the workshop.
 TOO_LONG = 20
@@ -157,6 +158,36 @@ class Pool(concurrent.futures.ThreadPoolExecutor):
 
     def submit(self, call, /, *arguments, **keywords):
         return super().submit(contextvars.copy_context().run, call, *arguments, **keywords)
+
+
+@contextlib.contextmanager
+def taking_back():
+    """In this block a check takes away what it made, for which it has some seconds more, even if its time is over."""
+    token = _limit.set(_Limit(max(_limit.get().end, time.monotonic() + here(TIDYING))))
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+@contextlib.contextmanager
+def again_and_again(call: Callable[[], object], every: float = LONGEST):
+    """Make this call in a thread of its own while the block runs, at once, and then every so many seconds."""
+    ended = threading.Event()
+
+    def go_on():
+        call()
+        while not ended.wait(every):
+            call()
+
+    # What a notebook shows goes to the cell of the context in which it is shown.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(go_on,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def side_by_side(*calls: Callable[[], object], most: int | None = None) -> list:

@@ -31,6 +31,21 @@ SHORTER = 0.1  # seconds by which a wait may seem shorter than it is, since cloc
 LONGER = 0.9  # and longer, where the machine is not busy
 BUSY = 3  # and where it is
 AT_ONCE = 1.5  # seconds, where the machine is not busy
+# Why a full load can stop before its end, of the reasons that DMS names:
+# https://docs.aws.amazon.com/dms/latest/APIReference/API_ReplicationTask.html
+INTERRUPTED = (
+    "STOPPED_DUE_TO_LOW_MEMORY",
+    "STOPPED_DUE_TO_LOW_DISK",
+    "EXPRESS_LICENSE_LIMITS_REACHED",
+    "RECONFIGURATION_RESTART",
+    "RECYCLE_TASK",
+)
+# What DMS says where it does not say how a migration stands: it throttles, or has an error of its API reference.
+REFUSED = {
+    "fault": "refuse",
+    "operation": "dms:DescribeReplicationTasks",
+    "code": one_of("ThrottlingException", "AccessDeniedFault", "ResourceNotFoundFault"),
+}
 
 
 class Machine(Exercise):
@@ -111,7 +126,7 @@ class Poll(Machine):
             "a migration about which DMS refused to speak",
             {"PollSeconds": 2},
             play=ends_within(6),
-            calls=[{"fault": "refuse", "operation": "dms:DescribeReplicationTasks"}],
+            calls=[REFUSED],
             needs_sandbox=True,
         ),
     }
@@ -203,10 +218,13 @@ class Loop(Machine):
             play=until_polled(60),
         ),
         "not begun": Case(
-            "a migration of which DMS said `ready` twice, then `starting`, then `stopping`",
+            "a migration of which DMS said `ready` twice, and then `starting` and `stopping`",
             migration="is slow",
-            play=until_polled(5),
-            faults=[{"kind": "stale", "status": status} for status in ("ready", "ready", "starting", "stopping")],
+            play=until_polled(6),
+            faults=[
+                {"kind": "stale", "status": status}
+                for status in ("ready", "ready", one_of("ready", "starting", "stopping"), "starting", "stopping")
+            ],
             needs_sandbox=True,
         ),
         "finished": Case("a migration that finished", {"PollSeconds": 2}, "takes a second"),
@@ -216,7 +234,9 @@ class Loop(Machine):
         "ran before": Case("a migration that had run before, whose start DMS refused", before=ran_before),
         "set aside": Case("a migration that finished without one of its tables", migration="sets a table aside"),
         "interrupted": Case(
-            "a migration that DMS stopped for lack of memory", faults=[{"kind": "interrupt"}], needs_sandbox=True
+            "a migration that DMS stopped half-way",
+            faults=[{"kind": "interrupt", "reason": one_of(*INTERRUPTED)}],
+            needs_sandbox=True,
         ),
         "two polls": Case("a migration that outlived MaxPolls 2", {"MaxPolls": 2}, "is slow", until_polled(3)),
         "four polls": Case("a migration that outlived MaxPolls 4", {"MaxPolls": 4}, "is slow", until_polled(5)),
@@ -225,7 +245,7 @@ class Loop(Machine):
             {"MaxPolls": 1},
             "is slow",
             until_bound,
-            calls=[{"fault": "refuse", "operation": "dms:DescribeReplicationTasks", "count": 100}],
+            calls=[{**REFUSED, "count": 100}],
             needs_sandbox=True,
         ),
     }
@@ -345,7 +365,9 @@ class Cost(Exercise):
         "drawn": Case("histories that chance has made"),
         # In the sandbox DMS says once that it runs, so that there are two polls however quick or slow the machine is.
         "yours": Case(
-            "an execution of your loop", migration="takes a second", faults=[{"kind": "stale", "status": "running"}]
+            "an execution of your loop",
+            migration="takes a second",
+            faults=[{"kind": "stale", "status": one_of("starting", "running")}],
         ),
         "predicted": Case("jobs of up to a day"),
     }

@@ -21,7 +21,7 @@ ENDS = 5
 class Rounds:
     """What was seen of one who waits, while `reconcile` made its rounds.
 
-    after: {round: the execution after it}. errors: {round: what the function raised, or None}. ages: {round:
+    after: {round: the execution after it}. errors: {round: what the function raised, and where, or None}. ages: {round:
     OlderThanSeconds}. age: seconds since it waits. item: the one in the table after the last round, {} for none.
     """
 
@@ -67,7 +67,8 @@ def _play(lab, reconcile, table, cases, draw, made):
         begun[name] = waiters.begin(made[name].arn, started_before=before, created_at=now - waits_for[name])
 
     def make_round(round, answered=()):
-        errors[round] = invoke(reconcile, {"OlderThanSeconds": ages[round]}).error
+        invoked = invoke(reconcile, {"OlderThanSeconds": ages[round]})
+        errors[round] = invoked.error and f"{invoked.error.rstrip('.')}{invoked.where}"
         until(lambda: all([begun[name].look() for name in answered]), ENDS, "executions to be answered")
         for name, waiter in begun.items():
             after[name][round] = waiter.seen(cases[name].about)

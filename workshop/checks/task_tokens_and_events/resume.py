@@ -1,9 +1,10 @@
 """Exercise 4, the function `resume`: it hears of an end, looks, and answers. How its cases play: `resume_scenes.py`."""
 
+import itertools
 import json
 
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import Case, Exercise, Fault, contract
+from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, function
 from workshop.checking.waiting import side_by_side
@@ -14,7 +15,11 @@ from workshop.checks.task_tokens_and_events.resume_scenes import Answers, Story
 from workshop.checks.task_tokens_and_events.rule import Rule
 from workshop.checks.task_tokens_and_events.start import Start
 
-_ANSWER = "states:SendTaskSuccess "
+
+def _refused(*operations):
+    """These calls are refused, one after the other, each with an error that is drawn from all that are known of it."""
+    errors = ([f"{operation} {code}" for code in answering.REFUSALS[operation]] for operation in operations)
+    return {"refusals": one_of(*(each for each in itertools.product(*errors) if len(set(each)) == len(operations)))}
 
 
 class Resume(Exercise):
@@ -63,19 +68,19 @@ class Resume(Exercise):
         "made up": Case("a token that is none", play=answering.told_of_a_token_that_is_none),
         "refused": Case(
             "an answer that was refused twice",
-            {"refusals": (_ANSWER + "TaskDoesNotExist", _ANSWER + "AccessDeniedException")},
+            _refused("states:SendTaskSuccess", "states:SendTaskSuccess"),
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
         "nothing said": Case(
             "questions that were refused",
-            {"refusals": ("dms:DescribeReplicationTasks AccessDeniedFault", "dynamodb:GetItem AccessDeniedException")},
+            _refused("dms:DescribeReplicationTasks", "dynamodb:GetItem"),
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
         "not forgotten": Case(
             "an item that could not be deleted",
-            {"refusals": ("dynamodb:DeleteItem AccessDeniedException",)},
+            _refused("dynamodb:DeleteItem"),
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),

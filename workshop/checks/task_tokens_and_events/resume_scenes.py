@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 import time
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,7 @@ from workshop.checking.dms_events import failed, stopped
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Draw, on_sandbox
 from workshop.checking.migrations import LONG
+from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import Pool, side_by_side, until
@@ -21,6 +23,32 @@ from workshop.events import fault
 
 ENDS = 5  # seconds of patience with an execution that ends only if it was answered
 ANSWERS = ["states:SendTaskSuccess", "states:SendTaskFailure"]
+# The errors of the calls that `resume` makes, as the API references of DMS, DynamoDB and Step Functions name them, and
+# what a missing permission says. boto3 tries again by itself what is throttled or fails with 5xx: it is not here. Nor
+# is what a right answer may take for the end of it: TaskTimedOut, and ConditionalCheckFailedException.
+REFUSALS = {
+    "dms:DescribeReplicationTasks": ("AccessDeniedFault", "ResourceNotFoundFault"),
+    "dynamodb:GetItem": ("AccessDeniedException", "ResourceNotFoundException"),
+    "dynamodb:DeleteItem": (
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "TransactionConflictException",
+        "ReplicatedWriteConflictException",
+    ),
+    "states:SendTaskSuccess": (
+        "TaskDoesNotExist",
+        "InvalidToken",
+        "AccessDeniedException",
+        "KmsAccessDeniedException",
+        "KmsInvalidStateException",
+    ),
+}
+CALLS = {  # that may be refused: (the calls, the errors)
+    "its question to DMS": ("dms:DescribeReplicationTasks", REFUSALS["dms:DescribeReplicationTasks"]),
+    "its look into the table": ("dynamodb:GetItem", REFUSALS["dynamodb:GetItem"]),
+    "its answer": (ANSWERS, REFUSALS["states:SendTaskSuccess"]),
+    "its deletion of the item": ("dynamodb:DeleteItem", REFUSALS["dynamodb:DeleteItem"]),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,25 +57,35 @@ class Told:
 
     what: how things stood, a sentence without its full stop. error: what the function raised, None for nothing.
     execution: the one that waits, as it stood afterwards. item: the one in the table afterwards, {} for none.
+    where: the line that raised the error, as Invoked has it. event: the one that it got.
     """
 
     what: str
     error: str | None
     execution: Execution
     item: Mapping
+    where: str = ""
+    event: Mapping = dataclasses.field(default_factory=dict)
 
     def __str__(self):
         """As the beginning of a message."""
         return f"{self.what}, and the function " + (
-            f"raised {self.error.rstrip('.')}" if self.error else "ended without an error"
+            f"raised {self.error.rstrip('.')}{self.where}" if self.error else "ended without an error"
         )
+
+    def lines(self) -> list[str]:
+        """The event and the item, as a refusal shows them. Of the token its beginning: it is as good as a password."""
+        token = {"TaskToken": f"{self.item['TaskToken'][:8]}…"} if "TaskToken" in self.item else {}
+        item = json.dumps({**self.item, **token}, default=int, ensure_ascii=False)
+        item = f"the item after it: {item}" if self.item else "after it there was no item"
+        return [shortened(f"the event: {json.dumps(self.event)}", 600), shortened(item, 600)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
     """What was seen of a case. told: the events, in order. migration: what DMS said of it in the end.
 
-    evidence: the calls that the function made, and the end of the execution's history.
+    evidence: the calls that the function made, the last event and the item, and the end of the execution's history.
     """
 
     about: str
@@ -101,11 +139,13 @@ class Scene:
         answered: whether the execution should end by it, so that it is worth to wait for that. Where its item is gone,
             somebody holds it for answered.
         """
-        error = invoke(self.function, event or stopped(self.arn)).error
+        event = event or stopped(self.arn)
+        invoked = invoke(self.function, event)
+        error = invoked.error
         ends = not error and (answered or not self.table.find(self.arn))
         until(self.waiter.look, ENDS if ends else 0.3, "an execution to be answered")
         seen = self.waiter.seen(self.case.about)
-        self.told.append(Told(what, error, seen, self.table.find(self.arn) or {}))
+        self.told.append(Told(what, error, seen, self.table.find(self.arn) or {}, invoked.where, event))
         return self.told[-1]
 
     def fault(self, **what):
@@ -113,7 +153,8 @@ class Scene:
 
     def seen(self):
         calls = lines_of_calls(function=self.function.rpartition(":")[2], resource=self.arn)
-        evidence = [*calls[-4:], *(self.told[-1].execution.evidence[-2:] if self.told else ())]
+        end = [*self.told[-1].lines(), *self.told[-1].execution.evidence[-1:]] if self.told else []
+        evidence = [*calls[-3:], *end]
         return Answers(self.case.about, tuple(self.told), self.migration.describe(), self.facts, evidence)
 
     def forget(self):
@@ -297,12 +338,6 @@ DIES_BEFORE, DIES_AFTER, REFUSED, LOST, UNDER_WAY, RETRIED, CLEAN = (
     "its state had been retried, and waited with a new token",
     "nothing went wrong",
 )
-CALLS = {  # that may be refused: (the calls, the errors)
-    "its question to DMS": ("dms:DescribeReplicationTasks", ["AccessDeniedFault"]),
-    "its look into the table": ("dynamodb:GetItem", ["AccessDeniedException"]),
-    "its answer": (ANSWERS, ["TaskDoesNotExist", "InvalidToken", "AccessDeniedException"]),
-    "its deletion of the item": ("dynamodb:DeleteItem", ["AccessDeniedException"]),
-}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Came:
     who: a sentence without its full stop: "The same token came again". sent: the event.
     error: what the function raised, None where it ended without an error. at, ended: seconds since 1970.
     before, after: how the replication task stood. item: that of it in the table afterwards, {} for none.
+    where: the line that raised the error, as Invoked has it.
     """
 
     who: str
@@ -54,6 +55,7 @@ class Came:
     before: Stood
     after: Stood
     item: Mapping
+    where: str = ""
 
     @property
     def begun(self) -> bool:
@@ -63,7 +65,7 @@ class Came:
     def __str__(self):
         """As the beginning of a message: "The same token came again, and the function raised KeyError: 'x'"."""
         return f"{self.who}, and the function " + (
-            f"raised {self.error.rstrip('.')}" if self.error else "ended without an error"
+            f"raised {self.error.rstrip('.')}{self.where}" if self.error else "ended without an error"
         )
 
 
@@ -128,9 +130,9 @@ class Scene:
         }
         before, at = self.stood(), time.time()
         just_before()
-        error = invoke(self.function, sent).error
-        ended = time.time()
-        self.came.append(Came(who, sent, error, at, ended, before, self.stood(), self.table.find(self.arn) or {}))
+        invoked = invoke(self.function, sent)
+        ended, after, item = time.time(), self.stood(), self.table.find(self.arn) or {}
+        self.came.append(Came(who, sent, invoked.error, at, ended, before, after, item, invoked.where))
         return self.came[-1]
 
     def retried(self, waiter, dead=None):
