@@ -1827,7 +1827,21 @@ TASK_4 = [
             ("import json\n", "import json\nfrom contextlib import suppress\n"),
         ),
         says="not yet",
-        words="dynamodb:DeleteItem was refused (AccessDeniedException), and the function ended without an error",
+        words="dynamodb:DeleteItem was refused (",
+    ),
+    dict(
+        name="takes a task that DMS does not find for one that nobody waits for",
+        files=changed(
+            "resume.py",
+            (
+                "def lambda_handler(event, context):\n",
+                "def lambda_handler(event, context):\n    try:\n        handle(event)\n"
+                "    except Exception as fault:\n        if type(fault).__name__ != 'ResourceNotFoundFault':\n"
+                "            raise\n\n\ndef handle(event):\n",
+            ),
+        ),
+        says="not yet",
+        words="dms:DescribeReplicationTasks was refused (ResourceNotFoundFault), and the function ended without",
     ),
     dict(
         name="takes each event once",
@@ -1867,7 +1881,7 @@ def answer(item):
 """
         },
         says="not yet",
-        words="states:SendTaskSuccess was refused (AccessDeniedException), and the function ended without an error",
+        words="states:SendTaskSuccess was refused (",
     ),
     dict(
         name="pays no heed to what is older than its item",
@@ -2095,7 +2109,7 @@ def lambda_handler(event, context):
         name="forgets whatever happens",
         files={"answer.py": FILES["answer.py"].replace("    forget(item)\n", "    finally:\n        forget(item)\n")},
         says="not yet",
-        words="raised InvalidToken: Invalid Token: 'Invalid token', and the item was gone",
+        words="raised InvalidToken: Invalid Token: 'Invalid token' (answer.py, line ",
     ),
     dict(
         name="lets items expire",

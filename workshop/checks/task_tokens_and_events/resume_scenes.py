@@ -29,12 +29,7 @@ ANSWERS = ["states:SendTaskSuccess", "states:SendTaskFailure"]
 REFUSALS = {
     "dms:DescribeReplicationTasks": ("AccessDeniedFault", "ResourceNotFoundFault"),
     "dynamodb:GetItem": ("AccessDeniedException", "ResourceNotFoundException"),
-    "dynamodb:DeleteItem": (
-        "AccessDeniedException",
-        "ResourceNotFoundException",
-        "TransactionConflictException",
-        "ReplicatedWriteConflictException",
-    ),
+    "dynamodb:DeleteItem": ("AccessDeniedException", "ResourceNotFoundException", "TransactionConflictException"),
     "states:SendTaskSuccess": (
         "TaskDoesNotExist",
         "InvalidToken",
