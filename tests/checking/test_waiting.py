@@ -23,6 +23,7 @@ from workshop.checking.waiting import (
     side_by_side,
     taking_back,
     until,
+    within_time,
 )
 
 
@@ -100,6 +101,14 @@ def test_what_is_left_is_known_in_other_threads_too(clock):
         assert left() == pool.submit(left).result() == 20
         clock[0] += 30
         assert left() == 0
+
+
+def test_a_loop_with_a_clock_of_its_own_ends_with_the_time_of_the_check(clock):
+    assert within_time("an end")
+    with at_most(5), pytest.raises(SandboxProblem, match="waited for an end"):
+        while within_time("an end"):
+            clock[0] += 1
+    assert clock[0] == 1005
 
 
 def test_a_function_that_does_not_end_is_named_in_place_of_the_machine(clock):

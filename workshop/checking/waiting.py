@@ -64,6 +64,13 @@ def did_not_end(name: str, seconds: float):
     _limit.get().unended.setdefault(name, []).append(seconds)
 
 
+def within_time(what: str) -> bool:
+    """True, for a loop that has a clock of its own; raises what `over` returns where the time of the check is over."""
+    if not left():
+        raise over(what)
+    return True
+
+
 @contextlib.contextmanager
 def interrupted_when_over(name: str):
     """Run the learner's function of that name, which this process itself calls, until the time of the check is over.

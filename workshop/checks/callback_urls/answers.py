@@ -13,7 +13,7 @@ from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.messages import Sent, Vendor, Waiters
 from workshop.checking.outcomes import SandboxProblem, shortened
 from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
-from workshop.checking.waiting import side_by_side
+from workshop.checking.waiting import side_by_side, within_time
 
 HEARTBEATS = (4, 8, 16)  # seconds: a longer one where a machine is too busy for the one before
 LONGER = 12  # seconds after its heartbeat, in which an execution must have ended
@@ -196,7 +196,11 @@ class Answer(Exercise):
 
             def tell(name, until=until, runs=runs, sent=sent, moments=moments):
                 kind, more = kinds[name]
-                while time.monotonic() < until and not runs["asleep"].look():
+                while (
+                    within_time("an execution to be kept awake")
+                    and time.monotonic() < until
+                    and not runs["asleep"].look()
+                ):
                     body = verirow.message(kind, runs[name].url, **more)
                     at = time.time()
                     answer = send(runs[name].url, verirow.headers(body), body)

@@ -15,7 +15,7 @@ from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened, 
 from workshop.checking.resources import function, state_machine
 from workshop.checking.submitting import LONG, QUIET, many
 from workshop.checking.vendors import VendorRun, orders_of, rehearse, signed_up
-from workshop.checking.waiting import side_by_side, until
+from workshop.checking.waiting import side_by_side, until, within_time
 
 MOST = 8  # seconds of silence that are waited for; more than any heartbeat but one
 ROWS = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
@@ -99,7 +99,8 @@ def chats(stage: Stage, seconds: float = math.inf):
         return
     began = time.monotonic()
     longest, before_last = 0, began - (time.time() - stage.run.began())
-    while time.monotonic() - began < seconds and time.monotonic() - began < 15 and not stage.run.look():
+    seconds = min(seconds, 15)
+    while within_time("an execution to end") and time.monotonic() - began < seconds and not stage.run.look():
         starts = time.monotonic()
         stage.sends("check.progress", percent=1)
         longest, before_last = max(longest, time.monotonic() - before_last), starts
