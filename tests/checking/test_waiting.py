@@ -70,6 +70,19 @@ def test_looks_that_take_long_use_up_no_patience(clock):
     assert until(slow_look, patience=2)
 
 
+def test_where_looks_take_longer_patience_lasts_as_many_times_longer(clock):
+    """What is waited for has the same machine."""
+
+    def look():
+        clock[0] += 0.4
+        looks.append(clock[0])
+
+    looks = []
+    assert not until(look, patience=5)
+    in_pauses = clock[0] - 1000 - 0.4 * len(looks)
+    assert 20 <= in_pauses < 24
+
+
 def test_the_time_of_a_check_ends_and_it_says_what_it_waited_for(clock):
     with at_most(3), pytest.raises(SandboxProblem, match="while it waited for a migration to end"):
         until(lambda: False, patience=60, what="a migration to end")

@@ -18,6 +18,7 @@ CHECK_SECONDS = 50  # that a check may take: `make check` stops a cell after 60
 # while, and a migration takes minutes. A guess, with room: nobody has measured it.
 SLOWER = 30
 SHORTEST, LONGEST = 0.08, 0.5  # seconds between two looks
+QUICK = 0.1  # seconds that a look takes at most where the machine is not busy: it is a call or two to the sandbox
 TIDYING = 8  # seconds that it may take after that, to take away what it made
 # Seconds for which a check has waited for one function until that is the function's own fault: it takes a second where
 # it is right, and a machine on which it takes as many is too slow for the workshop.
@@ -129,7 +130,8 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
     """Wait for a condition; returns whether it came.
 
     patience: seconds of pauses between looks in the sandbox; on AWS it is SLOWER times as many. The looks themselves do
-        not count: on a machine that is busy all of it takes longer, and a learner's answer does not get wrong by it.
+        not count. Where they take long the machine is busy, and what is waited for takes as many times longer: so does
+        patience, and a learner's answer does not get wrong by it.
     what: what is waited for, after "waited for".
     Raises what `over` returns where the time of the whole check is over.
     """
@@ -137,14 +139,16 @@ def until(condition: Callable[[], object], patience: float, what: str = "somethi
     patience = here(patience)
     paused = 0.0
     for pause in pauses():
+        began = time.monotonic()
         if condition():
             return True
+        slower = max(1.0, (time.monotonic() - began) / here(QUICK))
         if paused >= patience:
             return False
         if time.monotonic() > limit.end:
             raise over(what)
         time.sleep(pause)
-        paused += pause
+        paused += pause / slower
     raise AssertionError("pauses() never ends")
 
 
