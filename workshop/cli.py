@@ -201,8 +201,12 @@ def test(arguments):
         return max(statuses)
     if arguments.longest:
         statuses = [_pytest(["-m", "longest", "-n", "1"], arguments.pytest)]  # they are about time and memory, too
-        print("All answers, each given to the whole check, and all mutants of each lab:", flush=True)
+        print("All answers, each given to the whole check:", flush=True)
         statuses.append(_pytest(["tests/test_answers.py", "-m", "not long", "--whole"], arguments.pytest))
+        for seed in (2, 3):
+            print(f"All answers with seed {seed}, which draws other values and orders:", flush=True)
+            statuses.append(_pytest(["tests/test_answers.py", "-m", "not long", f"--seed={seed}"], arguments.pytest))
+        print("All mutants of each lab:", flush=True)
         for solution in sorted((CHECKOUT / "solutions").glob("*.ipynb")):
             statuses.append(subprocess.call([sys.executable, "-m", "tests.mutants", solution.stem], cwd=CHECKOUT))
         return max(statuses)

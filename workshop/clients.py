@@ -11,11 +11,9 @@ import os
 import threading
 
 CONNECTIONS = 50  # that one client keeps: checks run many cases side by side
+LONGEST_ANSWER = 900  # seconds: no function runs for longer
 
 _making = threading.Lock()
-
-
-LONGEST_ANSWER = 900  # seconds: no function runs for longer
 
 
 def of(service, patience=None):
