@@ -750,6 +750,30 @@ TASK_2 = [
         words="and submit failed with VendorRefused",
     ),
     dict(
+        name="401 and 403 are mended by somebody, and so worth another try",
+        changes={AGAIN: "again = error.code in (401, 403, 408, 429) or error.code >= 500"},
+        says="not yet",
+        words="The vendor answered 401, and submit failed with VendorUnavailable",
+    ),
+    dict(
+        name="what is gone may come back",
+        changes={AGAIN: "again = error.code in (408, 410, 429) or error.code >= 500"},
+        says="not yet",
+        words="The vendor answered 410, and submit failed with VendorUnavailable",
+    ),
+    dict(
+        name="what the vendor has not built stays so",
+        changes={AGAIN: "again = error.code in (408, 429) or error.code >= 500 and error.code != 501"},
+        says="not yet",
+        words="The vendor answered 501, and submit failed with VendorRefused",
+    ),
+    dict(
+        name="a gateway that has waited long enough is final",
+        changes={AGAIN: "again = error.code in (408, 429, 500, 501, 502, 503) or error.code > 504"},
+        says="not yet",
+        words="The vendor answered 504, and submit failed with VendorRefused",
+    ),
+    dict(
         name="names of its own for the errors",
         changes={"VendorUnavailable if again": "ConnectionError if again"},
         says="not yet",
@@ -819,7 +843,7 @@ TASK_2 = [
             KEEPS_CHECK: "    urlopen(order(event['Table'], callback_id, key=callback_id), timeout=2)\n" + KEEPS_CHECK
         },
         says="not yet",
-        words="submit was invoked 6 times, and the vendor got 7 orders",
+        words="submit was invoked 10 times, and the vendor got 11 orders",
     ),
     dict(
         name="orders with an address of its own, and then opens the callback",

@@ -6,12 +6,14 @@ import datetime
 import pytest
 
 from workshop.checking.executions import Execution
+from workshop.checking.exercises import Draw
 from workshop.checking.messages import Sent
 from workshop.checking.resources import Invoked
 from workshop.checking.submitting import Submitted
 from workshop.checking.vendors import Order
 from workshop.checks.callback_urls import EXERCISES
 from workshop.checks.callback_urls.answers import UNSIGNED, _silence
+from workshop.checks.callback_urls.orders import STATUSES, drawn_statuses
 from workshop.checks.callback_urls.silence import ITS_REPORT
 
 ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
@@ -193,6 +195,23 @@ def test_an_order_that_is_right(case):
 def test_an_order_that_is_not(case, changed, words):
     record = dataclasses.replace(submitted(2, case, **TAKEN | ORDERS[case]), **changed)
     assert words in said(2, case, record)
+
+
+@pytest.mark.parametrize("case", STATUSES)
+def test_every_status_that_the_contract_names_is_drawn(case):
+    """Each is the vendor's answer with one seed or another, and no other status is."""
+    known, whole = STATUSES[case]
+    drawn = [drawn_statuses(Draw(seed), case) for seed in range(1, 401)]
+    assert set().union(*drawn) == set(whole)
+    assert all(statuses[: len(known)] == known and len(set(statuses)) == len(known) + 2 for statuses in drawn)
+
+
+def test_the_statuses_are_those_of_the_contract():
+    again = {408, 429, *range(500, 600)}
+    assert {case: set(whole) for case, (_, whole) in STATUSES.items()} == {
+        "overloaded": again,
+        "refuses": set(range(400, 500)) - again,
+    }
 
 
 RIGHT = {"rows": 3}

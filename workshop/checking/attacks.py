@@ -215,7 +215,8 @@ def is_final(status):
     return status is not None and 400 <= status < 500 and status not in (408, 429)
 
 
-FINAL = [status for status in range(400, 452) if is_final(status)]
+FINAL = [status for status in range(400, 500) if is_final(status)]
+WORTH_ANOTHER_TRY = [408, 429, *range(500, 600)]
 
 
 def in_words(status):

@@ -4,7 +4,7 @@ import http.server
 import threading
 
 from workshop import clients, deploy, faults
-from workshop.checking.attacks import FINAL, in_words, is_success
+from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY, in_words, is_success
 from workshop.checking.exercises import LOOKS, Case, Fault, contract
 from workshop.checking.outcomes import SandboxProblem, times
 from workshop.checking.submitting import (
@@ -27,9 +27,17 @@ from workshop.checking.submitting import (
 )
 from workshop.checking.waiting import until
 
-# What a list of the best known statuses leaves out is drawn anew for each check.
-REFUSALS, RARE_REFUSALS = [400, 404, 409, 422], [status for status in FINAL if status > 422]
-OVERLOADS, RARE_OVERLOADS = [408, 429, 500, 503], range(505, 600)
+# The best known statuses are tried in every check. Of all others, two are drawn anew for each.
+STATUSES = {
+    "overloaded": ([408, 429, 500, 501, 502, 503, 504], WORTH_ANOTHER_TRY),
+    "refuses": ([400, 401, 403, 404, 409, 410, 422], FINAL),
+}
+
+
+def drawn_statuses(draw, case: str) -> list[int]:
+    """What the vendor answers in that case, one of STATUSES: first what is best known, then what chance adds."""
+    known, whole = STATUSES[case]
+    return known + draw.random(case).sample([status for status in whole if status not in known], 2)
 
 
 def each_answer(scene: Scene):
@@ -160,12 +168,8 @@ class OrderOnce(Ordering):
     done = "One audit for each execution, however often it is ordered; what is refused is not tried again."
 
     def rehearsal(self, draw, name, case):
-        drawn = {
-            "overloaded": [*OVERLOADS, draw.random("overloaded").choice(RARE_OVERLOADS)],
-            "refuses": [*REFUSALS, *draw.random("refuses").sample(RARE_REFUSALS, 2)],
-        }
         how = super().rehearsal(draw, name, case)
-        return how | ({"answers": drawn[name]} if name in drawn else {})
+        return how | ({"answers": drawn_statuses(draw, name)} if name in STATUSES else {})
 
     def observe(self, lab, draw, cases):
         seen = {}
