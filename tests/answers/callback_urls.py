@@ -77,15 +77,16 @@ LOOKS_FIRST = """    callback_id = find(execution).get("CallbackId") or secrets.
 HMAC = """%%writefile callbacks.py
 import hashlib
 import hmac
-import os
+import secrets
 
 from boto3.dynamodb.conditions import Attr
 from waiting import find, keep
 
 
 def open_callback(execution, token, attempt):
-    key = os.environ["VENDOR_KEY"].encode()
-    callback_id = hmac.new(key, execution.encode(), hashlib.sha256).hexdigest()
+    keep("key of addresses", Attr("Id").not_exists(), Key=secrets.token_hex(32))
+    key = find("key of addresses")["Key"]
+    callback_id = hmac.new(key.encode(), execution.encode(), hashlib.sha256).hexdigest()
     keep(callback_id, Attr("Attempt").not_exists() | Attr("Attempt").lt(attempt), TaskToken=token, Attempt=attempt)
     return callback_id
 
@@ -391,6 +392,26 @@ TASK_1 = [
         changes={"keep(callback_id, only_if": "keep(execution, only_if"},
         says="not yet",
         words="was answered with 500",
+    ),
+    dict(
+        name="an HMAC of the execution, with the key that the vendor gave you",
+        changes=id_is(
+            'hmac.new(os.environ["VENDOR_KEY"].encode(), execution.encode(), "sha256").hexdigest()', "hmac", "os"
+        ),
+        says="not yet",
+        words="can be computed from the execution's ARN, with a key that the vendor has",
+    ),
+    dict(
+        name="a hash of the vendor's key and the execution's name, in base64",
+        changes=id_is(
+            'base64.urlsafe_b64encode(hashlib.sha512((os.environ["VENDOR_KEY"] + execution.rpartition(":")[2])'
+            '.encode()).digest()).decode().rstrip("=")',
+            "base64",
+            "hashlib",
+            "os",
+        ),
+        says="not yet",
+        words="can be computed from the execution's name, with a key that the vendor has",
     ),
     dict(
         name="the last part of a hash of the execution",
@@ -1570,6 +1591,29 @@ TASK_4 = [
             "    return 200": '    known.add(message["id"])\n    return 200',
             "def answer": "known = set()\n\n\ndef answer",
             SUPPRESS: '    if message["id"] in known:\n        return 200\n' + SUPPRESS,
+        },
+    ),
+    dict(
+        name="remembers the tokens that it has looked up",
+        changes={
+            "def answer": "tokens = {}\n\n\ndef answer",
+            "    token = token_of(callback_id)\n": "    token = tokens.get(callback_id) or token_of(callback_id)\n"
+            "    if token:\n        tokens[callback_id] = token\n",
+        },
+        says="not yet",
+        words="A report, after progress and a retry of the state, came, and the execution was still running",
+    ),
+    dict(
+        name="remembers the tokens that it has looked up, and looks anew where one is closed",
+        changes={
+            "def answer(callback_id, message):": "tokens = {}\n\n\ndef answer(callback_id, message):\n"
+            "    known = tokens.get(callback_id)\n    said = tell(callback_id, message)\n"
+            "    if known and said == 410 and token_of(callback_id) != known:\n"
+            "        tokens.pop(callback_id, None)\n        said = tell(callback_id, message)\n"
+            "    return said if said != 410 else 200\n\n\ndef tell(callback_id, message):",
+            "    token = token_of(callback_id)\n": "    token = tokens.get(callback_id) or token_of(callback_id)\n",
+            SUPPRESS: "    tokens[callback_id] = token\n    try:\n",
+            "    return 200": "    except stepfunctions.exceptions.TaskTimedOut:\n        return 410\n    return 200",
         },
     ),
     dict(

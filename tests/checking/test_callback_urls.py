@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import hmac
 
 import pytest
 
@@ -81,6 +82,14 @@ def test_an_address_that_is_right(case):
         ("again", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[0], key=1, more=TOKENS[1])]}, "has your task token"),
         ("second", {"orders": [order(ARN)]}, "contains the execution's ARN"),
         ("second", {"orders": [order(ARN.rpartition(":")[2] + "x")]}, "contains the execution's name"),
+        (
+            "first",
+            {
+                "orders": [order(hmac.digest(b"the vendor's", ARN.encode(), "sha256").hex())],
+                "facts": {"keys": ["another", "the vendor's"]},
+            },
+            "can be computed from the execution's ARN, with a key that the vendor has",
+        ),
         ("first", {"logged": ["submit", "callback"]}, "in the log of submit and callback"),
         ("third", {"facts": {"addresses": ["a"], "executions": 3}}, "the same address"),
         ("third", {"facts": {"addresses": ["a:b", "c:d"], "executions": 2}}, "An address is 'a:b'"),
@@ -271,6 +280,7 @@ ENDED_IT, FAILED_IT, AGAIN = Sent("A report", 200, "SUCCEEDED"), Sent("The news"
 ANSWERED = {
     "reported": told(ENDED_IT, ENDED_IT, status="SUCCEEDED", output=RIGHT),
     "at once": told(ENDED_IT, ENDED_IT, status="SUCCEEDED", output=RIGHT),
+    "retried": told(ENDED_IT, status="SUCCEEDED", output=RIGHT),
     "failed": told(FAILED_IT, FAILED_IT, status="FAILED", error="CheckFailed", cause="Half."),
     "strange": told(OK, OK),
     "malformed": told(Sent("A list", 400)),
@@ -312,6 +322,7 @@ def test_an_answer_that_is_right(case):
         ),
         ("reported", told(ENDED_IT, status="SUCCEEDED", output={}), "ended SUCCEEDED with the output {}"),
         ("at once", told(OK, OK), "A report came, and the execution was still running"),
+        ("retried", told(OK, about=EXERCISES[4].cases["retried"].about), "the token with which the state waits now"),
         (
             "failed",
             told(FAILED_IT, status="FAILED", error="Other"),

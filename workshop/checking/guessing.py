@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import math
 import random
 import string
@@ -19,10 +20,22 @@ def pieces(secret):
     return [form[at : at + 32] for form in forms for at in range(0, len(form) - 31, 16)]
 
 
-def computed(text):
-    """Pieces of what somebody makes of a text who knows it: hashes, encodings, and `random` with it as the seed."""
-    for made in _made_of(text):
+def computed(text, key=""):
+    """Pieces of what somebody makes of a text who knows it: hashes, encodings, and `random` with it as the seed.
+
+    key: makes it what takes this key, too.
+    """
+    for made in _made_with(key, text) if key else _made_of(text):
         yield from (made[at : at + 16] for at in range(len(made) - 15))
+
+
+def _made_with(key, text):
+    key, data = key.encode(), text.encode()
+    for name in sorted(hashlib.algorithms_guaranteed):
+        if not name.startswith("shake"):  # HMAC takes hashes of one length
+            yield from _written(hmac.digest(key, data, name))
+            yield from _written(hashlib.new(name, key + data).digest())
+            yield from _written(hashlib.new(name, data + key).digest())
 
 
 def _made_of(text):

@@ -57,20 +57,26 @@ class Waiters:
         [table] = rehearse(self._lab, self.verirow, {"one": QUIET}).values()
         run = self._waits.begin(heartbeat)
         self._runs.append(run)
-        attempt = run.attempt()
-        event = {"Execution": run.arn, "TaskToken": attempt.token, "Attempt": attempt.order, "Table": table}
-        for _ in range(LOOKS):
-            invoked = invoke(self._lab.name("submit"), event)
-            if not invoked.error:
-                break
-        orders = orders_of(self.verirow, table)
+        invoked, orders = self._submit(run, run.attempt(), table), orders_of(self.verirow, table)
         if not orders or not orders[0].url:
             raise NotYet(
                 f"An execution's audit could not be ordered: submit {invoked.in_words()}.",
                 "submit orders an audit. Exercise 2 is about that: run lab.check(2) first.",
             )
-        run.url = orders[0].url
+        run.url, run.table = orders[0].url, table
         return run
+
+    def retry(self, run: Waiting):
+        """Its state is tried again: with a new token, and the old one is dead."""
+        self._submit(run, run.next_attempt(), run.table)
+
+    def _submit(self, run, attempt, table):
+        event = {"Execution": run.arn, "TaskToken": attempt.token, "Attempt": attempt.order, "Table": table}
+        for _ in range(LOOKS):
+            invoked = invoke(self._lab.name("submit"), event)
+            if not invoked.error:
+                break
+        return invoked
 
     def end(self):
         side_by_side(*(run.stop for run in self._runs))
@@ -108,6 +114,10 @@ class Vendor:
         lament += " See line" + "".join(f" {line}" for line in range(1000, 2000))
         self.failure = {"code": chance.choice(CODES), "message": lament[:LONGEST_LAMENT]}
         self._reported = waiters.verirow.message("check.completed", run.url, report=self.report)
+
+    def retries(self):
+        """The state is tried again: the execution waits with a new token."""
+        self._waiters.retry(self.run)
 
     def sends(self, what, kind, url=None, **content) -> Sent:
         """A message of a kind ("check.progress"), about this execution, or about another URL."""

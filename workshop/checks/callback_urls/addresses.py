@@ -67,6 +67,9 @@ class Address(Ordering):
     done = "The address is random and leads to the token of the latest attempt; the token stays at home."
 
     def play(self, lab, scenes):
+        verirow = signed_up(lab)
+        for scene in scenes.values():
+            scene.facts["keys"] = [verirow.key, verirow.secret]
         super().play(lab, scenes)
         if "nobody" in scenes:
             scenes["nobody"].facts["invoked"] = _called(lab, secrets.token_urlsafe(32))
@@ -95,7 +98,7 @@ class Address(Ordering):
 
     @contract(
         "An address does not contain the token, the execution's ARN or its name, and cannot be computed from one of "
-        "them.",
+        "them, not even by the vendor.",
         cases="first, second, again",
     )
     def tells_nothing(self, seen: Submitted):
@@ -107,6 +110,8 @@ class Address(Ordering):
         for what, text in [*(("the task token", token) for token in seen.tokens), *known]:
             if any(made in url for made in computed(text)):
                 return f"The address {address[:90]} can be computed from {what}, by whoever knows how you make it."
+            if any(made in url for key in seen.facts.get("keys", ()) for made in computed(text, key)):
+                return f"The address {address[:90]} can be computed from {what}, with a key that the vendor has."
 
     @contract("Nothing that you log contains the token.", cases="first, again, late, overtaken, at once")
     def logs_no_token(self, seen: Submitted):

@@ -38,6 +38,14 @@ def reported_at_once(vendor: Vendor):
     vendor.sent.sort(key=lambda sent: not is_success(sent.answer))
 
 
+def retried(vendor: Vendor):
+    """The state is retried between progress, which as many processes as there may be have heard of, and the report."""
+    side_by_side(*[vendor.sends_progress] * AT_A_TIME)
+    vendor.sent.clear()
+    vendor.retries()
+    vendor.sends_report("A report, after progress and a retry of the state,")
+
+
 def failed(vendor: Vendor):
     vendor.sends_failure()
     vendor.sends_failure("The news that the audit failed, a second time")
@@ -126,6 +134,7 @@ class Answer(Exercise):
     cases = {
         "reported": Case("a report, and what came after it", play=reported),
         "at once": Case("two reports at the same moment", play=reported_at_once),
+        "retried": Case("a state that was retried after the vendor had called", play=retried),
         "failed": Case("an audit that failed", play=failed),
         "strange": Case("messages of other types", play=strange),
         "malformed": Case("what is no message of the vendor's", play=malformed),
@@ -148,9 +157,9 @@ class Answer(Exercise):
             chatting = [name for name in ("awake", "asleep") if name in cases]
             failing = [name for name in cases if name in ("outage", "unanswered")]
             # Alone: what a process of the function remembers shows only if the next message meets the same process.
-            alone = [name for name in cases if name == "refused at first"]
+            alone = [name for name in cases if name in ("refused at first", "retried")]
             others = [name for name in cases if name not in [*chatting, *failing, *alone]]
-            groups = [others, failing, alone]
+            groups = [others, failing, *([name] for name in alone)]
 
             def play_groups():
                 # Where functions fail that should, nothing else is played: the log does not say which message it was.
@@ -225,14 +234,18 @@ class Answer(Exercise):
 
     @contract(
         "The first `check.completed` gets 2xx, and the execution succeeds with the `report` as its output.",
-        cases="reported, at once",
+        cases="reported, at once, retried",
     )
     def succeeds(self, seen: Execution):
         if fault := _not_taken(seen.facts["sent"][0]) or _not_at_once(seen):
             return fault
         if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
             output = f" with the output {shortened(str(seen.output))}" * (seen.status == "SUCCEEDED")
-            return Fault(f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.")
+            was_retried = seen.about == self.cases["retried"].about and not seen.ended
+            return Fault(
+                f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.",
+                "The report reaches the token with which the state waits now." if was_retried else None,
+            )
 
     @contract(
         "The first `check.failed` gets 2xx, and the execution fails with the error `CheckFailed` and the error's "
