@@ -944,6 +944,20 @@ TASK_2 = [
         says="not yet",
         words="The vendor answered 409, and submit ended without an error",
     ),
+    dict(  # only two troubles together show it: an answer that was lost, and a process that ended
+        name="a new key after two orders that nobody has answered",
+        changes={
+            "import keep": "import find, keep",
+            OPENS: OPENS + '    vain = int(find(event["Execution"]).get("Vain", 0))\n'
+            '    keep(event["Execution"], Vain=vain + 1)\n'
+            '    key = callback_id if vain < 2 else f"{callback_id}-{vain // 2}"\n',
+            KEY: "key=key",
+            "        again =": '        keep(event["Execution"], Vain=vain)\n        again =',
+            KEEPS_CHECK: '    keep(event["Execution"], CheckId=check_id, Vain=0)',
+        },
+        says="not yet",
+        words="orders of one execution had different keys",
+    ),
     dict(
         name="with what goes wrong in a place of its own",
         text=IN_A_PLACE_OF_ITS_OWN,
@@ -1615,6 +1629,19 @@ TASK_4 = [
             SUPPRESS: "    tokens[callback_id] = token\n    try:\n",
             "    return 200": "    except stepfunctions.exceptions.TaskTimedOut:\n        return 410\n    return 200",
         },
+    ),
+    dict(  # only two troubles together show it: a report that was refused, and a state that was retried then
+        name="remembers the token of a message that it could not pass on",
+        changes={
+            "def answer(callback_id, message):": "tokens = {}\n\n\ndef answer(callback_id, message):\n"
+            "    try:\n        said = tell(callback_id, message)\n    except Exception:\n"
+            "        tokens[callback_id] = token_of(callback_id)\n        raise\n"
+            "    tokens.pop(callback_id, None)\n    return said\n\n\ndef tell(callback_id, message):",
+            "    token = token_of(callback_id)\n": "    token = tokens.get(callback_id) or token_of(callback_id)\n",
+        },
+        says="not yet",
+        words="After the state had been retried, the same report was answered with 200, and after that the execution "
+        "was still running",
     ),
     dict(
         name="a cause as long as an error's name may be",

@@ -8,11 +8,13 @@ import pytest
 
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Draw
-from workshop.checking.messages import Sent
+from workshop.checking.messages import Sent, lines_of_request
 from workshop.checking.resources import Invoked
 from workshop.checking.submitting import Submitted
 from workshop.checking.vendors import Order
 from workshop.checks.callback_urls import EXERCISES
+from workshop.checks.callback_urls import answer_stories as answering
+from workshop.checks.callback_urls import order_stories as ordering
 from workshop.checks.callback_urls.answers import UNSIGNED, _silence
 from workshop.checks.callback_urls.orders import STATUSES, drawn_statuses
 from workshop.checks.callback_urls.silence import ITS_REPORT
@@ -206,6 +208,84 @@ def test_an_order_that_is_not(case, changed, words):
     assert words in said(2, case, record)
 
 
+def story(*attempts, **end):
+    """attempts: (what went wrong, how submit ended, the orders that the vendor took), each of which met it.
+
+    end: of the record of the execution, with which all is right otherwise.
+    """
+    made = [
+        ordering.Attempt(
+            ordering.Trouble(what), "It came", ends, orders, what != ordering.CLEAN, what == ordering.NAMESAKE
+        )
+        for what, ends, orders in attempts
+    ]
+    urls = dict.fromkeys(order.url for one in made for order in one.orders)
+    audits = [{"check_id": f"chk_{nth}", "callback_url": url} for nth, url in enumerate(urls, start=1)]
+    return ordering.Story("two troubles", made, submitted(2, "pair", **{**TAKEN, "audits": audits, **end}))
+
+
+WELL, KILLED = Invoked(None), Invoked("Runtime.ExitError: killed")
+CLEAN = (ordering.CLEAN, [WELL], [ORDER])
+DIED = (ordering.KILLED_ORDERED, [KILLED], [ORDER])
+UNSAVED = (ordering.KILLED_OPENING, [KILLED], [])
+REFUSED_ONCE, LOST = (ordering.UNAVAILABLE, [UNAVAILABLE], []), (ordering.LOST, [UNAVAILABLE], [ORDER])
+NAMESAKE = (ordering.NAMESAKE, [WELL], [order(ADDRESSES[1], key="two")])
+
+STORIES = [  # the sentence that is broken, the record, words
+    (None, story(UNSAVED, DIED, CLEAN), ""),
+    (None, story(REFUSED_ONCE, LOST, CLEAN), ""),
+    (None, story(NAMESAKE, (ordering.CALLED, [WELL], [ORDER]), CLEAN, item={"CheckId": "chk_2"}), ""),
+    (None, story((ordering.LATE, [WELL, FAILED], [ORDER]), CLEAN), ""),
+    (None, story((ordering.TWICE, [FAILED, WELL], [ORDER] * 2), (ordering.CLEAN, [WELL], [])), ""),
+    ("opens_and_orders", story(UNSAVED, DIED, CLEAN, status="RUNNING"), "after all of it, a report was answered with"),
+    ("opens_and_orders", story(UNSAVED, DIED, CLEAN, answer=500), "a report was answered with 500"),
+    ("may_be_tried_again", story((ordering.UNAVAILABLE, [REFUSED], []), DIED, CLEAN), "submit failed with VendorRef"),
+    ("waits_two_seconds", story((ordering.LOST, [FAILED], [ORDER]), DIED, CLEAN), "submit failed with KeyError"),
+    ("orders_once", story(DIED, (ordering.LOST, [UNAVAILABLE], [ORDER] * 2), CLEAN), "The vendor took 2 orders"),
+    ("one_audit", story(DIED, LOST, (ordering.CLEAN, [FAILED], [])), "submit failed with KeyError"),
+    ("one_audit", story((ordering.TWICE, [FAILED] * 2, []), DIED, CLEAN), "submit failed with KeyError"),
+    ("one_audit", story((ordering.LATE, [FAILED, WELL], []), DIED, CLEAN), "submit failed with KeyError"),
+    (
+        "one_audit",
+        story(DIED, (ordering.LOST, [UNAVAILABLE], [order(ADDRESSES[0], key="two")]), CLEAN),
+        "had different keys",
+    ),
+    ("one_audit", story(DIED, LOST, (ordering.CLEAN, [WELL], [order(ADDRESSES[2], key="one")])), "callback URLs"),
+    ("one_audit", story(DIED, LOST, CLEAN, audits=[]), "the vendor makes no audits for one execution"),
+    ("a_key_of_its_own", story(DIED, (*NAMESAKE[:2], [order(ADDRESSES[1], key="one")]), CLEAN), "with the key that"),
+    ("a_key_of_its_own", story(DIED, (*NAMESAKE[:2], []), CLEAN), "no audits for the execution that has the same name"),
+    ("a_key_of_its_own", story(DIED, (NAMESAKE[0], [FAILED], []), CLEAN), "submit failed with KeyError"),
+    ("keeps_the_check_id", story(DIED, LOST, CLEAN, item={}), "has the CheckId None"),
+]
+
+
+def broken_in(number, case, record):
+    """{sentence: what it says} of those that are broken in a record."""
+    exercise = EXERCISES[number]
+    judges = [each.judge for each in exercise.contract if case in each.cases]
+    return {judge.__name__: fault.observed for judge in judges if (fault := judge(exercise, record))}
+
+
+@pytest.mark.parametrize("sentence, record, words", STORIES)
+def test_stories_of_two_troubles(sentence, record, words):
+    """One sentence says what is wrong, and no other."""
+    found = broken_in(2, "pair", record)
+    assert list(found) == ([sentence] if sentence else [])
+    assert words.lower() in found.get(sentence, "").lower()
+
+
+def test_a_story_is_told_in_the_order_in_which_it_happened():
+    told = said(2, "pair", story(DIED, NAMESAKE, (ordering.CLEAN, [FAILED], []), status="RUNNING", answer=500))
+    places = [told.index(f"    {line}") for line in ("1. It came: submit", "2. It came: submit", "3. It came", "4. A ")]
+    assert places == sorted(places)
+
+
+def test_every_trouble_is_drawn_and_no_story_has_one_twice():
+    drawn = [ordering.two_by(Draw(seed).random("pair")) for seed in range(200)]
+    assert {trouble.what for two in drawn for trouble in two} == set(ordering.TROUBLES)
+    assert all(one.what != other.what for one, other in drawn)
+
+
 @pytest.mark.parametrize("case", STATUSES)
 def test_every_status_that_the_contract_names_is_drawn(case):
     """Each is the vendor's answer with one seed or another, and no other status is."""
@@ -269,6 +349,27 @@ def test_a_signature_that_is_not(case, seen, words):
     assert words in said(3, case, seen)
 
 
+@pytest.mark.parametrize("case, status", [("genuine", 401), ("forged", 200), ("old", 200), ("odd", 500)])
+def test_a_refusal_shows_the_request(case, status):
+    request = lines_of_request("POST", {"X-Verirow-Signature": "v1=" + "0" * 200}, b'{\n "type": "check.completed"' * 9)
+    text = said(3, case, sent(status, right=RIGHT, request=request))
+    assert "    the request: POST; X-Verirow-Signature: v1=0" in text
+    assert '    its body, 252 bytes: { "type": "check.completed"{ "type"' in text
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        (None, "the request: GET without a body; Accept: */*"),
+        (b"\xff\xfe\x00", r"its body, 3 bytes: \xff\xfe\x00"),
+        (b"0" * 3 * 2**20, "its body, 3,145,728 bytes: 0000"),
+    ],
+)
+def test_a_request_is_shown_whatever_its_body_is(body, words):
+    lines = lines_of_request("GET", {"Accept": "*/*"}, body)
+    assert any(words in line for line in lines) and all(len(line) < 150 and line.isprintable() for line in lines)
+
+
 def told(*messages, **execution):
     """A record of an execution to which the vendor has sent these."""
     facts = {"sent": list(messages), "report": RIGHT, "message": "Half.", "silence": execution.pop("silence", None)}
@@ -292,6 +393,64 @@ ANSWERED = {
     "awake": told(OK, OK),
     "asleep": told(OK, Sent("A note", 200, "FAILED"), status="FAILED", error="States.Timeout"),
 }
+
+
+def messages(*those, failed=False, met=True, **end):
+    """A story of messages. those: (what went wrong, the answer, how the execution stood then), each of which met it.
+
+    end: of the record of the execution, which has ended as the vendor told.
+    """
+    deliveries = [
+        answering.Delivery(answering.Trouble(what), Sent("It", answer, status), met and what != answering.CLEAN)
+        for what, answer, status in those
+    ]
+    failure = {"status": "FAILED", "error": "CheckFailed", "cause": "Half."}
+    right = failure if failed else {"status": "SUCCEEDED", "output": RIGHT}
+    return answering.Story("two troubles", deliveries, told(**{**right, **end}), failed)
+
+
+WAITS, DONE, FAILS = "RUNNING", "SUCCEEDED", "FAILED"
+UNREAD, LOST_ANSWER = (answering.UNREAD, 500, WAITS), (answering.LOST, 502, DONE)
+GOT, PROGRESS = (answering.CLEAN, 200, DONE), (answering.PROGRESS, 200, WAITS)
+
+MESSAGES = [  # the sentence that is broken, the record, words
+    (None, messages(UNREAD, LOST_ANSWER, GOT), ""),
+    (None, messages((answering.LOST, 200, DONE), (answering.REFUSED, None, DONE), GOT), ""),
+    (None, messages(PROGRESS, (answering.ELSEWHERE, 404, WAITS), GOT), ""),
+    (None, messages((answering.TWICE, 204, DONE), (answering.STRANGE, 200, DONE), GOT), ""),
+    (None, messages(UNREAD, (answering.RETRIED, 200, FAILS), (answering.CLEAN, 200, FAILS), failed=True), ""),
+    ("succeeds", messages(PROGRESS, (answering.CLEAN, 400, WAITS)), "was answered with 400, and after that"),
+    ("succeeds", messages(PROGRESS, (answering.RETRIED, 200, WAITS), GOT), "the execution was still running"),
+    ("succeeds", messages(UNREAD, LOST_ANSWER, GOT, output={}), "ended SUCCEEDED with the output {}"),
+    ("succeeds", messages((answering.UNREAD, 500, DONE), GOT, met=False), "It was answered with 500"),
+    ("fails", messages(UNREAD, (answering.CLEAN, 200, FAILS), failed=True, error="Other"), "ended FAILED (Other"),
+    ("fails", messages(UNREAD, (answering.CLEAN, 200, FAILS), failed=True, cause=""), "ended FAILED (CheckFailed)"),
+    ("has_it", messages(LOST_ANSWER, (answering.CLEAN, 500, DONE)), "It was answered with 500"),
+    ("has_it", messages(LOST_ANSWER, (answering.TWICE, 410, DONE), GOT), "It was answered with 410"),
+    ("ignores", messages((answering.STRANGE, 404, WAITS), UNREAD, GOT), "It was answered with 404"),
+    ("ignores", messages(UNREAD, (answering.STRANGE, 200, DONE), GOT), "ended SUCCEEDED"),
+    ("is_not_for_it", messages(UNREAD, (answering.ELSEWHERE, 200, WAITS), GOT), "It was answered with 200"),
+    ("is_not_for_it", messages(UNREAD, (answering.ELSEWHERE, 404, DONE), GOT), "ended SUCCEEDED"),
+    ("owns_up", messages((answering.REFUSED, 200, WAITS), UNREAD, GOT), "It was answered with 200"),
+    ("owns_up", messages((answering.KILLED_BEFORE, 404, WAITS), UNREAD, GOT), "It was answered with 404"),
+    ("owns_up", messages(UNREAD, (answering.RETRIED, 200, WAITS), (answering.CLEAN, 200, WAITS)), "was still running"),
+    ("beats", messages(UNREAD, (answering.PROGRESS, 500, WAITS), GOT), "It was answered with 500"),
+    ("beats", messages(UNREAD, (answering.PROGRESS, 200, DONE), GOT), "ended SUCCEEDED"),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", MESSAGES)
+def test_stories_of_messages(sentence, record, words):
+    """One sentence says what is wrong, and no other."""
+    found = broken_in(4, "another pair" if record.failed else "pair", record)
+    assert list(found) == ([sentence] if sentence else [])
+    assert words in found.get(sentence, "")
+
+
+def test_every_trouble_of_messages_is_drawn():
+    drawn = [answering.two_by(Draw(seed).random("pair")) for seed in range(200)]
+    assert {trouble.what for two in drawn for trouble in two} == set(answering.TROUBLES)
+    assert all(one.what != other.what for one, other in drawn)
 
 
 def test_whoever_ends_a_heartbeat_after_progress_heard_it():

@@ -3,12 +3,12 @@
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from workshop import logs
 from workshop.checking.attacks import JSON, in_words, is_success, report_of, send
 from workshop.checking.exercises import LOOKS
-from workshop.checking.outcomes import NotYet
+from workshop.checking.outcomes import NotYet, shortened
 from workshop.checking.resources import invoke
 from workshop.checking.submitting import QUIET, SOON
 from workshop.checking.vendors import LONGEST_WAIT, Waiting, Waits, orders_of, rehearse, signed_up
@@ -21,7 +21,7 @@ class Sent:
 
     what: what it was, as the beginning of a sentence. answer: the status, None for none.
     status: how the execution stood after it, and output. error: what the function logged of its failure, where it did.
-    right: the report that is genuine, if one is.
+    right: the report that is genuine, if one is. request: what was sent, as lines: what a refusal shows.
     """
 
     what: str
@@ -30,6 +30,7 @@ class Sent:
     output: object = None
     error: str = ""
     right: object = None
+    request: Sequence[str] = ()
 
     @property
     def went_on(self) -> bool:
@@ -53,22 +54,28 @@ class Waiters:
         self._waits = Waits(lab, lab.name("waiting"))
 
     def begin(self, heartbeat: float = LONGEST_WAIT - 1) -> Waiting:
-        """One that has a `url`, once its audit is ordered. heartbeat: its HeartbeatSeconds."""
+        """One that has a `url`, and the `token` with which it waits, once its audit is ordered.
+
+        heartbeat: its HeartbeatSeconds.
+        """
         [table] = rehearse(self._lab, self.verirow, {"one": QUIET}).values()
         run = self._waits.begin(heartbeat)
         self._runs.append(run)
-        invoked, orders = self._submit(run, run.attempt(), table), orders_of(self.verirow, table)
+        attempt = run.attempt()
+        invoked, orders = self._submit(run, attempt, table), orders_of(self.verirow, table)
         if not orders or not orders[0].url:
             raise NotYet(
                 f"An execution's audit could not be ordered: submit {invoked.in_words()}.",
                 "submit orders an audit. Exercise 2 is about that: run lab.check(2) first.",
             )
-        run.url, run.table = orders[0].url, table
+        run.url, run.table, run.token = orders[0].url, table, attempt.token
         return run
 
     def retry(self, run: Waiting):
         """Its state is tried again: with a new token, and the old one is dead."""
-        self._submit(run, run.next_attempt(), run.table)
+        attempt = run.next_attempt()
+        run.token = attempt.token
+        self._submit(run, attempt, run.table)
 
     def _submit(self, run, attempt, table):
         event = {"Execution": run.arn, "TaskToken": attempt.token, "Attempt": attempt.order, "Table": table}
@@ -92,7 +99,21 @@ class Waiters:
         failed = answer is not None and answer >= 500
         # Of requests at the same time the log does not say which one it was: then all that failed meanwhile are told.
         errors = dict.fromkeys(logs.errors(self._lab.name("callback"), since=began)) if failed else ()
-        return Sent(what, answer, run.status, output, " or ".join(errors), right)
+        request = lines_of_request(method, headers, body)
+        return Sent(what, answer, run.status, output, " or ".join(errors), right, request)
+
+
+_SHOWN = 100  # characters of a header's value, and of a body
+
+
+def lines_of_request(method: str, headers: Mapping, body: bytes | None) -> list[str]:
+    """A request as a refusal shows it: its headers, and the beginning of its body."""
+    named = ", ".join(f"{name}: {shortened(value, _SHOWN)}" for name, value in headers.items())
+    if not body:
+        return [f"the request: {method} without a body; {named}"]
+    begins = body[: 4 * _SHOWN].decode(errors="backslashreplace")
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(begins.split()))
+    return [f"the request: {method}; {named}", f"its body, {len(body):,} bytes: {shortened(text, _SHOWN)}"]
 
 
 CODES = ("TableNotReadable", "OutOfTime", "Check.Failed")

@@ -287,13 +287,18 @@ def overtaken(scene: Scene):
 
 
 def at_once(scene: Scene):
-    """The function is invoked twice at the same moment: both have made their first call before either is answered."""
-    attempt = scene.attempt()
+    """The function is invoked twice at the same moment."""
+    twice_at_once(scene, scene.attempt())
+
+
+def twice_at_once(scene: Scene, attempt: Attempt) -> list[Invoked]:
+    """Both have made their first call before either is answered; returns how they ended."""
     hold = {"fault": "hold", "operation": "dynamodb:*", "resource": scene.run.arn, "where": "after", "together": 2}
     with faults.during({**hold, "seconds": 15}, label="check") as gate:
-        side_by_side(lambda: scene.submit(attempt), lambda: scene.submit(attempt))
+        both = side_by_side(lambda: scene.submit(attempt), lambda: scene.submit(attempt))
     if gate.records[0].get("unmet"):
         raise TooBusy("This machine is too busy to invoke a function twice at the same moment. Try again later.")
+    return both
 
 
 def killed(scene: Scene):

@@ -1,5 +1,9 @@
-"""Exercise 4: what the function `callback` answers, and what the execution hears."""
+"""Exercise 4: what the function `callback` answers, and what the execution hears.
 
+Cases in which two things go wrong: `answer_stories.py`.
+"""
+
+import dataclasses
 import functools
 import json
 import operator
@@ -12,8 +16,11 @@ from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.messages import Sent, Vendor, Waiters
 from workshop.checking.outcomes import SandboxProblem, shortened
+from workshop.checking.stories import broken, with_fewest_troubles
 from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
 from workshop.checking.waiting import side_by_side, within_time
+from workshop.checks.callback_urls import answer_stories as stories
+from workshop.checks.callback_urls.answer_stories import Story, Trouble
 
 HEARTBEATS = (4, 8, 16)  # seconds: a longer one where a machine is too busy for the one before
 LONGER = 12  # seconds after its heartbeat, in which an execution must have ended
@@ -86,7 +93,7 @@ def outage(vendor: Vendor):
     """AWS refuses what the function asks of it, once for each of its calls; then the report comes again."""
     codes = vendor.chance.sample(FAULTY, 3)
     in_dynamodb = vendor.chance.choice((DENIED, "InternalServerError"))  # boto3 tries others longer than we wait
-    token, address = vendor.run.attempt().token, vendor.run.url.rpartition("/")[2]
+    token, address = vendor.run.token, vendor.run.url.rpartition("/")[2]
     refused = {
         "dynamodb:*": (address, vendor.sends_report, "a report", "DynamoDB", in_dynamodb),
         "states:SendTaskSuccess": (token, vendor.sends_report, "a report", "Step Functions", codes[0]),
@@ -104,7 +111,7 @@ def outage(vendor: Vendor):
 
 def refused_at_first(vendor: Vendor):
     """Step Functions refuses the answer, and the vendor sends the same message again."""
-    refusal = {"fault": "refuse", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
+    refusal = {"fault": "refuse", "operation": "states:SendTaskSuccess", "resource": vendor.run.token}
     with faults.during({**refusal, "code": DENIED, "tries": "all"}, label="check"):
         vendor.sends_report(f"While Step Functions refused the function's call ({DENIED}), a report")
     vendor.sends_report("The same message, sent again after that,")
@@ -112,7 +119,7 @@ def refused_at_first(vendor: Vendor):
 
 def unanswered(vendor: Vendor):
     """Step Functions takes the answer, and the function does not hear of it; then the report comes again."""
-    lost = {"fault": "lost", "operation": "states:SendTaskSuccess", "resource": vendor.run.attempt().token}
+    lost = {"fault": "lost", "operation": "states:SendTaskSuccess", "resource": vendor.run.token}
     with faults.during({**lost, "tries": "all"}, label="check"):
         vendor.sends_report("While the answer of Step Functions was lost, a report")
     vendor.sends_report("The report that came again after that")
@@ -145,9 +152,18 @@ class Answer(Exercise):
             "a report that Step Functions refused at first", play=refused_at_first, needs_sandbox=True
         ),
         "unanswered": Case("an answer of Step Functions that was lost", play=unanswered, needs_sandbox=True),
+        "refused and retried": Case(
+            "a report that was refused at first, and a state that was retried then",
+            play=stories.goes_through(Trouble(stories.REFUSED), Trouble(stories.RETRIED)),
+            needs_sandbox=True,
+        ),
+        "pair": Case("two troubles", play=stories.goes_through(), needs_sandbox=True),
+        "another pair": Case("two troubles with a failure", play=stories.goes_through(failed=True), needs_sandbox=True),
         "awake": Case("progress, for longer than the heartbeat"),
         "asleep": Case("messages of other types, for longer than the heartbeat"),
     }
+    pairs = ("pair", "another pair")
+    STORIES = ("refused and retried", *pairs)
     done = "The vendor comes again for what went wrong on your side, and for nothing else."
 
     def observe(self, lab, draw, cases):
@@ -157,7 +173,7 @@ class Answer(Exercise):
             chatting = [name for name in ("awake", "asleep") if name in cases]
             failing = [name for name in cases if name in ("outage", "unanswered")]
             # Alone: what a process of the function remembers shows only if the next message meets the same process.
-            alone = [name for name in cases if name in ("refused at first", "retried")]
+            alone = [name for name in cases if name in ("refused at first", "retried", *self.STORIES)]
             others = [name for name in cases if name not in [*chatting, *failing, *alone]]
             groups = [others, failing, *([name] for name in alone)]
 
@@ -176,16 +192,33 @@ class Answer(Exercise):
             waiters.end()
 
     def _play_together(self, waiters, cases, draw):
-        plays = [lambda name=name: self._plays(waiters, cases[name], draw.random(name)) for name in cases]
+        def plays_one(name):
+            chance = draw.random(name)
+            return self._story(waiters, name, self._plays(waiters, cases[name], chance), chance)
+
+        plays = [lambda name=name: plays_one(name) for name in cases]
         return dict(zip(cases, side_by_side(*plays, most=AT_A_TIME), strict=True))
 
     @staticmethod
     def _plays(waiters, case, chance):
         vendor = Vendor(waiters, waiters.begin(), chance)
-        case.play(vendor)
-        return vendor.run.seen(
-            case.about, facts={"sent": vendor.sent, "report": vendor.report, "message": vendor.failure["message"]}
-        )
+        deliveries = case.play(vendor)
+        told = {"sent": vendor.sent, "report": vendor.report, "message": vendor.failure["message"]}
+        return vendor.run.seen(case.about, facts={**told, "story": deliveries} if deliveries else told)
+
+    def _story(self, waiters, name, seen, chance):
+        """The record as it is, or the story that it tells, with the fewest troubles in which something is wrong."""
+        if "story" not in seen.facts:
+            return seen
+        failed = name == "another pair"
+
+        def alone(troubles):
+            for trouble in troubles:
+                play = stories.goes_through(trouble, failed=failed)
+                one = self._plays(waiters, dataclasses.replace(self.cases[name], play=play), chance)
+                yield Story(one.about, one.facts["story"], one, failed)
+
+        return with_fewest_troubles(Story(seen.about, seen.facts["story"], seen, failed), stories.wrong_in, alone)
 
     @staticmethod
     def _chats(waiters, names, cases):
@@ -234,9 +267,11 @@ class Answer(Exercise):
 
     @contract(
         "The first `check.completed` gets 2xx, and the execution succeeds with the `report` as its output.",
-        cases="reported, at once, retried",
+        cases="reported, at once, retried, refused and retried, pair",
     )
-    def succeeds(self, seen: Execution):
+    def succeeds(self, seen: Execution | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.END)
         if fault := _not_taken(seen.facts["sent"][0]) or _not_at_once(seen):
             return fault
         if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
@@ -250,9 +285,11 @@ class Answer(Exercise):
     @contract(
         "The first `check.failed` gets 2xx, and the execution fails with the error `CheckFailed` and the error's "
         "`message` as the cause.",
-        cases="failed",
+        cases="failed, another pair",
     )
-    def fails(self, seen: Execution):
+    def fails(self, seen: Execution | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.END)
         if fault := _not_taken(seen.facts["sent"][0]) or _not_at_once(seen):
             return fault
         if seen.status != "FAILED" or seen.error != "CheckFailed":
@@ -268,15 +305,22 @@ class Answer(Exercise):
 
     @contract(
         "Any of them that comes again, or after the end, gets 2xx, and nothing else happens.",
-        cases="reported, at once, failed, unanswered",
+        cases="reported, at once, failed, unanswered, pair, another pair",
     )
-    def has_it(self, seen: Execution):
+    def has_it(self, seen: Execution | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.KNOWN)
         for sent in seen.facts["sent"][1:]:
             if fault := _not_taken(sent):
                 return fault
 
-    @contract("An unknown type gets 2xx, and nothing else happens. It is no heartbeat either.", cases="strange, asleep")
-    def ignores(self, seen: Execution):
+    @contract(
+        "An unknown type gets 2xx, and nothing else happens. It is no heartbeat either.",
+        cases="strange, asleep, pair, another pair",
+    )
+    def ignores(self, seen: Execution | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.UNKNOWN)
         for sent in seen.facts["sent"]:
             if sent.went_on and seen.error not in TIMEOUTS:
                 return f"{sent.what} came, and the execution {seen.in_words()}."
@@ -302,9 +346,11 @@ class Answer(Exercise):
     @contract(
         "A message for an unknown address, or one whose `callback_url` is not the one that it came by, gets a "
         "final 4xx, and nothing else happens.",
-        cases="elsewhere",
+        cases="elsewhere, pair, another pair",
     )
-    def is_not_for_it(self, seen: Execution):
+    def is_not_for_it(self, seen: Execution | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.ANOTHER)
         return _not_turned_away(seen)
 
     @contract("A message for a token that has expired gets 2xx or a final 4xx.", cases="expired")
@@ -320,9 +366,11 @@ class Answer(Exercise):
     @contract(
         "When anything is wrong on our side (AWS throttles, denies, fails), the answer is 5xx, so that the "
         "vendor comes again and nothing is lost.",
-        cases="outage, refused at first, unanswered",
+        cases="outage, refused at first, unanswered, refused and retried, pair, another pair",
     )
-    def owns_up(self, seen: Execution):
+    def owns_up(self, seen: Execution | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.OWNS_UP)
         *during, after = seen.facts["sent"]
         for sent in during:
             if sent.answer is not None and sent.answer < 500 and not (sent.went_on and is_success(sent.answer)):
@@ -333,8 +381,13 @@ class Answer(Exercise):
         if seen.status != "SUCCEEDED":
             return Fault(f"{after.answered}, and the execution {seen.in_words()}.", "The report is not lost.")
 
-    @contract("`check.progress` gets 2xx, and is a heartbeat for the execution.", cases="awake")
-    def beats(self, seen: Execution):
+    @contract(
+        "`check.progress` gets 2xx, and is a heartbeat for the execution.",
+        cases="awake, pair, another pair",
+    )
+    def beats(self, seen: Execution | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.BEATS)
         for sent in seen.facts["sent"]:
             if fault := _not_taken(sent):
                 return fault
@@ -344,6 +397,11 @@ class Answer(Exercise):
                 f"The vendor sent progress again and again. HeartbeatSeconds was {heartbeat}, and the execution "
                 f"{seen.in_words()}, {silence:.1f} seconds after progress had been sent."
             )
+
+
+def _broken(story: Story, rule):
+    """A Fault where a story with two troubles breaks this sentence."""
+    return broken(story, stories.wrong_in, rule, slow=story.may_be_slow)
 
 
 def _silence(seen: Execution, moments) -> float | None:

@@ -1,5 +1,9 @@
-"""Exercise 2: one order for each execution, whatever the vendor answers; `submit` is invoked as in exercise 1."""
+"""Exercise 2: one order for each execution, whatever the vendor answers; `submit` is invoked as in exercise 1.
 
+Cases in which two things go wrong: `order_stories.py`.
+"""
+
+import dataclasses
 import http.server
 import threading
 
@@ -7,6 +11,7 @@ from workshop import clients, deploy, faults
 from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY, in_words, is_success
 from workshop.checking.exercises import LOOKS, Case, Fault, contract
 from workshop.checking.outcomes import SandboxProblem, times
+from workshop.checking.stories import broken, with_fewest_troubles
 from workshop.checking.submitting import (
     LONG,
     QUIET,
@@ -26,6 +31,8 @@ from workshop.checking.submitting import (
     with_a_namesake,
 )
 from workshop.checking.waiting import until
+from workshop.checks.callback_urls import order_stories as stories
+from workshop.checks.callback_urls.order_stories import Story, Trouble
 
 # The best known statuses are tried in every check. Of all others, two are drawn anew for each.
 STATUSES = {
@@ -65,8 +72,7 @@ def closed(scene: Scene):
 def killed_when_it_knows(scene: Scene):
     """The function's process ends just before it keeps the vendor's check_id; the state is tried again."""
     attempt = scene.attempt()
-    kill = {"fault": "kill", "operation": "dynamodb:*", "function": scene.name("submit"), "resource": "chk_"}
-    with faults.during(kill, label="check"):
+    with faults.during(stories.killed_ordered(scene), label="check"):
         scene.submit(attempt)
     once(scene)
 
@@ -163,8 +169,17 @@ class OrderOnce(Ordering):
         ),
         "unreachable": Case("a vendor that could not be reached", play=unreachable),
         "breaks off": Case("a vendor whose answer broke off in the middle", play=broken_off, needs_sandbox=True),
+        "lost and killed": Case(
+            "an answer that was lost, and a process that ended",
+            play=stories.goes_through(Trouble(stories.LOST), Trouble(stories.KILLED_ORDERED)),
+            needs_sandbox=True,
+        ),
+        "pair": Case("two troubles", needs_sandbox=True),
+        "another pair": Case("two other troubles", needs_sandbox=True),
     }
-    ALONE = ("killed", "unreachable", "breaks off")  # what happens to them would happen to the others, too
+    pairs = ("pair", "another pair")
+    # What happens to them would happen to the others, too.
+    ALONE = ("killed", "unreachable", "breaks off", "lost and killed", *pairs)
     done = "One audit for each execution, however often it is ordered; what is refused is not tried again."
 
     def rehearsal(self, draw, name, case):
@@ -172,6 +187,15 @@ class OrderOnce(Ordering):
         return how | ({"answers": drawn_statuses(draw, name)} if name in STATUSES else {})
 
     def observe(self, lab, draw, cases):
+        def with_troubles(name, case):
+            troubles = stories.two_by(draw.random(name)) if name in self.pairs else ()
+            return dataclasses.replace(case, play=stories.goes_through(*troubles)) if troubles else case
+
+        cases = {name: with_troubles(name, case) for name, case in cases.items()}
+        seen = self._seen(lab, draw, cases)
+        return {name: self._story(lab, draw, name, cases[name], one) for name, one in seen.items()}
+
+    def _seen(self, lab, draw, cases):
         seen = {}
         for _ in range(LOOKS):
             seen |= super().observe(lab, draw, {name: case for name, case in cases.items() if name not in seen})
@@ -179,6 +203,19 @@ class OrderOnce(Ordering):
             if len(seen) == len(cases):
                 return seen
         raise SandboxProblem(TOO_BUSY)
+
+    def _story(self, lab, draw, name, case, seen):
+        """The record as it is, or the story that it tells, with the fewest troubles in which something is wrong."""
+        if "story" not in seen.facts:
+            return seen
+
+        def alone(troubles):
+            for trouble in troubles:
+                again = dataclasses.replace(case, play=stories.goes_through(trouble))
+                [one] = self._seen(lab, draw, {f"{name} again": again}).values()
+                yield Story(one.about, one.facts["story"], one)
+
+        return with_fewest_troubles(Story(seen.about, seen.facts["story"], seen), stories.wrong_in, alone)
 
     def _play(self, scene):
         if scene.facts["how"]["silent"]:
@@ -190,9 +227,11 @@ class OrderOnce(Ordering):
 
     @contract(
         "It opens the callback and *then* orders, since the vendor may call before it has answered the order.",
-        cases="takes it, again, overloaded, calls at once",
+        cases="takes it, again, overloaded, calls at once, lost and killed, pair, another pair",
     )
-    def opens_and_orders(self, seen: Submitted):
+    def opens_and_orders(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.OPENS)
         if not seen.audits:
             return Fault(
                 f"The vendor got {many(len(seen.orders), 'order')}, and took none. The function submit "
@@ -217,17 +256,21 @@ class OrderOnce(Ordering):
 
     @contract(
         "Where the vendor answers with 408, 429 or any 5xx, it raises `VendorUnavailable`.",
-        cases="overloaded, loses the answer",
+        cases="overloaded, loses the answer, pair, another pair",
     )
-    def may_be_tried_again(self, seen: Submitted):
+    def may_be_tried_again(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.AGAIN)
         return _wrong_error(seen, "VendorUnavailable")
 
     @contract(
         "Where no answer comes within two seconds, or only half of one, or the vendor cannot be reached, it raises "
         "`VendorUnavailable`.",
-        cases="takes a second, is slow, closes, unreachable, breaks off",
+        cases="takes a second, is slow, closes, unreachable, breaks off, lost and killed, pair, another pair",
     )
-    def waits_two_seconds(self, seen: Submitted):
+    def waits_two_seconds(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.NO_ANSWER)
         first = seen.invoked[0]
         if seen.about == self.cases["takes a second"].about:
             if first.error:
@@ -245,9 +288,11 @@ class OrderOnce(Ordering):
 
     @contract(
         "It orders once whenever it is invoked: how often it is tried is the state machine's business.",
-        cases="overloaded, refuses",
+        cases="overloaded, refuses, lost and killed, pair, another pair",
     )
-    def orders_once(self, seen: Submitted):
+    def orders_once(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.ONCE)
         if len(seen.orders) != len(seen.invoked):
             return (
                 f"submit was invoked {times(len(seen.invoked))}, and the vendor got {many(len(seen.orders), 'order')}."
@@ -256,9 +301,12 @@ class OrderOnce(Ordering):
     @contract(
         "However often it is invoked for an execution, also twice at the same moment, the vendor makes one audit: the "
         "URL and the key are the same each time.",
-        cases="again, loses the answer, closes, is slow, at once, killed, unreachable, overloaded, breaks off",
+        cases="again, loses the answer, closes, is slow, at once, killed, unreachable, overloaded, breaks off, "
+        "lost and killed, pair, another pair",
     )
-    def one_audit(self, seen: Submitted):
+    def one_audit(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.ONE)
         if seen.invoked[-1].error:
             return Fault(
                 f"In the case of {seen.about}, the last submit {seen.invoked[-1].in_words()}.",
@@ -280,9 +328,11 @@ class OrderOnce(Ordering):
     @contract(
         "Another execution has another key, also where its table is the same, or its name. (Executions of two state "
         "machines may have the same name.)",
-        cases="other, namesake",
+        cases="other, namesake, pair, another pair",
     )
-    def a_key_of_its_own(self, seen: Submitted):
+    def a_key_of_its_own(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.OWN)
         second = f"For the second one, submit {seen.invoked[-1].in_words()}."
         if len({order.key for order in seen.orders}) < len(seen.orders):
             return f"There were {seen.about}, and their orders had the same key. {second}"
@@ -307,15 +357,22 @@ class OrderOnce(Ordering):
     @contract(
         "When it has the answer, it keeps the vendor's `check_id` with the execution: "
         '`keep(event["Execution"], CheckId=...)`.',
-        cases="takes it, overloaded, killed",
+        cases="takes it, overloaded, killed, lost and killed, pair, another pair",
     )
-    def keeps_the_check_id(self, seen: Submitted):
+    def keeps_the_check_id(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return _broken(seen, stories.KEEPS)
         check_id = seen.audits[0]["check_id"]
         if seen.item.get("CheckId") != check_id:
             return (
                 f"In the case of {seen.about}, the vendor answered with the check_id {check_id}, and the item of the "
                 f"execution has the CheckId {seen.item.get('CheckId')!r}."
             )
+
+
+def _broken(story: Story, rule):
+    """A Fault where a story with two troubles breaks this sentence."""
+    return broken(story, stories.wrong_in, rule, slow=story.may_be_slow)
 
 
 def _wrong_error(seen, wanted):

@@ -80,10 +80,18 @@ class Signature(Exercise):
     def lets_through(self, seen: Sequence[Sent]):
         for sent in seen:
             if not is_success(sent.answer):
-                return Fault(f"{sent.answered}.", "What the vendor has signed gets through.", slow=sent.answer is None)
+                return Fault(
+                    f"{sent.answered}.",
+                    "What the vendor has signed gets through.",
+                    sent.request,
+                    slow=sent.answer is None,
+                )
             if sent.status != "SUCCEEDED" or sent.output != sent.right:
                 stood = "was still running" if not sent.went_on else f"ended {sent.status}"
-                return f"{sent.answered}, and its execution {stood} with the output {shortened(str(sent.output))}."
+                return Fault(
+                    f"{sent.answered}, and its execution {stood} with the output {shortened(str(sent.output))}.",
+                    events=sent.request,
+                )
 
     @contract(
         "It returns `None` where the signature is missing, or is not the vendor's for this timestamp and this body.",
@@ -109,6 +117,7 @@ class Signature(Exercise):
                 return Fault(
                     f"{sent.answered}: a stranger can make your function fail.",
                     "signed_body returns None for it, and raises nothing.",
+                    sent.request,
                     slow=sent.answer is None,
                 )
         return _not_refused(seen)
@@ -117,6 +126,6 @@ class Signature(Exercise):
 def _not_refused(seen):
     for sent in seen:
         if sent.went_on:
-            return Fault(f"{sent.what} got through: the execution ended {sent.status}.")
+            return Fault(f"{sent.what} got through: the execution ended {sent.status}.", events=sent.request)
         if is_success(sent.answer):
-            return Fault(f"{sent.answered}, as if it were genuine.")
+            return Fault(f"{sent.answered}, as if it were genuine.", events=sent.request)

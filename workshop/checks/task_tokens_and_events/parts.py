@@ -1,7 +1,7 @@
 """What the exercises of lab 02 need of each other's answers."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from workshop import clients, deploy
 from workshop.checking.exercises import Draw, Exercise
@@ -50,13 +50,3 @@ def require_earlier(lab, draw: Draw, number: int, exercise: Exercise, cases: Seq
                 f"Mend exercise {number} first: lab.check({number}) says what is missing there.",
                 fault.events,
             )
-
-
-def with_fewest_troubles(story, wrong_in: Callable, alone: Callable[[Sequence], Iterable]):
-    """This story of two troubles; where something is wrong in it, that of one of them alone, if that is enough.
-
-    wrong_in: says what is wrong in a story. alone: plays each of the troubles that it gets alone; returns the stories.
-    """
-    if len(story.troubles) < 2 or not wrong_in(story):
-        return story
-    return next((each for each in alone(story.troubles) if wrong_in(each)), story)

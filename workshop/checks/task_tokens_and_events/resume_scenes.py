@@ -15,10 +15,10 @@ from workshop.checking.exercises import Case, Draw, on_sandbox
 from workshop.checking.migrations import LONG
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, invoke, was_held
+from workshop.checking.stories import with_fewest_troubles
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import Pool, side_by_side, until
 from workshop.checks.task_tokens_and_events.migrate_scenes import Watched
-from workshop.checks.task_tokens_and_events.parts import with_fewest_troubles
 from workshop.events import fault
 
 ENDS = 5  # seconds of patience with an execution that ends only if it was answered

@@ -11,9 +11,9 @@ from workshop.checking.calls import lines_of_calls
 from workshop.checking.exercises import Case, on_sandbox
 from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table, invoke, was_held
+from workshop.checking.stories import with_fewest_troubles
 from workshop.checking.waiters import Waiters
 from workshop.checking.waiting import Pool, side_by_side, until
-from workshop.checks.task_tokens_and_events.parts import with_fewest_troubles
 from workshop.events import fault
 
 SAVE_CALLS = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems", "dynamodb:BatchWriteItem"]
