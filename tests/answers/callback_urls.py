@@ -549,7 +549,11 @@ def lambda_handler(event, context):
         said = answer.read()
     except (http.client.IncompleteRead, OSError):
         raise VendorUnavailable("half an answer")
-    keep(event["Execution"], CheckId=json.loads(said)["check_id"])
+    try:
+        check_id = json.loads(said)["check_id"]
+    except json.JSONDecodeError:
+        raise VendorUnavailable("half an answer, of no length")
+    keep(event["Execution"], CheckId=check_id)
 """
 
 HTTP_CLIENT = """%%writefile submit.py
@@ -575,7 +579,7 @@ def lambda_handler(event, context):
         connection.request("POST", address.path, request.data, dict(request.header_items()))
         answer = connection.getresponse()
         document = json.loads(answer.read())
-    except (OSError, http.client.HTTPException) as problem:
+    except (OSError, http.client.HTTPException, ValueError) as problem:
         raise VendorUnavailable(repr(problem)) from problem
     if answer.status in (408, 429) or answer.status >= 500:
         raise VendorUnavailable(answer.status)
@@ -588,7 +592,7 @@ OPENS = '    callback_id = open_callback(event["Execution"], event["TaskToken"],
 KEEPS_CHECK = '    keep(event["Execution"], CheckId=check_id)'
 AGAIN = "again = error.code in (408, 429) or error.code >= 500"
 RAISES = '        raise (VendorUnavailable if again else VendorRefused)(f"Verirow answered {error.code}.") from None\n'
-NO_ANSWER = """    except (OSError, HTTPException) as error:  # no connection, no answer in time, or half of one
+NO_ANSWER = """    except (OSError, HTTPException, ValueError) as error:  # no connection, no answer in time, or half of one
         raise VendorUnavailable(f"Verirow does not answer: {error}") from None
 """
 KEY = "key=callback_id"
@@ -826,14 +830,16 @@ TASK_2 = [
     ),
     dict(
         name="what cannot be reached is left out",
-        changes={"(OSError, HTTPException) as error": "(TimeoutError, ConnectionError, HTTPException) as error"},
+        changes={
+            "(OSError, HTTPException, ValueError) as error": "(TimeoutError, ConnectionError, HTTPException) as error"
+        },
         says="not yet",
         words="a vendor that could not be reached, submit failed with URLError",
     ),
     dict(
         name="only what urllib calls an error",
         changes={
-            "(OSError, HTTPException) as error": "(URLError, TimeoutError) as error",
+            "(OSError, HTTPException, ValueError) as error": "(URLError, TimeoutError) as error",
             "import HTTPError": "import HTTPError, URLError",
         },
         says="not yet",
@@ -934,9 +940,15 @@ TASK_2 = [
     ),
     dict(
         name="half an answer is not thought of",
-        changes={"(OSError, HTTPException) as error": "OSError as error"},
+        changes={"(OSError, HTTPException, ValueError) as error": "(OSError, ValueError) as error"},
         says="not yet",
         words="a vendor whose answer broke off in the middle, submit failed with IncompleteRead",
+    ),
+    dict(
+        name="half an answer is one that is shorter than it says",
+        changes={"(OSError, HTTPException, ValueError) as error": "(OSError, HTTPException) as error"},
+        says="not yet",
+        words="and had not said its length, submit failed with JSONDecodeError",
     ),
     dict(
         name="a conflict is an order that was taken before",

@@ -155,6 +155,7 @@ ORDERS = {
     "killed": {**TWICE, "invoked": [Invoked("Runtime.ExitError: killed"), Invoked(None)]},
     "unreachable": {**TWICE, "orders": [ORDER]},
     "breaks off": {**TWICE, "orders": [ORDER]},
+    "is half": {**TWICE, "orders": [ORDER]},
 }
 
 
@@ -189,6 +190,7 @@ def test_an_order_that_is_right(case):
             {"invoked": [Invoked("IncompleteRead: 18")]},
             "in the middle, submit failed with Incomp",
         ),
+        ("is half", {"invoked": [Invoked("JSONDecodeError: x")]}, "had not said its length, submit failed with JSON"),
         ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
         ("refuses", {"orders": [ORDER] * 3}, "invoked once, and the vendor got 3 orders"),
         ("loses the answer", {"audits": [*TAKEN["audits"]] * 2}, "makes 2 audits for one execution"),

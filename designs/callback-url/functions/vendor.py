@@ -35,5 +35,5 @@ def _call(path, body=None, headers=()):
     except HTTPError as error:
         again = error.code in (408, 429) or error.code >= 500
         raise (VendorUnavailable if again else VendorRefused)(f"The vendor answered {error.code}.") from None
-    except (OSError, HTTPException) as error:  # no connection, no answer in time, or half of one
+    except (OSError, HTTPException, ValueError) as error:  # no connection, no answer in time, or half of one
         raise VendorUnavailable(f"The vendor does not answer: {error}") from None

@@ -82,24 +82,37 @@ def unreachable(scene: Scene):
     _tries_at("http://127.0.0.1:9", scene)  # the port "discard", where nobody is
 
 
-def broken_off(scene: Scene):
+def broken_off(answers):
     """Somebody answers at the vendor's address who ends in the middle of it; then the state is tried again."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), HalfAnAnswer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        _tries_at(f"http://127.0.0.1:{server.server_port}", scene)
-        server.shutdown()
+
+    def play(scene: Scene):
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), answers) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            _tries_at(f"http://127.0.0.1:{server.server_port}", scene)
+            server.shutdown()
+
+    return play
 
 
 class HalfAnAnswer(http.server.BaseHTTPRequestHandler):
+    length = 40
+
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(202)
-        self.send_header("Content-Length", "40")
+        if self.length:
+            self.send_header("Content-Length", str(self.length))
         self.end_headers()
         self.wfile.write(b'{"check_id": "chk_')
 
     def log_message(self, *_):
         pass
+
+
+class HalfOfAnyLength(HalfAnAnswer):
+    """It has not said how long its answer is, so that the half looks like all of it."""
+
+    length = None
 
 
 def _tries_at(url, scene):
@@ -128,7 +141,8 @@ class OrderOnce(Ordering):
         "key: order(table, callback_id, key=...).",
         "urlopen waits as long as you let it: timeout=2. For an answer of 400 or more it raises HTTPError, which "
         "has a code; without an answer it raises an OSError (URLError, TimeoutError). HTTPError is an OSError "
-        "too, so it comes first. Where an answer breaks off, reading it raises an HTTPException.",
+        "too, so it comes first. Where an answer breaks off, reading it raises an HTTPException; "
+        "where the vendor had not said how long it is, the half is read, and is no JSON: a ValueError.",
         "408 and 429 are 4xx and worth another try. Every other 4xx is not.",
         'The answer is JSON: json.load(answer)["check_id"]. Keep it with the execution when it is there.',
     )
@@ -168,7 +182,14 @@ class OrderOnce(Ordering):
             needs_sandbox=True,
         ),
         "unreachable": Case("a vendor that could not be reached", play=unreachable),
-        "breaks off": Case("a vendor whose answer broke off in the middle", play=broken_off, needs_sandbox=True),
+        "breaks off": Case(
+            "a vendor whose answer broke off in the middle", play=broken_off(HalfAnAnswer), needs_sandbox=True
+        ),
+        "is half": Case(
+            "a vendor whose answer broke off in the middle, and had not said its length",
+            play=broken_off(HalfOfAnyLength),
+            needs_sandbox=True,
+        ),
         "lost and killed": Case(
             "an answer that was lost, and a process that ended",
             play=stories.goes_through(Trouble(stories.LOST), Trouble(stories.KILLED_ORDERED)),
@@ -179,7 +200,7 @@ class OrderOnce(Ordering):
     }
     pairs = ("pair", "another pair")
     # What happens to them would happen to the others, too.
-    ALONE = ("killed", "unreachable", "breaks off", "lost and killed", *pairs)
+    ALONE = ("killed", "unreachable", "breaks off", "is half", "lost and killed", *pairs)
     done = "One audit for each execution, however often it is ordered; what is refused is not tried again."
 
     def rehearsal(self, draw, name, case):
@@ -266,7 +287,7 @@ class OrderOnce(Ordering):
     @contract(
         "Where no answer comes within two seconds, or only half of one, or the vendor cannot be reached, it raises "
         "`VendorUnavailable`.",
-        cases="takes a second, is slow, closes, unreachable, breaks off, lost and killed, pair, another pair",
+        cases="takes a second, is slow, closes, unreachable, breaks off, is half, lost and killed, pair, another pair",
     )
     def waits_two_seconds(self, seen: Submitted | Story):
         if isinstance(seen, Story):
@@ -287,7 +308,8 @@ class OrderOnce(Ordering):
         return _wrong_error(seen, "VendorRefused")
 
     @contract(
-        "It orders once whenever it is invoked: how often it is tried is the state machine's business.",
+        "It orders once whenever it is invoked, or not at all once it has the `check_id`: how often it is tried is the "
+        "state machine's business.",
         cases="overloaded, refuses, lost and killed, pair, another pair",
     )
     def orders_once(self, seen: Submitted | Story):
@@ -302,7 +324,7 @@ class OrderOnce(Ordering):
         "However often it is invoked for an execution, also twice at the same moment, the vendor makes one audit: the "
         "URL and the key are the same each time.",
         cases="again, loses the answer, closes, is slow, at once, killed, unreachable, overloaded, breaks off, "
-        "lost and killed, pair, another pair",
+        "is half, lost and killed, pair, another pair",
     )
     def one_audit(self, seen: Submitted | Story):
         if isinstance(seen, Story):

@@ -110,7 +110,7 @@ class Signature(Exercise):
     def refuses_what_is_large(self, seen: Sequence[Sent]):
         return _not_refused(seen)
 
-    @contract("It never raises, whatever comes.", cases="odd, forged, old, large")
+    @contract("It never raises, whatever a stranger sends.", cases="odd, forged, old, large")
     def never_raises(self, seen: Sequence[Sent]):
         for sent in seen:
             if not is_final(sent.answer):

@@ -289,7 +289,10 @@ class NeverCalls(Exercise):
             )
         return _not_as_it_should_end(seen)
 
-    @contract("No stay in *Check* is longer than `TimeoutSeconds`.", cases="chatty endless")
+    @contract(
+        "No stay in *Check* is longer than `TimeoutSeconds`. After that it asks, too, whatever signs of life came.",
+        cases="chatty endless",
+    )
     def has_a_limit(self, seen: Execution):
         if fault := self.gives_up(seen):
             return fault
