@@ -592,7 +592,7 @@ OPENS = '    callback_id = open_callback(event["Execution"], event["TaskToken"],
 KEEPS_CHECK = '    keep(event["Execution"], CheckId=check_id)'
 AGAIN = "again = error.code in (408, 429) or error.code >= 500"
 RAISES = '        raise (VendorUnavailable if again else VendorRefused)(f"Verirow answered {error.code}.") from None\n'
-NO_ANSWER = """    except (OSError, HTTPException, ValueError) as error:  # no connection, no answer in time, or half of one
+NO_ANSWER = """    except (OSError, HTTPException, ValueError) as error:  # no answer in time, or half of one
         raise VendorUnavailable(f"Verirow does not answer: {error}") from None
 """
 KEY = "key=callback_id"
