@@ -2,7 +2,7 @@
 
 The part of such a URL that is an execution's own is its *address*. What the vendor makes of a table is an *audit*.
 What the cases play with stands in `workshop/checking/`: `submitting` (executions for which `submit` is invoked),
-`attacks` and `messages` (what is sent to their URLs) and `vendors`.
+`attacks` and `messages` (what is sent to their URLs), `vendors`, and `stories` (two troubles, one after the other).
 """
 
 from workshop.checks.callback_urls.addresses import Address
