@@ -854,7 +854,7 @@ TASK_2 = [
             "    order_once(event, callback_id)\n\n\ndef order_once(event, callback_id):\n"
         },
         says="not yet",
-        words="429, and submit ended without an error",
+        words="500, and submit ended without an error",
     ),
     dict(
         name="asks the vendor twice each time",
