@@ -367,7 +367,7 @@ TASK_1 = [
         name="three questions, whatever is asked for",
         changes={BOUND: "max_attempts=3, "},
         says="not yet",
-        words="",
+        words="exhausted 3 attempts before the condition was met",
     ),
     dict(
         name="ready is an end",
@@ -410,6 +410,37 @@ TASK_1 = [
         },
         says="not yet",
         words="DMS refused the second question (AccessDeniedException)",
+    ),
+    dict(
+        name="what is out of order is asked again",
+        changes={
+            ASKED: ASKED + "        except Exception as problem:\n"
+            '            if not any(code in str(problem) for code in ("InternalFailure", "ServiceUnavailable")):\n'
+            "                raise\n            return task\n"
+        },
+        says="not yet",
+        words="refused the second question (InternalFailure): it asked 3 times again.",
+    ),
+    dict(
+        name="with a token that has expired it asks again",
+        changes={
+            ASKED: ASKED + "        except Exception as problem:\n"
+            '            if "ExpiredToken" not in str(problem):\n                raise\n            return task\n'
+        },
+        says="not yet",
+        words="refused the second question (ExpiredTokenException): it asked 3 times again.",
+    ),
+    dict(
+        name="refused five times in a row is refused for good",
+        changes={
+            ASKED: ASKED.replace(
+                "            return task\n",
+                '            refused = task.get("Refused", 0) + 1\n            if refused == 5:\n                raise\n'
+                '            return {**task, "Refused": refused}\n',
+            )
+        },
+        says="not yet",
+        words="when DMS had refused 5 of them, the execution failed: WaitForConditionError: Asked too often",
     ),
     dict(
         name="a task that is gone is asked about again",
@@ -1109,7 +1140,7 @@ TASK_3 = [
             f"    told.add('told')\n    with suppress({SUPPRESS}):\n",
         },
         says="not yet",
-        words="",
+        words="the execution was still running",
     ),
     dict(
         name="text as it is",
@@ -1268,7 +1299,7 @@ TASK_4 = [
             "        save(address, callback_id, seconds)\n",
         },
         says="not yet",
-        words="",
+        words="the vendor got no order that it could take",
     ),
     dict(
         name="a hash of what everybody knows",
@@ -1676,7 +1707,7 @@ TASK_5 = [
         name="one branch uses the context of both",
         changes={"lambda branch: checked(branch,": "lambda branch: checked(context,"},
         says="not yet",
-        words="",
+        words="NonDeterministicExecutionError",
     ),
     dict(
         name="looks until it has begun, in a step",

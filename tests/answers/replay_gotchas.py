@@ -136,7 +136,7 @@ TASK_1 = [
         name="a step that is called later",
         changes={MAILS: 'context.step(lambda _: lambda: outside.mail(f"{number} should have come."), name="mail")'},
         says="not yet",
-        words="",
+        words="The order was order-1, and it failed: SerDesError",
     ),
     dict(name="steps without names", changes={', name="order"': "", ', name="mail"': ""}),
     dict(
@@ -200,7 +200,7 @@ TASK_2 = [
             "    context.step(ask, name='price')"
         },
         says="not yet",
-        words="",
+        words="and its mail said: airports: 0.",
     ),
     dict(
         name="the order is outside of a step",
@@ -301,7 +301,7 @@ TASK_3 = [
             "    context.step(lambda _: outside.mail",
         },
         says="not yet",
-        words="",
+        words="and one crash: There are 3625 rows, and its mail said:",
     ),
     dict(
         name="counted outside of steps",
@@ -464,7 +464,7 @@ TASK_4 = [
             "        numbers[table] =": "        numbers[table] = numbers.get(table) or",
         },
         says="not yet",
-        words="",
+        words="its name was 'order airports', and is 'order airlines'",
     ),
     dict(
         name="the list from a child context",
@@ -515,7 +515,7 @@ TASK_5 = [
         name="the steps of the child by the context of the handler, and a small result",
         changes={**SMALL, "child.step": "context.step"},
         says="not yet",
-        words="",
+        words="its type was 'STEP', and is 'WAIT'",
     ),
     dict(
         name="reading outside of steps",
@@ -539,7 +539,7 @@ TASK_5 = [
         name="it tells while it is not replaying",
         changes={TELLS: 'child.is_replaying() or outside.tell(f"page {number}")'},
         says="not yet",
-        words="",
+        words="tell page 3 happens outside of a step",
     ),
     dict(
         name="it remembers of which pages it has told, in a variable of the module",
@@ -611,7 +611,7 @@ TASK_6 = [
         name="finally",
         changes={FAILING: f"    finally:\n        {UNLOCKS}"},
         says="not yet",
-        words="",
+        words="its name was 'unlock', and is 'publish'",
     ),
     dict(
         name="finally, outside of a step",
@@ -623,7 +623,7 @@ TASK_6 = [
         name="a bare except",
         changes={"except Exception": "except BaseException"},
         says="not yet",
-        words="",
+        words="its name was 'unlock after a failure', and is 'publish'",
     ),
     dict(
         name="it does not unlock after a failure",
@@ -807,7 +807,7 @@ TASK_7 = [
             "import Duration": "import Duration, StepConfig, StepSemantics",
         },
         says="not yet",
-        words="",
+        words="and one crash: It ordered twice, with the keys",
     ),
     dict(
         name="the name of the execution",

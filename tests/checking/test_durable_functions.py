@@ -11,6 +11,7 @@ from workshop.checks.durable_answers import Check, Tell
 from workshop.checks.durable_designs import Approve, Nightly, Pair
 from workshop.checks.durable_plays import Answer, Telling
 from workshop.checks.durable_waits import NOBODY, Migrate, Poll
+from workshop.checks.durable_worlds import REFUSING
 
 ARN = "arn:aws:dms:us-east-1:111122223333:task:A"
 FINISHED = {"Status": "stopped", "StopReason": "Stop Reason FULL_LOAD_ONLY_FINISHED"}
@@ -68,6 +69,8 @@ POLL = {
     "two polls": polled("FAILED", first=2, longest=5, most=2, polls=[0, 2], pauses=[2], **GAVE_UP),
     "four polls": polled("FAILED", longest=1, most=4, polls=[0, 1, 2, 3], pauses=[1, 1, 1], **GAVE_UP),
     "always throttled": polled("FAILED", most=3, polls=[0, 1, 2], pauses=[1, 2], **GAVE_UP),
+    "throttled on and on": BORE_HOURS,
+    **dict.fromkeys(REFUSING, BORE_HOURS),
     "many polls": BORE_HOURS,
     "long pauses": BORE_HOURS,
     "crashes": BORE_ALL,
@@ -265,6 +268,8 @@ JUDGED = {
         [
             ("not begun", {"status": "FAILED"}, "goes_on", "While the migration still ran"),
             ("many polls", BROKE_IN_HOURS, "goes_on", "it waited for 60 s"),
+            ("throttled on and on", BROKE_IN_HOURS, "lives_with_throttling", "it waited for 60 s"),
+            ("InternalFailure", BROKE_IN_HOURS, "ends_with_other_errors", "it waited for 60 s"),
             ("long pauses", BROKE_IN_HOURS, "waits", "it waited for 60 s"),
             ("under way", {"pauses": []}, "goes_on", "had not waited"),
             ("one poll", {"polls": [1.2], "pauses": [1], "events": WAITED_FIRST}, "begins", "Before it asked at all"),

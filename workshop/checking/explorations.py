@@ -215,7 +215,7 @@ def _played(how, source, world, unknown) -> Played:
     wrong = run.acted_on.wrong(run)
     if unknown or not wrong:
         return Played(unknown="".join(unknown[:1]))
-    return Played(f"{world.about.capitalize()}: {wrong}.", _in_few_lines(run.tell().splitlines()))
+    return Played(f"{_upper(world.about)}: {wrong}.", _in_few_lines(run.tell().splitlines()))
 
 
 def _explored(how, source, seed, seconds, unknown) -> Crashes:
@@ -282,7 +282,7 @@ def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
         return Crashes(played=found.summary())
     crashed = {1: "crashed", 2: "crashed twice"}.get(found.run.crashed, f"crashed {found.run.crashed} times")
     return Crashes(
-        f"{found.run.world.capitalize()}: the function's process {crashed}, and {found.why}.",
+        f"{_upper(found.run.world)}: the function's process {crashed}, and {found.why}.",
         any(crash.where == "inside" for crash in found.run.schedule),
         _in_few_lines(found.run.tell().splitlines()),
         found.summary(),
@@ -355,6 +355,10 @@ def _explore_one(source, world, case, inside, seed, seconds, unknown):
         run.status == "HANGS",
         result.summary(),
     )
+
+
+def _upper(text):
+    return text[:1].upper() + text[1:]
 
 
 def _in_few_lines(story):

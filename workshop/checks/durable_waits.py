@@ -143,6 +143,8 @@ class Poll(Durable):
             calls=[{"fault": "refuse", "operation": ASKS, "count": 99}],
             needs_sandbox=True,
         ),
+        "throttled on and on": imagined(worlds.Busy),
+        **{code: imagined(world) for code, world in worlds.REFUSING.items()},
         "many polls": imagined(worlds.ManyPolls),
         "long pauses": imagined(worlds.LongPauses),
         "crashes": CRASHED,
@@ -208,13 +210,20 @@ class Poll(Durable):
         ):
             return Fault(observed, "The waits grow up to `longest` seconds, without jitter.")
 
-    @contract("When DMS is asked too often, it goes on.", cases="throttled at first, throttled later")
-    def lives_with_throttling(self, seen: Execution):
+    @contract("When DMS is asked too often, it goes on.", cases="throttled at first, throttled later, throttled on and on")
+    def lives_with_throttling(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         if seen.status not in ("RUNNING", "SUCCEEDED"):
             return Fault(f"{seen}.", "It asks again later.")
 
-    @contract("Any other error ends it, at once.", cases="never was, nobody, denied, unanswered")
-    def ends_with_other_errors(self, seen: Execution):
+    @contract(
+        "Any other error ends it, at once.",
+        cases=", ".join(["never was, nobody, denied, unanswered", *worlds.REFUSING]),
+    )
+    def ends_with_other_errors(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         answered = 1 if seen.input["ReplicationTaskArn"].startswith(tuple(NOBODY)) else 2
         if not seen.ended or len(seen.polls) > answered:
             again = f"asked {len(seen.polls)} times in all" if seen.polls else f"waited {waited(seen)} s"

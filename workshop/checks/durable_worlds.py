@@ -233,6 +233,11 @@ def _ended_otherwise(run, status, value, message=""):
     named = value is None or str(error.get("ErrorType")).rpartition(".")[2] == value
     if run.status == status == "FAILED" and named and message in str(error.get("ErrorMessage")):
         return None
+    return _ended(run)
+
+
+def _ended(run):
+    """How a run ended, in words."""
     return f"the execution{run.in_words().removeprefix('it')}"
 
 
@@ -318,7 +323,7 @@ class Taken(Migrating):
             return "its callback ID took the place of the other one"
         if self.times("start"):
             return "the migration was started"
-        return f"the execution{run.in_words().removeprefix('it')}" if run.status == "SUCCEEDED" else None
+        return _ended(run) if run.status == "SUCCEEDED" else None
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -371,6 +376,66 @@ class ManyPolls(Polled):
     def wrong(self, run):
         # What it returns once the migration is over, other cases see, and say in better words.
         return super().wrong(run) if self.status == "running" else None
+
+
+class Busy(Polled):
+    """DMS refuses many questions in a row; then the migration is over. refused: how many it has refused."""
+
+    about, lasts = "a migration about which DMS refused twenty questions in a row (ThrottlingException)", 10**7
+    input = {"MaxPolls": 100}
+    refused = 0
+
+    def call(self, service, operation, parameters):
+        if operation == "DescribeReplicationTasks" and self.asked and self.refused < 20:
+            self.refused += 1
+            raise Refused("ThrottlingException", "Rate exceeded")
+        if self.refused == 20:
+            self.status = "stopped"
+        return super().call(service, operation, parameters)
+
+    def wrong(self, run):
+        if 0 < self.refused < 20:
+            return f"when DMS had refused {self.refused} of them, {_ended(run)}"
+        return None  # what it does otherwise, other cases see, and say in better words
+
+
+class _Refusing(Polled):
+    """DMS answers the first question, and refuses all others. code: of the error."""
+
+    lasts, code = 10**7, ""
+    input = {"MaxPolls": 5}
+
+    def call(self, service, operation, parameters):
+        if operation == "DescribeReplicationTasks" and self.asked:
+            self.asked += 1
+            raise Refused(self.code, "It cannot be described.")
+        return super().call(service, operation, parameters)
+
+    def wrong(self, run):
+        if self.asked > 2:
+            return f"it asked {self.asked - 2} times again"
+        return None if run.status == "FAILED" else _ended(run)
+
+
+def _refusing(code):
+    about = f"a migration about which DMS refused the second question ({code})"
+    return type(code, (_Refusing,), {"about": about, "code": code})
+
+
+# What DescribeReplicationTasks documents, and some of the errors that all services have in common; each, but being
+# throttled: https://docs.aws.amazon.com/dms/latest/APIReference/API_DescribeReplicationTasks.html and CommonErrors.html
+REFUSING = {
+    code: _refusing(code)
+    for code in (
+        "ResourceNotFoundFault",
+        "AccessDeniedFault",
+        "ExpiredTokenException",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "ValidationError",
+    )
+}
+globals().update(REFUSING)
 
 
 class LongPauses(Outlives):
