@@ -28,7 +28,7 @@ from workshop import exploring
 from workshop.exploring import Crash, World, explore, play
 from workshop.exploring.comparing import difference
 from workshop.exploring.plays import Run
-from workshop.exploring.schedules import shrunk
+from workshop.exploring.schedules import shrunk, turn
 
 HOUR, MINUTE = Duration.from_hours(1), Duration.from_minutes(1)
 PATIENCE = 3600  # seconds: no exploration here is cut short by a busy machine
@@ -295,6 +295,21 @@ def test_it_stops_when_its_time_is_over_and_says_what_it_has_played():
     exploration = explore(right, {"Item": "A-17"}, world=Jobs, seconds=0)
     assert exploration.ok and not exploration.complete
     assert exploration.summary() == "1 schedules played: 1 without a crash."
+
+
+def test_whoever_begins_with_the_turn_of_a_pair_plays_it_first():
+    """However many others there are, and in whatever order they stood."""
+    pairs = []
+    all_of_them = found(right, intended=lambda run: pairs.append(run.schedule) if run.crashed == 2 else None)
+    assert len(pairs) == all_of_them.known[2] > 50 and len({turn("", pair) for pair in pairs}) > len(pairs) * 0.9
+    wanted = pairs[-1]
+
+    def breaks(run):
+        return "It was to come." if run.schedule == wanted else None
+
+    first = found(right, intended=breaks, seed=turn("", wanted))
+    assert first.run.schedule == wanted and first.turn == turn("", wanted)
+    assert first.played[2] <= 1 + sum(turn("", pair) == first.turn for pair in pairs)
 
 
 def test_further_crashes_are_drawn_by_the_seed_for_as_long_as_there_is_time():

@@ -435,7 +435,8 @@ TASK_1 = [
         changes={
             ASKED: ASKED.replace(
                 "            return task\n",
-                '            refused = task.get("Refused", 0) + 1\n            if refused == 5:\n                raise\n'
+                '            refused = task.get("Refused", 0) + 1\n'
+                "            if refused == 5:\n                raise\n"
                 '            return {**task, "Refused": refused}\n',
             )
         },

@@ -42,7 +42,7 @@ WAITED_FIRST = [
     {"EventType": "ExecutionStarted", "EventTimestamp": NOON},
     {"EventType": "WaitStarted", "EventTimestamp": NOON + datetime.timedelta(seconds=0.1)},
 ]
-BORE_ALL = Crashes(played="80 schedules played: 7 without a crash, all 73 with one crash.")
+BORE_ALL = Crashes(places=73, pairs=41, known=812)
 BROKE = {"wrong": "It: the function's process crashed, and it broke.", "story": ["CRASH", "The end"]}
 BROKE_INSIDE = {**BROKE, "inside": True}
 BORE_HOURS = Played()
@@ -467,3 +467,37 @@ def test_a_sentence_that_is_not_kept_is_named(kind, case, other, judge, words):
     refused = kind().judge(records | {case: dataclasses.replace(records[case], **other)})
     assert refused.contract == getattr(kind, judge).sentence.text
     assert words in str(refused)
+
+
+# -- what is said of a right answer ------------------------------------------------------------------------------------
+
+CALLS_MORE = "it calls sns:Publish, which the explorer does not know"
+
+
+@pytest.mark.parametrize(
+    "seen, said",
+    [
+        ({"crashes": BORE_ALL}, "Its process was crashed at each of 73 places, and at 41 of 812 pairs of them."),
+        ({"crashes": Crashes(unknown=CALLS_MORE)}, f"Its crashes were not explored: {CALLS_MORE}."),
+        (
+            {"crashes": Crashes(places=2, left_out=["in the case of a night it failed, without any crash"])},
+            "Its process was crashed at each of 2 places, and at 0 of 0 pairs of them. 1 situation was left out, such "
+            "as: in the case of a night it failed, without any crash.",
+        ),
+        (
+            {"many polls": Played(unknown=CALLS_MORE), "long pauses": Played(), "finished": POLL["finished"]},
+            f"1 case that no account can play in time was not played: {CALLS_MORE}.",
+        ),
+        (
+            {"many polls": Played(unknown=CALLS_MORE), "long pauses": Played(unknown=CALLS_MORE)},
+            f"2 cases that no account can play in time were not played: {CALLS_MORE}.",
+        ),
+    ],
+)
+def test_what_was_explored_is_said_and_what_was_not(seen, said):
+    assert Poll().says_more(seen) == said
+
+
+def test_a_pair_of_crashes_is_named():
+    pair = Crashes(wrong="It broke.", story=["CRASH", "CRASH", "The end"], turn=4711)
+    assert Poll().judge({**POLL, "crashes": pair}).turn == 4711

@@ -2,7 +2,8 @@
 
 import pytest
 
-from workshop.checking.exercises import Case, Draw, Exercise, Fault, contract, one_of
+from workshop.checking.exercises import SEEDS, Case, Draw, Exercise, Fault, contract, one_of
+from workshop.checking.explorations import Crashes, Crashing
 from workshop.checking.outcomes import NotYet, TooBusy
 
 
@@ -149,3 +150,83 @@ def test_a_sentence_without_a_case_is_refused_when_it_is_written():
             @contract("It waits.", cases="a, nobody")
             def waits(self, seen):
                 return None
+
+
+# -- exploring with crashes --------------------------------------------------------------------------------------------
+
+
+def test_a_seed_can_name_the_pair_with_which_an_exploration_begins():
+    drawn = Draw(7)
+    again = Draw(drawn.seed_with(4711))
+    assert again.turn() == 4711 and again.seed >= SEEDS
+    assert again.random("a value").random() == drawn.random("a value").random()
+    assert again.seed_with(8).__class__ is int and Draw(again.seed_with(8)).turn() == 8
+    assert drawn.seed_with(None) == 7 and drawn.turn() == Draw(7).turn() < SEEDS
+
+
+class Explored(Crashing):
+    """Waits, and is explored with crashes. found: what the explorations find, one after the other."""
+
+    title = "An exercise that is explored"
+    done = "It waits."
+    cases = {"one": Case("a wait"), "crashes": Case("crashes")}  # noqa: RUF012
+
+    def __init__(self, *found, alone=()):
+        self.found, self.alone, self.explored = [*found], [*alone], []
+
+    def observe(self, lab, draw, cases):
+        self.explored.append(sorted(cases))
+        return {name: self.alone.pop(0) if name == "crashes" else Crashes() for name in cases}
+
+    def observe_crashes(self, lab, draw, seconds, tell):
+        self.explored.append((draw.seed, seconds))
+        tell("a place")
+        if not self.found:
+            raise KeyboardInterrupt
+        return {"crashes": self.found.pop(0)}
+
+    def says_more(self, seen):
+        return f"At {seen['crashes'].places} places." if "crashes" in seen else ""
+
+    @contract("It waits.", cases="one, crashes")
+    def waits(self, seen):
+        return Fault(seen.wrong, turn=seen.turn, slow=seen.inside) if seen.wrong else None
+
+
+def test_exploring_plays_other_cases_once_and_then_pairs_for_the_time_that_is_left():
+    exercise, told = Explored(Crashes(places=3)), []
+    with pytest.raises(KeyboardInterrupt):  # as somebody does who has seen enough
+        exercise.explore(None, 600, told.append)
+    one, (seed, seconds), again, (other, _) = exercise.explored
+    assert one == again == ["one"] and seed != other and 0 < seconds <= 600
+    assert told[0].startswith("[-") and told[0].endswith(" of 600 s, the cases in which nothing crashes")
+    assert told[1].endswith(", a place")
+
+
+def test_exploring_says_how_many_it_has_played():
+    said = Explored(*[Crashes(places=3)] * 999).explore(None, 0.05, lambda text: None)
+    assert said.startswith("Nothing broke in 0 s. It was played with ") and said.endswith(
+        " the last time: At 3 places."
+    )
+
+
+def test_a_pair_that_was_found_has_a_seed_with_its_turn():
+    exercise = Explored(Crashes("It broke.", turn=4711))
+    with pytest.raises(NotYet) as found:
+        exercise.explore(None, 600, lambda text: None)
+    assert Draw(found.value.seed).turn() == 4711
+    assert found.value.seed % SEEDS == exercise.explored[-1][0]
+
+
+def test_what_a_busy_machine_can_look_like_is_left_to_a_check():
+    hung = Crashes("It hangs.", inside=True)
+    exercise = Explored(hung, alone=[Crashes()])
+    with pytest.raises(KeyboardInterrupt):
+        exercise.explore(None, 600, lambda text: None)
+    assert exercise.explored[2] == ["crashes", "one"]
+    with pytest.raises(NotYet, match="It hangs"):
+        Explored(hung, alone=[hung] * 3).explore(None, 600, lambda text: None)
+
+
+def test_a_check_says_how_much_it_has_played():
+    assert Explored(alone=[Crashes(places=3)]).check(None, seed=1) == "It waits.\nAt 3 places."

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from workshop.checking.waiting import until
@@ -36,19 +36,28 @@ LOADED = (
 
 
 def called(
-    function: str, arguments: Mapping, *, folder, environment: Mapping, patience: float, what: str, hash_seed="1"
+    function: str,
+    arguments: Mapping,
+    *,
+    folder,
+    environment: Mapping,
+    patience: float,
+    what: str,
+    hash_seed: str = "1",
+    meanwhile: Callable[[], object] = lambda: None,
 ):
     """What a function returns, which is data as JSON has it; None where that did not come in time.
 
     function: "module:name". arguments: by name, data as JSON has it. folder: where the process works. environment: its
     variables, beside ours without those of AWS. patience, what: as `until` has them. hash_seed: what the order of its
-    sets depends on. Raises RuntimeError where it ended otherwise, and what `until` raises.
+    sets depends on. meanwhile: called now and then. Raises RuntimeError where it ended otherwise, and what `until`
+    raises.
     """
     with tempfile.TemporaryDirectory() as scratch:
         task = {"function": function, "arguments": dict(arguments), "folder": str(folder), "scratch": scratch}
         process = _begin({**task, "environment": dict(environment)}, hash_seed)
         try:
-            if not until(process.has_ended, patience, what):
+            if not until(lambda: (meanwhile(), process.has_ended())[1], patience, what):
                 return None
         finally:
             process.end()

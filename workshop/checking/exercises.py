@@ -34,6 +34,7 @@ from typing import Any
 from workshop import sandbox
 from workshop.checking.outcomes import NotYet, TooBusy, times
 from workshop.checking.waiting import CHECK_SECONDS, again_and_again, at_most, here
+from workshop.exploring.schedules import TURNS
 
 LOOKS = 3  # how often a check looks, where a busy machine can make an answer look wrong
 SEEDS = 10_000
@@ -54,7 +55,9 @@ def one_of(*values) -> OneOf:
 class Draw:
     """What chance decides in a check. The same seed decides the same, whatever else is drawn.
 
-    used: whether anything was drawn.
+    used: whether anything was drawn. A seed below SEEDS decides all of it. One above also names the turn of the pair of
+    crashes with which an exploration begins: which pairs are played is for the time to decide, and what one of them has
+    shown should be shown again.
     """
 
     def __init__(self, seed: int):
@@ -63,7 +66,16 @@ class Draw:
     def random(self, about: str) -> random.Random:
         """Chance for one thing, which is named, so that another thing drawn does not change it."""
         self.used = True
-        return random.Random(f"{self.seed} {about}")
+        return random.Random(f"{self.seed % SEEDS} {about}")
+
+    def turn(self) -> int:
+        """With which pair of crashes an exploration begins: a turn, as `turn` in workshop/exploring/schedules.py."""
+        drawn = self.random("crashes").randrange(TURNS)
+        return drawn if self.seed < SEEDS else self.seed // SEEDS - 1
+
+    def seed_with(self, turn: int | None) -> int:
+        """The seed that decides the same, and begins with the pair of that turn; None: this one."""
+        return self.seed if turn is None else self.seed % SEEDS + SEEDS * (turn + 1)
 
     def values(self, case: str, parameters: Mapping) -> dict:
         """The parameters of a case, with a value in place of each `one_of`."""
@@ -113,6 +125,7 @@ class Fault:
 
     observed: a sentence. missing: finer words than the contract's. events: what shows it, whole: all of it.
     slow: whether a busy machine can make it look so; it counts when it is seen again and again.
+    turn: of the pair of crashes that shows it, where it takes one; see Draw.
     """
 
     observed: str
@@ -120,6 +133,7 @@ class Fault:
     events: Sequence | None = None
     slow: bool = False
     whole: bool = False
+    turn: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +195,7 @@ class Exercise:
             try:
                 return self._check(lab, draw, only)
             except NotYet as fault:
-                fault.seed = seed if draw.used else None
+                fault.seed = draw.seed_with(fault.turn) if draw.used else None
                 raise
 
     def _check(self, lab, draw, only):
@@ -200,7 +214,7 @@ class Exercise:
                 cases = {name: self.cases[name] for name in again.cases}
             if fault:
                 raise fault
-        return self.says_done(seen)
+        return "\n".join(filter(None, [self.says_done(seen), self.says_more(seen)]))
 
     def _waves(self, only):
         """The sentences that are judged together, with the cases that are played for them, wave after wave."""
@@ -230,8 +244,7 @@ class Exercise:
 
         def progress():
             done = min(passed(), seconds)
-            bar = "#" * round(20 * done / seconds if seconds else 20)
-            return f"[{bar:-<20}] {done:.0f} of {seconds:g} s, played {times(played)}"
+            return f"{bar(done, seconds)}, played {times(played)}"
 
         with again_and_again(lambda: tell(progress())):
             try:
@@ -273,13 +286,17 @@ class Exercise:
                     events = getattr(seen[case], "evidence", ()) if fault.events is None else fault.events
                     missing = fault.missing or sentence.text
                     outcome = NotYet(fault.observed, missing, events, contract=sentence.text, whole=fault.whole)
-                    outcome.case = case
+                    outcome.case, outcome.turn = case, fault.turn
                     return outcome, sentence if fault.slow else None
         return None, None
 
     def says_done(self, seen: Mapping[str, Any]) -> str:
         """What the check says of a right answer."""
         return self.done
+
+    def says_more(self, seen: Mapping[str, Any]) -> str:
+        """What the check says beside that: how much of what can be played was played; "" where that is all."""
+        return ""
 
     def playable(self) -> dict[str, Case]:
         """The cases that can be played in this account."""
@@ -294,6 +311,11 @@ class Exercise:
             f"{len(left)} of {len(self.cases)} cases were not played, since AWS does not go wrong on request: "
             f"{'; '.join(left)}. The sandbox plays them."
         )
+
+
+def bar(passed: float, seconds: float) -> str:
+    """How many of so many seconds have passed, as a bar and in numbers."""
+    return f"[{'#' * min(20, round(20 * passed / seconds if seconds else 20)):-<20}] {passed:.0f} of {seconds:g} s"
 
 
 def on_sandbox() -> bool:

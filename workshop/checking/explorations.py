@@ -9,6 +9,8 @@ It plays the function with crashes; and without one where hours are to pass, for
 
 `explored_in` is for a function of which the exploration says all. Each of its worlds, a case of the exercise, is
 explored by itself, without a crash first.
+
+An exercise with either of them is a Crashing, which explores for as long as one likes.
 """
 
 import contextlib
@@ -17,23 +19,26 @@ import functools
 import importlib
 import io
 import math
+import random
 import tempfile
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from workshop import clients
 from workshop.checking import apart
+from workshop.checking.exercises import SEEDS, Draw, Exercise, bar
 from workshop.checking.outcomes import NotYet, SandboxProblem
-from workshop.checking.waiting import side_by_side
+from workshop.checking.waiting import CHECK_SECONDS, at_most, side_by_side
 
-PATIENCE = 60  # seconds
-_HANGS = "how to come back from what it waits for"
+PATIENCE = 60  # seconds, beside those for which it goes on with pairs
+_HANGS = "it did not come back from what it waits for"
 _LEFT_OUT = f"{'':>12}  ..."
 LONGEST_STORY = 24  # lines; of a longer one, those are shown that matter
 PAIRS_SECONDS = 2  # for which it goes on; all single crashes are played, whatever they take
+FEWEST_PAIRS = 8  # that are played whatever they take: the pair that a seed names is among them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +46,22 @@ class Crashes:
     """What came of it.
 
     wrong: what is wrong, in a sentence; "" where nothing is. inside: whether it takes a crash inside of a step.
-    story: what happened then, in order: texts. played: how many schedules of how many, in a sentence.
-    unknown: what the function has called that its worlds do not have; nothing is said of it then.
+    story: what happened then, in order: texts. turn: of the pair of crashes that it takes; None where one is enough.
+    places: at how many it crashed, all that there are. pairs, known: at how many pairs of them, of how many.
+    unknown: why nothing is said of it, after "it was not explored:"; such as what it has called that its worlds do not
+        have. left_out: the same of some of its worlds.
     guessed: what its world calls random, and is the same in another execution with the same ARN; "" where nothing is.
     """
 
     wrong: str = ""
     inside: bool = False
     story: Sequence[str] = ()
-    played: str = ""
+    turn: int | None = None
+    places: int = 0
+    pairs: int = 0
+    known: int = 0
     unknown: str = ""
+    left_out: Sequence[str] = ()
     guessed: str = ""
 
     @property
@@ -62,8 +73,8 @@ class Crashes:
 class Played:
     """What came of one play without a crash, in a world in which hours pass.
 
-    wrong: what is wrong, in a sentence; "" where nothing is. story: what happened, in order: texts. unknown: what the
-    function has called that its world does not have; nothing is said of it then.
+    wrong: what is wrong, in a sentence; "" where nothing is. story: what happened, in order: texts. unknown: why
+    nothing is said of it, as in Crashes.
     """
 
     wrong: str = ""
@@ -75,22 +86,27 @@ class Played:
         return self.story
 
 
-def explored(lab, thing: str, seed: int | None, worlds: Sequence[str] = ()) -> tuple[Crashes | None, list[Played]]:
+def explored(
+    lab, thing: str, seed: int | None, worlds: Sequence[str] = (), seconds: float | None = None, tell=None
+) -> tuple[Crashes | None, list[Played]]:
     """Explore the function lab.name(thing), one of EXPLORED in durable_worlds.py, and play it in each of `worlds`.
 
-    seed: decides the order of pairs, which are played until PAIRS_SECONDS are over; None: without any crash. worlds:
-    names of classes in durable_worlds.py. Raises SandboxProblem where the time of the check is over, and RuntimeError
-    where the exploration itself failed.
+    seed: the turn of the pair of crashes with which it begins (`turn` in workshop/exploring/schedules.py); None: no
+    crashes. worlds: names of classes in durable_worlds.py. seconds: for which pairs are played; PAIRS_SECONDS, if
+    nothing is said. tell: gets how far it is, a text, now and then.
+    Raises SandboxProblem where the time of the check is over, and RuntimeError where the exploration itself failed.
     """
     with code_of(lab, thing) as (folder, environment):
-        return in_a_process(thing, folder, environment, seed, PAIRS_SECONDS, worlds)
+        seconds = PAIRS_SECONDS if seconds is None else seconds
+        return in_a_process(thing, folder, environment, seed, seconds, worlds, tell)
 
 
-def in_a_process(thing: str, folder, environment: Mapping, seed: int | None, seconds: float, worlds=()):
+def in_a_process(thing: str, folder, environment: Mapping, seed: int | None, seconds: float, worlds=(), tell=None):
     """Explore the function whose lambda_function.py is in this folder; see `explored`. environment: its variables."""
-    report = _reported("_explore", folder, environment, thing=thing, seed=seed, seconds=seconds, worlds=[*worlds])
+    what = {"thing": thing, "seed": seed, "seconds": seconds, "worlds": [*worlds]}
+    report = _reported("_explore", folder, environment, tell=tell, patience=PATIENCE + seconds, **what)
     if report is None:
-        unknown = "how to come to an end"
+        unknown = "that took too long"
         return Crashes(unknown=unknown), [Played(unknown=unknown) for _ in worlds]
     crashes, played = report["crashes"], report["played"]
     return crashes and Crashes(**crashes), [Played(**each) for each in played]
@@ -103,7 +119,7 @@ class Explored:
     about: what is special about the world. broken: the name of what it does not keep, as the world calls it; "" where
     nothing is wrong, "replays" where it is about replay whatever is intended. wrong: what happened, in a sentence.
     crashed: how many crashes that takes. story: what happened then, in order: texts. hangs: whether it did not come
-    back, which a slow machine can look like. played: how many schedules of how many, in a sentence.
+    back, which a slow machine can look like. turn, places, pairs, known: as in Crashes.
     """
 
     about: str
@@ -112,24 +128,35 @@ class Explored:
     crashed: int = 0
     story: Sequence[str] = ()
     hangs: bool = False
-    played: str = ""
+    turn: int | None = None
+    places: int = 0
+    pairs: int = 0
+    known: int = 0
 
     @property
     def evidence(self) -> Sequence[str]:
         return self.story
 
 
-def explored_in(worlds: str, cases: Mapping[str, Mapping], lab, thing: str, *, seed: int, seconds: float, inside=()):
+def crashed_at(records: Sequence[Crashes | Explored]) -> str:
+    """At how many places, in a sentence."""
+    places, pairs, known = (sum(getattr(each, what) for each in records) for what in ("places", "pairs", "known"))
+    return f"Its process was crashed at each of {places} places, and at {pairs} of {known} pairs of them."
+
+
+def explored_in(
+    worlds: str, cases: Mapping[str, Mapping], lab, thing: str, *, seed: int, seconds: float, inside=(), tell=None
+):
     """Explore the function lab.name(thing) in several worlds; returns {name: Explored}, with the names of `cases`.
 
     worlds: the module of the worlds. cases: {name: {"about": text, "world": name of a class in it, "input": dict}}. A
         world is made with the input, and has wrong(run), which returns (broken, wrong), as in Explored, or None.
     seconds: for all of them together; all single crashes are played, whatever they take. inside: the first words of
-        effects after which it crashes, too. seed: decides the order of pairs.
+        effects after which it crashes, too. seed, tell: as `explored` takes them.
     Raises NotYet where the function calls what its world does not have, SandboxProblem where there was no time.
     """
     with code_of(lab, thing) as (folder, environment):
-        report, elsewhere = each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside)
+        report, elsewhere = each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside, tell)
     if report is None or elsewhere is None:
         raise SandboxProblem("Exploring the function took too long. Try again later.")
     if report["unknown"]:
@@ -142,17 +169,20 @@ def explored_in(worlds: str, cases: Mapping[str, Mapping], lab, thing: str, *, s
     return found
 
 
-def each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside=()):
+def each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside=(), tell=None):
     """Explore the function in this folder; returns two reports, that of the exploration and one of another process.
 
     In the other one the function is played without a crash, and sets of texts have another order. Those are in one
     process all the same, so that no crash shows it.
     """
     task = {"worlds": worlds, "cases": cases, "inside": sorted(inside), "seed": seed}
-    return side_by_side(
-        lambda: _reported("_explore_each", folder, environment, hash_seed="1", seconds=seconds, **task),
-        lambda: _reported("_explore_each", folder, environment, hash_seed="2", seconds=None, **task),
-    )
+    options = {"tell": tell, "patience": PATIENCE + seconds, "seconds": seconds}
+    here = functools.partial(_reported, "_explore_each", folder, environment, hash_seed="1", **options, **task)
+    there = functools.partial(_reported, "_explore_each", folder, environment, hash_seed="2", seconds=None, **task)
+    if tell is None:
+        return side_by_side(here, there)
+    elsewhere = there()
+    return here(), elsewhere  # by the thread that called, whose notebook shows what is told
 
 
 def _exchanged(here, there):
@@ -176,8 +206,21 @@ def code_of(lab, thing: str) -> Iterator[tuple[str, dict]]:
         yield folder, environment
 
 
-def _reported(explore, folder, environment, hash_seed="1", **options):
+def _reported(explore, folder, environment, hash_seed="1", patience=None, tell=None, **options):
     """What a function of this module returns that is called in a process of its own; None if it has no end."""
+    with tempfile.TemporaryDirectory() as beside:
+        told = Path(beside, "told")
+        if tell is not None:
+            options["told"] = str(told)
+
+        def meanwhile():
+            if told.exists():
+                tell(told.read_text(encoding="utf-8"))
+
+        return _called(explore, folder, environment, hash_seed, patience or PATIENCE, meanwhile, options)
+
+
+def _called(explore, folder, environment, hash_seed, patience, meanwhile, options):
     keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "explored")
     region = dict.fromkeys(("AWS_DEFAULT_REGION", "AWS_REGION"), "us-east-1")
     return apart.called(
@@ -185,22 +228,62 @@ def _reported(explore, folder, environment, hash_seed="1", **options):
         {"folder": str(folder), **options},
         folder=folder,
         environment={**environment, **keys, **region},
-        patience=PATIENCE,
+        patience=patience,
         what="an exploration with crashes",
         hash_seed=hash_seed,
+        meanwhile=meanwhile,
     )
+
+
+class Crashing(Exercise):
+    """An exercise whose function is explored with crashes. crashing: the names of the cases that are explored so."""
+
+    crashing: Sequence[str] = ("crashes",)
+
+    def observe_crashes(self, lab, draw: Draw, seconds: float, tell: Callable[[str], None]) -> Mapping:
+        """As `observe`, for the cases of `crashing`. seconds: for which pairs are played. tell: as for `explored`."""
+        raise NotImplementedError
+
+    def explore(self, lab, seconds, tell):
+        """Check it once, and then play pairs of crashes for so many seconds; with other seeds, when all were played."""
+        began, times, more = time.monotonic(), 0, ""
+
+        def say(text):
+            tell(f"{bar(time.monotonic() - began, seconds)}, {text}")
+
+        while time.monotonic() < began + seconds:
+            seed = random.SystemRandom().randrange(SEEDS)
+            others = [name for name in self.playable() if name not in self.crashing]
+            if others:
+                say("the cases in which nothing crashes")
+                self.check(lab, seed, others)
+            more = self._play_pairs(lab, Draw(seed), max(0, began + seconds - time.monotonic()), say) or more
+            times += 1
+        often = f" It was played with {times} seeds, and the last time:" if times > 1 else ""
+        return f"Nothing broke in {time.monotonic() - began:.0f} s.{often} {more}"
+
+    def _play_pairs(self, lab, draw, seconds, say):
+        with at_most(CHECK_SECONDS + seconds):
+            seen = self.observe_crashes(lab, draw, seconds, say)
+        fault, again = self._first_fault(seen, self.contract)
+        if fault and again is not None:  # a busy machine can look so: only a check looks three times
+            self.check(lab, draw.seed_with(fault.turn), again.cases)
+        elif fault:
+            fault.seed = draw.seed_with(fault.turn)
+            raise fault
+        return self.says_more(seen)
 
 
 # -- in that process --------------------------------------------------------------------------------------------------
 
 
-def _explore(thing, folder, seed, seconds, worlds):
+def _explore(thing, folder, seed, seconds, worlds, told=None):
     from workshop.checking.stand_ins import in_place
     from workshop.checks import durable_worlds
 
     how, source = durable_worlds.EXPLORED[thing], Path(folder) / "lambda_function.py"
     with in_place() as unknown:
-        crashes = None if seed is None else dataclasses.asdict(_explored(how, source, seed, seconds, unknown))
+        crashes = None if seed is None else dataclasses.asdict(_explored(how, source, seed, seconds, unknown, told))
         played = [dataclasses.asdict(_played(how, source, getattr(durable_worlds, name), unknown)) for name in worlds]
     return {"crashes": crashes, "played": played}
 
@@ -214,14 +297,21 @@ def _played(how, source, world, unknown) -> Played:
         unknown.append(_HANGS)
     wrong = run.acted_on.wrong(run)
     if unknown or not wrong:
-        return Played(unknown="".join(unknown[:1]))
+        return Played(unknown=_why_not(unknown))
     return Played(f"{_upper(world.about)}: {wrong}.", _in_few_lines(run.tell().splitlines()))
 
 
-def _explored(how, source, seed, seconds, unknown) -> Crashes:
+def _why_not(unknown):
+    """Why nothing is said of a function, as Crashes.unknown has it: it hangs, or calls what its world does not have."""
+    if not unknown or unknown[0] == _HANGS:
+        return "".join(unknown[:1])
+    return f"it calls {unknown[0]}, which the explorer does not know"
+
+
+def _explored(how, source, seed, seconds, unknown, told) -> Crashes:
     from workshop.exploring import explore, play
 
-    worlds, ended = {}, ""
+    worlds, left_out = {}, []
     # What goes wrong without a crash is not about crashes: the cases of the check see it, in a truer world.
     for world in how.worlds:
         run = play(source, how.event, world=world, inside=how.inside)
@@ -229,15 +319,16 @@ def _explored(how, source, seed, seconds, unknown) -> Crashes:
         if run.status == "HANGS":  # that may be the machine's fault
             unknown.append(_HANGS)
         if unknown:
-            return Crashes(unknown=unknown[0])
+            return Crashes(unknown=_why_not(unknown))
         if otherwise:
-            ended = f"a right end in the case of {world.about}, where {otherwise}"
+            left_out.append(f"in the case of {world.about} {otherwise}, without any crash")
         else:
             worlds[world.about] = world
     if not worlds:
-        return Crashes(unknown=ended)
+        return Crashes(unknown=left_out[0])
     guessed = _guessed(source, how, play)
-    return dataclasses.replace(_with_crashes(explore, source, how, worlds, seed, seconds, unknown), guessed=guessed)
+    found = _with_crashes(explore, source, how, worlds, seed, seconds, unknown, told)
+    return dataclasses.replace(found, guessed=guessed, left_out=left_out)
 
 
 def _guessed(source, how, play):
@@ -252,18 +343,11 @@ def _guessed(source, how, play):
     return one if one == other else ""
 
 
-def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
+def _with_crashes(explore, source, how, worlds, seed, seconds, unknown, told):
     def wrong(run):
         if run.status == "HANGS":
             unknown.append(_HANGS)
         return None if unknown else run.acted_on.wrong(run)
-
-    begun = time.monotonic()
-
-    def enough(exploration):
-        singles = exploration.known.get(1) is not None and exploration.played.get(1, 0) >= exploration.known[1]
-        if unknown or (singles and time.monotonic() > begun + seconds):
-            raise KeyboardInterrupt
 
     found = explore(
         source,
@@ -274,22 +358,52 @@ def _with_crashes(explore, source, how, worlds, seed, seconds, unknown):
         strict=False,
         seconds=math.inf,
         seed=seed,
-        progress=enough,
+        progress=_for_so_long(seconds, unknown, told),
     )
     if unknown:
-        return Crashes(unknown=unknown[0])
+        return Crashes(unknown=_why_not(unknown))
     if found.ok:
-        return Crashes(played=found.summary())
+        return Crashes(**_numbers(found))
     crashed = {1: "crashed", 2: "crashed twice"}.get(found.run.crashed, f"crashed {found.run.crashed} times")
     return Crashes(
         f"{_upper(found.run.world)}: the function's process {crashed}, and {found.why}.",
         any(crash.where == "inside" for crash in found.run.schedule),
         _in_few_lines(found.run.tell().splitlines()),
-        found.summary(),
+        _turn_of(found),
+        **_numbers(found),
     )
 
 
-def _explore_each(worlds, cases, folder, inside, seed, seconds):
+def _for_so_long(seconds, unknown, told):
+    """What ends an exploration when all single crashes were played, some pairs, and so many seconds are over.
+
+    It ends at once where something is unknown. told: a file that says how far it is; None for none.
+    """
+    begun = time.monotonic()
+
+    def progress(exploration):
+        pairs = exploration.played.get(2, 0)
+        if told and (pairs % 5 == 0):
+            singles, known = exploration.played.get(1, 0), exploration.known.get(2, 0)
+            written = Path(f"{told} written")
+            written.write_text(f"crashed at {singles} places and {pairs} of {known} pairs", encoding="utf-8")
+            written.rename(told)  # whoever reads it reads all of it
+        if unknown or (pairs >= FEWEST_PAIRS and time.monotonic() > begun + seconds):
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def _numbers(found):
+    """At how many places it crashed, as Crashes has it."""
+    return {"places": found.played.get(1, 0), "pairs": found.played.get(2, 0), "known": found.known.get(2, 0)}
+
+
+def _turn_of(found):
+    return found.turn if found.run.crashed > 1 else None
+
+
+def _explore_each(worlds, cases, folder, inside, seed, seconds, told=None):
     from workshop.checking.stand_ins import in_place
     from workshop.exploring import play
 
@@ -306,7 +420,8 @@ def _explore_each(worlds, cases, folder, inside, seed, seconds):
                 break
             if seconds is not None:
                 share = max(0, end - time.monotonic()) / left
-                found[name] = dataclasses.asdict(_explore_one(source, world, case, set(inside), seed, share, unknown))
+                how = {"inside": set(inside) or False, "seed": seed, "progress": _for_so_long(share, unknown, told)}
+                found[name] = dataclasses.asdict(_explore_one(source, world, case, how))
     return {"found": found, "orders": orders, "unknown": unknown[0] if unknown else ""}
 
 
@@ -321,7 +436,7 @@ def _orders(run):
     return {"operations": operations, "effects": named}
 
 
-def _explore_one(source, world, case, inside, seed, seconds, unknown):
+def _explore_one(source, world, case, how):
     from workshop.exploring import explore
 
     said = {}  # id of a run -> what is broken in it
@@ -334,17 +449,9 @@ def _explore_one(source, world, case, inside, seed, seconds, unknown):
         said[id(run)] = broken[0]
         return run.faults[0] if run.faults else broken[1]
 
-    begun = time.monotonic()
-
-    def enough(exploration):
-        singles = exploration.known.get(1) is not None and exploration.played.get(1, 0) >= exploration.known[1]
-        if unknown or (singles and time.monotonic() > begun + seconds):
-            raise KeyboardInterrupt
-
-    options = {"inside": inside or False, "strict": False, "seconds": math.inf, "seed": seed, "progress": enough}
-    result = explore(source, case["input"], world=world, intended=wrong, **options)
+    result = explore(source, case["input"], world=world, intended=wrong, strict=False, seconds=math.inf, **how)
     if result.ok:
-        return Explored(case["about"], played=result.summary())
+        return Explored(case["about"], **_numbers(result))
     run, story = result.run, result.run.tell().splitlines()
     return Explored(
         case["about"],
@@ -353,7 +460,8 @@ def _explore_one(source, world, case, inside, seed, seconds, unknown):
         run.crashed,
         story if len(story) <= LONGEST_STORY else _in_few_lines(story),
         run.status == "HANGS",
-        result.summary(),
+        _turn_of(result),
+        **_numbers(result),
     )
 
 

@@ -14,6 +14,7 @@ class Outcome(Exception):
     offers_solution = False  # set by Lab.check
     seed = None  # of what was drawn; set by the exercise that drew something
     case = None  # the name of the case that shows it, where one does; set by Exercise.check
+    turn = None  # of the pair of crashes that shows it, where one does: see Fault; set by Exercise.check
 
     def details(self) -> list[str]:
         """What there is to say, as a list of lines."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import SEEDS, Case, Exercise, Fault
-from workshop.checking.explorations import Crashes, Played, explored
+from workshop.checking.exercises import Case, Fault
+from workshop.checking.explorations import Crashes, Crashing, Played, crashed_at, explored
 from workshop.checking.outcomes import NotAttempted, listed, shortened
 from workshop.checking.resources import function
 from workshop.checking.waiting import side_by_side
@@ -28,7 +28,7 @@ def imagined(world: type[Waiting]) -> Imagined:
     return Imagined(world.about, world.input, world=world.__name__)
 
 
-class Durable(Exercise):
+class Durable(Crashing):
     """An exercise whose function is explored, too.
 
     The record of its case "crashes" is a Crashes, and that of an Imagined one a Played.
@@ -36,7 +36,6 @@ class Durable(Exercise):
     """
 
     function: str
-    pairs = ("crashes",)
 
     def observe(self, lab, draw, cases):
         worlds = {name: case.world for name, case in cases.items() if isinstance(case, Imagined)}
@@ -45,12 +44,31 @@ class Durable(Exercise):
         def explore():
             if len(others) == len(cases):
                 return {}
-            seed = draw.random("crashes").randrange(SEEDS) if CRASHED in cases.values() else None
-            crashes, played = explored(lab, self.function, seed, [*worlds.values()])
+            turn = draw.turn() if CRASHED in cases.values() else None
+            crashes, played = explored(lab, self.function, turn, [*worlds.values()])
             return dict(zip(worlds, played, strict=True)) | ({"crashes": crashes} if crashes else {})
 
         seen, found = side_by_side(lambda: self.observe_others(lab, draw, others) if others else {}, explore)
         return {**seen, **found}
+
+    def observe_crashes(self, lab, draw, seconds, tell):
+        return {"crashes": explored(lab, self.function, draw.turn(), seconds=seconds, tell=tell)[0]}
+
+    def says_more(self, seen):
+        """How much was played without an account; and what was not, such as where no world has what it calls."""
+        said, crashes = [], seen.get("crashes")
+        if crashes and crashes.unknown:
+            said.append(f"Its crashes were not explored: {crashes.unknown}.")
+        elif crashes:
+            said.append(crashed_at([crashes]))
+            if left := crashes.left_out:
+                situations = "situation was" if len(left) == 1 else "situations were"
+                said.append(f"{len(left)} {situations} left out, such as: {left[0]}.")
+        missed = [each.unknown for each in seen.values() if isinstance(each, Played) and each.unknown]
+        if missed:
+            cases, were = ("case", "was") if len(missed) == 1 else ("cases", "were")
+            said.append(f"{len(missed)} {cases} that no account can play in time {were} not played: {missed[0]}.")
+        return " ".join(said)
 
     def observe_others(self, lab, draw, cases):
         """As `observe`, for all cases that are played in the account."""
@@ -59,7 +77,8 @@ class Durable(Exercise):
 
 def broken(seen: Crashes, inside=False):
     """A Fault where a crash of its process makes a difference. inside: one inside of a step; otherwise between two."""
-    return Fault(seen.wrong, events=seen.story, whole=True) if seen.wrong and seen.inside == inside else None
+    if seen.wrong and seen.inside == inside:
+        return Fault(seen.wrong, events=seen.story, whole=True, turn=seen.turn)
 
 
 def wrong_for_hours(seen: Played):

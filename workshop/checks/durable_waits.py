@@ -210,7 +210,9 @@ class Poll(Durable):
         ):
             return Fault(observed, "The waits grow up to `longest` seconds, without jitter.")
 
-    @contract("When DMS is asked too often, it goes on.", cases="throttled at first, throttled later, throttled on and on")
+    @contract(
+        "When DMS is asked too often, it goes on.", cases="throttled at first, throttled later, throttled on and on"
+    )
     def lives_with_throttling(self, seen: Execution | Played):
         if isinstance(seen, Played):
             return wrong_for_hours(seen)

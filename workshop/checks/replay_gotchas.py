@@ -7,8 +7,8 @@ with each single crash between two steps, and with pairs of crashes until the ti
 import dataclasses
 from collections.abc import Mapping
 
-from workshop.checking.exercises import SEEDS, Case, Exercise, Fault, contract, one_of
-from workshop.checking.explorations import Explored, explored_in
+from workshop.checking.exercises import Case, Fault, contract, one_of
+from workshop.checking.explorations import Crashing, Explored, crashed_at, explored_in
 from workshop.checking.resources import durable_function
 
 SECONDS = 4  # for all worlds of an exercise
@@ -24,7 +24,7 @@ class In(Case):
     world: str = ""
 
 
-class Mended(Exercise):
+class Mended(Crashing):
     """An exercise whose function is explored.
 
     function: its name in the lab. promises: the sentences of its contract but the last two, which all have: {the name
@@ -41,16 +41,26 @@ class Mended(Exercise):
         cases = ", ".join(cls.cases)
         for broken, sentence in {**cls.promises, "replays": REPLAYS, "crashes": cls.goes_on}.items():
             setattr(cls, broken, contract(sentence, cases=cases)(_judge(broken)))
+        cls.crashing = tuple(cls.cases)
         super().__init_subclass__()
 
     def observe(self, lab, draw, cases):
+        return self._explored(lab, draw, cases, seconds=SECONDS)
+
+    def observe_crashes(self, lab, draw, seconds, tell):
+        return self._explored(lab, draw, self.cases, seconds=seconds, tell=tell)
+
+    def _explored(self, lab, draw, cases, **how):
         durable_function(lab, self.function)
         worlds = {
             name: {"about": case.about, "world": case.world, "input": draw.values(name, case.input)}
             for name, case in cases.items()
         }
-        where = {"seed": draw.random("crashes").randrange(SEEDS), "seconds": SECONDS, "inside": self.inside}
-        return explored_in("workshop.checks.replay_worlds", worlds, lab, self.function, **where)
+        how |= {"seed": draw.turn(), "inside": self.inside}
+        return explored_in("workshop.checks.replay_worlds", worlds, lab, self.function, **how)
+
+    def says_more(self, seen):
+        return crashed_at([*seen.values()])
 
 
 def _judge(broken):
@@ -60,7 +70,8 @@ def _judge(broken):
         if not seen.broken or broken != ("crashes" if seen.crashed else seen.broken):
             return None
         crashes = {0: "", 1: " and one crash", 2: " and two crashes"}.get(seen.crashed, f" and {seen.crashed} crashes")
-        return Fault(f"With {seen.about}{crashes}: {seen.wrong}", events=seen.story, slow=seen.hangs, whole=True)
+        observed = f"With {seen.about}{crashes}: {seen.wrong}"
+        return Fault(observed, events=seen.story, slow=seen.hangs, whole=True, turn=seen.turn)
 
     return judge
 

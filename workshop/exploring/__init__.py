@@ -50,6 +50,8 @@ class Exploration:
     played, known: how many schedules were played, of how many that could have been, so far as is known; each a dict by
         number of crashes: {0: 1, 1: 24, 2: 312}.
     reference: the Run without a crash, in the first world. seconds: that it took. complete: whether all were played.
+    turn: of the schedule that was found (see schedules.turn), before crashes were left out of it: with that as its seed
+        explore plays it as the first of those with as many crashes. None where none was found.
     """
 
     run: object = None
@@ -59,6 +61,7 @@ class Exploration:
     reference: object = None
     seconds: float = 0.0
     complete: bool = False
+    turn: int | None = None
 
     @property
     def ok(self):
@@ -106,8 +109,8 @@ def explore(
     event: the input, what can be JSON.
     world: a World's class, or a function that makes one; or several, by name: {"answers early": Early, ...}. Each
         schedule has a new one.
-    crashes: how many, at most. Up to two are played in all places; three and four in places that `seed` draws, for as
-        long as there is time.
+    crashes: how many, at most. Up to two are played in all places, pairs in an order that begins where `seed` says (see
+        schedules.turn); three and four in places that `seed` draws, for as long as there is time.
     intended: function of a Run that returns what is wrong with it, a sentence, or None. Without it, a run must come to
         the same end as the one without a crash in its world, with the same effects; values that are drawn at random
         (they differ between two runs without a crash) may differ, if they differ alike everywhere.
@@ -178,6 +181,7 @@ class _Search:
             while not found.complete and found.run is None:
                 run, why = call(next, runs, (None, None))
                 if why:
+                    found.turn = schedules.turn(run.world, run.schedule)
                     found.run, found.why = call(self._shrink, run, why)
                 found.complete = run is None
                 progress(found)
@@ -210,11 +214,11 @@ class _Search:
                 yield run, self._wrong(run)
 
     def _one_more(self, runs, number, seed):
-        """Play what each of these runs can be with one crash more; pairs in an order that the seed draws."""
+        """Play what each of these runs can be with one crash more; pairs by turns, from that on which the seed is."""
         wanted = [(run.world, (*run.schedule, crash)) for run in runs for crash in schedules.further(run, self._inside)]
         self._known[number] = len(wanted)
         if number > 1:
-            random.Random(seed).shuffle(wanted)
+            wanted.sort(key=lambda each: (schedules.turn(*each) - seed) % schedules.TURNS)
         played = []
         for world, schedule in wanted:
             run = self.play(world, schedule)

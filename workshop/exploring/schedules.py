@@ -1,7 +1,9 @@
 """Schedules: where the process of a durable function crashes."""
 
+import zlib
 from typing import NamedTuple
 
+TURNS = 10_000
 _PLACES = {
     "before": "before checkpoint {} is stored",
     "after": "after checkpoint {} is stored, before its answer arrives",
@@ -31,6 +33,15 @@ class Crash(NamedTuple):
 
     def __str__(self):
         return _PLACES[self.where].format(self.n)
+
+
+def turn(world, schedule):
+    """When a schedule is played among those with as many crashes, if chance decides: a number below TURNS.
+
+    It depends on nothing but the schedule and the name of its world. So whoever begins with that turn plays it first,
+    however many others there are.
+    """
+    return zlib.crc32(f"{world}: {'; '.join(map(str, schedule))}".encode()) % TURNS
 
 
 def further(run, inside):
