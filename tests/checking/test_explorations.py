@@ -6,10 +6,8 @@ import pytest
 from answers import cells, durable_functions
 
 from workshop.checking.explorations import FEWEST_PAIRS, _in_few_lines, in_a_process
-from workshop.checking.stand_ins import Unknown
 from workshop.checks.durable_exercises import Imagined
 from workshop.checks.durable_functions import EXERCISES
-from workshop.checks.durable_worlds import _holds
 
 ENVIRONMENT = {
     "TABLE": "waiting",
@@ -208,6 +206,30 @@ def test_of_code_that_calls_what_no_world_has_nothing_is_said(tmp_path, does, un
     assert bool(found.wrong) == (not unknown)
 
 
+UPDATES = {
+    "        save(arn, callback_id, seconds, StartedBefore=before)\n": """        import time
+        from waiting import table
+        sets = "SET CallbackId = :me, StartedBefore = :before, CreatedAt = :now, #w = :then, ExpiresAt = :then"
+        values = {":me": callback_id, ":before": before, ":now": int(time.time()), ":then": int(time.time()) + seconds}
+        table.update_item(
+            Key={"Id": arn}, UpdateExpression=sets, ExpressionAttributeNames={"#w": "WaitsUntil"},
+            ConditionExpression=Attr("Id").not_exists() | Attr("CallbackId").eq(callback_id) | Attr("WaitsUntil").lt(1),
+            ExpressionAttributeValues=values, ReturnValues="ALL_NEW",
+        )
+""",
+    "from waiting import save\n": "from waiting import save\nfrom boto3.dynamodb.conditions import Attr\n",
+}
+
+
+def test_who_updates_the_item_and_makes_conditions_in_python_is_explored_too(tmp_path):
+    found = explored(tmp_path, 2, changes=UPDATES)
+    assert (found.wrong, found.unknown, found.left_out) == ("", "", []) and found.places
+    [condition] = [text for text in UPDATES.values() if "not_exists" in text]
+    takes = condition.replace('Attr("Id").not_exists()', 'Attr("CallbackId").ne("x")')
+    taken = played(tmp_path, 2, "Taken", changes=UPDATES | dict.fromkeys([next(iter(UPDATES))], takes))
+    assert taken.wrong.endswith("its callback ID took the place of the other one.")
+
+
 def test_of_code_that_hangs_nothing_is_said(tmp_path):
     """It may be the machine that is slow."""
     hangs = "import threading\ndef migrated(context, arn, seconds):\n    threading.Event().wait()\n"
@@ -248,31 +270,3 @@ def test_a_story_in_few_lines():
         "...", "7", "8", "9", "CRASH", "11", "12", "13", "...", "19", "The end",
     ]  # fmt: skip
     assert _in_few_lines(["1", "CRASH", "The end"]) == ["1", "CRASH", "The end"]
-
-
-ITEM = {"Id": {"S": "a"}, "CallbackId": {"S": "me"}, "WaitsUntil": {"N": "100"}}
-
-
-@pytest.mark.parametrize(
-    "condition, holds",
-    [
-        ("attribute_not_exists(Id)", False),
-        ("attribute_exists(Id)", True),
-        ("attribute_not_exists(Id) OR CallbackId = :me", True),
-        ("attribute_not_exists(Id) OR CallbackId = :you OR WaitsUntil < :now", True),
-        ("CallbackId = :you AND WaitsUntil < :now", False),
-        ("WaitsUntil >= :now", False),
-        ("Nothing = :me", False),
-        ("CallbackId <> :you", True),
-    ],
-)
-def test_conditions(condition, holds):
-    values = {":me": {"S": "me"}, ":you": {"S": "you"}, ":now": {"N": "101.5"}}
-    asked = {"ConditionExpression": condition, "ExpressionAttributeValues": values}
-    assert _holds(ITEM, asked) is holds
-
-
-@pytest.mark.parametrize("condition", ["(Id = :me)", "begins_with(Id, :me)", "Id = :nobody", "size(Id) = :me"])
-def test_other_conditions_are_not_known(condition):
-    with pytest.raises(Unknown):
-        _holds(ITEM, {"ConditionExpression": condition, "ExpressionAttributeValues": {":me": {"S": "me"}}})

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 
 from workshop.checking.executions import durable_pauses
+from workshop.checking.expressions import holds, projected, updated
 from workshop.checking.outcomes import listed
 from workshop.checking.stand_ins import Refused, Unknown
 from workshop.exploring import World
@@ -42,27 +43,34 @@ class Waiting(World):
         self.items = {}
 
     def call(self, service, operation, parameters):
-        if service != "dynamodb":
+        if service != "dynamodb" or operation not in _KNOWN:
             raise Unknown
-        key = next(iter(parameters.get("Key", {}).values()), parameters.get("Item", {}).get("Id", {})).get("S")
-        asked = set(parameters) - {"TableName", "Key", "Item", "ConsistentRead"}
-        if key is None or asked - {"ConditionExpression", "ExpressionAttributeValues"}:
+        if set(parameters) - _KNOWN[operation] - {"TableName", "ExpressionAttributeNames"}:
+            raise Unknown
+        key = {**parameters.get("Item", {}), **parameters.get("Key", {})}.get("Id", {}).get("S")
+        if key is None or parameters.get("ReturnValues", "NONE") not in _RETURNED:
             raise Unknown
         item = self.items.get(key, {})
+        names, values = (parameters.get(f"ExpressionAttribute{what}", {}) for what in ("Names", "Values"))
         if operation == "GetItem":
-            return {"Item": copy.deepcopy(item)} if item else {}  # boto3 changes what it gets
-        if operation not in ("PutItem", "DeleteItem"):
-            raise Unknown
-        if "ConditionExpression" in parameters and not _holds(item, parameters):
+            wanted = parameters.get("ProjectionExpression")
+            found = projected(wanted, item, names) if wanted else item
+            return {"Item": copy.deepcopy(found)} if item else {}  # boto3 changes what it gets
+        if "ConditionExpression" in parameters and not holds(parameters["ConditionExpression"], item, names, values):
             raise Refused("ConditionalCheckFailedException", "The conditional request failed")
-        if operation == "PutItem":
-            names = set(parameters["Item"]) - {"Id", "CreatedAt", "WaitsUntil", "ExpiresAt"}
-            self.did("save", " and ".join(sorted(names)) or "an item")
-            self.items[key] = parameters["Item"]
+        new = named = parameters.get("Item", {})
+        if operation == "UpdateItem":
+            new, named = updated(parameters.get("UpdateExpression", ""), {**item, **parameters["Key"]}, names, values)
+            if "Id" in named:
+                raise Refused("ValidationException", "Cannot update attribute Id. This attribute is part of the key")
+        if new:
+            self.did("save", " and ".join(sorted({*named} - _OF_EACH)) or "an item")
+            self.items[key] = new
         else:
             self.did("delete", "an item")
             self.items.pop(key, None)
-        return {}
+        told = _RETURNED[parameters.get("ReturnValues", "NONE")](item, new, named)
+        return {"Attributes": copy.deepcopy(told)} if told else {}
 
     def request(self, method, path, headers, body):
         raise Unknown
@@ -80,35 +88,21 @@ class Waiting(World):
         raise NotImplementedError
 
 
-def _holds(item, parameters):
-    """Whether a condition holds that is made of simple ones, with AND and OR. Raises Unknown for any other."""
-    condition, values = parameters["ConditionExpression"], parameters.get("ExpressionAttributeValues", {})
-
-    def holds(term):
-        exists = re.fullmatch(r"attribute_(not_)?exists\s*\(\s*(\w+)\s*\)", term)
-        if exists:
-            return (exists[2] in item) != bool(exists[1])
-        compared = re.fullmatch(r"(\w+)\s*(=|<|>|<=|>=|<>)\s*(:\w+)", term)
-        if not compared or compared[3] not in values:
-            raise Unknown
-        name, sign, value = compared.groups()
-        if name not in item:
-            return False
-        [(kind, mine)], [(other_kind, theirs)] = item[name].items(), values[value].items()
-        if kind != other_kind or kind not in ("S", "N"):
-            return sign == "<>"
-        if kind == "N":
-            mine, theirs = float(mine), float(theirs)
-        return {
-            "=": mine == theirs,
-            "<>": mine != theirs,
-            "<": mine < theirs,
-            ">": mine > theirs,
-            "<=": mine <= theirs,
-            ">=": mine >= theirs,
-        }[sign]
-
-    return any(all(holds(term.strip()) for term in each.split(" AND ")) for each in condition.split(" OR "))
+_CONDITION = {"ConditionExpression", "ExpressionAttributeValues", "ReturnValues"}
+_KNOWN = {
+    "GetItem": {"Key", "ConsistentRead", "ProjectionExpression"},
+    "PutItem": {"Item", *_CONDITION},
+    "DeleteItem": {"Key", *_CONDITION},
+    "UpdateItem": {"Key", "UpdateExpression", *_CONDITION},
+}
+_OF_EACH = {"Id", "CreatedAt", "WaitsUntil", "ExpiresAt"}  # what each item has, of which no story tells
+_RETURNED = {
+    "NONE": lambda old, new, named: {},
+    "ALL_OLD": lambda old, new, named: old,
+    "ALL_NEW": lambda old, new, named: new,
+    "UPDATED_OLD": lambda old, new, named: {name: old[name] for name in named if name in old},
+    "UPDATED_NEW": lambda old, new, named: {name: new[name] for name in named if name in new},
+}
 
 
 class Migrating(Waiting):
