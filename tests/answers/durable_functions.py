@@ -1,7 +1,8 @@
 """Answers to the tasks of lab 04, right and wrong: {task: [answer, ...]}; see `answers/polling_loop.py`.
 
 An answer is what stands in the answer cell in place of the solution: all of it (`text`), or what is changed in it
-(`changes`, {what stands there: what is to stand there}). All else is the solution's, up to that task.
+(`changes`, {what stands there: what is to stand there}). All else is the solution's, up to that task; but for what
+`earlier` says of other tasks in the same way, {task: {"changes": ...}}.
 """
 
 from contextlib import suppress
@@ -30,8 +31,9 @@ DEPLOYS = {
 
 def give(lab, number, answer, scratch):
     """Put an answer into the account, and what the lab has made until then. scratch: a folder."""
-    before = list(CELLS)[: list(CELLS).index(f"task-{number}-check")]
-    files = cells.written([*(CELLS[cell] for cell in before), cells.changed(SOLVED[number], answer)])
+    before, earlier = list(CELLS)[: list(CELLS).index(f"task-{number}-check")], answer.get("earlier", {})
+    others = {f"task-{nth}-answer": cells.changed(SOLVED[nth], other) for nth, other in earlier.items()}
+    files = cells.written([*({**CELLS, **others}[cell] for cell in before), cells.changed(SOLVED[number], answer)])
     for name, content in files.items():
         (scratch / name).write_text(content)
     own = lab.name
@@ -39,7 +41,8 @@ def give(lab, number, answer, scratch):
     names = {"lab": lab, "boto3": boto3, "http_api": http_api, "rule": rule, "deploy": cells.Deploy(scratch)}
     names |= {"verirow": vendor.find(lab.name("vendor")), "may_ask": {"dms:DescribeReplicationTasks": "*"}}
     with suppress(deploy.DeployError):  # a learner sees it, and then runs the check
-        for cell in DEPLOYS[number]:
+        deploys = {*DEPLOYS[number], *(f"task-{nth}-deploy" for nth in earlier)}
+        for cell in filter(deploys.__contains__, CELLS):
             exec(CELLS[cell], names)
 
 
@@ -993,6 +996,8 @@ def tell(callback_id, success=None, failure=None):
 """
 
 SUPPRESS = "functions.exceptions.CallbackTimeoutException, functions.exceptions.ResourceNotFoundException"
+A_FAILURE = "functions.send_durable_execution_callback_failure(CallbackId=callback_id, Error=error)"
+A_RESULT = "functions.send_durable_execution_callback_success(CallbackId=callback_id, Result=json.dumps(error))"
 BEAT = "            functions.send_durable_execution_callback_heartbeat(CallbackId=callback_id)"
 
 TASK_3 = [
@@ -1049,10 +1054,7 @@ TASK_3 = [
     ),
     dict(
         name="a failure is a result",
-        changes={
-            "functions.send_durable_execution_callback_failure(CallbackId=callback_id, Error=error)": "functions."
-            "send_durable_execution_callback_success(CallbackId=callback_id, Result=json.dumps(error))"
-        },
+        changes={A_FAILURE: A_RESULT},
         says="not yet",
         words="the execution ended SUCCEEDED",
     ),
@@ -1173,6 +1175,12 @@ TASK_3 = [
         changes={BEAT: "            with suppress(Exception):\n    " + BEAT},
         says="not yet",
         words="an ID that never was one, a sign of life was to be sent, and tell ended without an error",
+    ),
+    dict(
+        name="what exercise 2 made waits with text for data",
+        earlier={2: {"changes": {", serdes=JsonSerDes()": ""}}},
+        says="not yet",
+        words="Mend exercise 2 first",
     ),
 ]
 
@@ -1563,6 +1571,18 @@ TASK_4 = [
         says="not yet",
         words="the function's process crashed, and an audit was never ordered",
     ),
+    dict(
+        name="what exercise 3 made tells a failure as a result",
+        earlier={3: {"changes": {A_FAILURE: A_RESULT}}},
+        says="not yet",
+        words="Mend exercise 3 first",
+    ),
+    dict(
+        name="what exercise 3 made sends no sign of life",
+        earlier={3: {"changes": {BEAT: "            pass"}}},
+        says="not yet",
+        words="Mend exercise 3 first",
+    ),
 ]
 
 # -- task 5 ------------------------------------------------------------------------------------------------------------
@@ -1744,6 +1764,18 @@ TASK_5 = [
         changes={STOPS: "        stop(arn)\n"},
         says="not yet",
         words="and the migration was left running",
+    ),
+    dict(
+        name="what exercise 2 made waits with text for data",
+        earlier={2: {"changes": {", serdes=JsonSerDes()": ""}}},
+        says="not yet",
+        words="Mend exercise 2 first",
+    ),
+    dict(
+        name="what exercise 4 made says nothing of the failure",
+        earlier={4: {"changes": {"CheckFailed(str(error))": 'CheckFailed("It has failed.")'}}},
+        says="not yet",
+        words="Mend exercise 4 first",
     ),
 ]
 
@@ -1956,6 +1988,12 @@ TASK_6 = [
         },
         says="not yet",
         words="of a migration that had run before, the migration was started. The state machine did not start it",
+    ),
+    dict(
+        name="what exercise 1 made waits always the same minute",
+        earlier={1: {"changes": {"**delays": "initial_delay=Duration.from_minutes(1)"}}},
+        says="not yet",
+        words="Mend exercise 1 first",
     ),
 ]
 

@@ -2,13 +2,16 @@
 
 import dataclasses
 import datetime
+import itertools
 
 import pytest
 
 from workshop.checking.executions import Execution
 from workshop.checking.explorations import Crashes, Played
+from workshop.checking.outcomes import NotYet
 from workshop.checks.durable_answers import Check, Tell
 from workshop.checks.durable_designs import Approve, Nightly, Pair
+from workshop.checks.durable_exercises import blame_earlier
 from workshop.checks.durable_plays import Answer, Telling
 from workshop.checks.durable_waits import NOBODY, Migrate, Poll
 from workshop.checks.durable_worlds import REFUSING
@@ -501,3 +504,45 @@ def test_what_was_explored_is_said_and_what_was_not(seen, said):
 def test_a_pair_of_crashes_is_named():
     pair = Crashes(wrong="It broke.", story=["CRASH", "CRASH", "The end"], turn=4711)
     assert Poll().judge({**POLL, "crashes": pair}).turn == 4711
+
+
+# -- what an earlier exercise made -------------------------------------------------------------------------------------
+
+
+class Earlier(Poll):
+    """Exercise 1 with this record of its case "failed"; what it is asked for is kept in `asked`."""
+
+    def __init__(self, record):
+        self.record, self.asked = record, []
+
+    def observe(self, lab, draw, cases):
+        self.asked.append([*cases])
+        return {"failed": self.record}
+
+
+def test_a_fault_that_an_earlier_exercise_has_is_told_as_its():
+    approve, right = Approve(), Earlier(POLL["failed"])
+    fails = dataclasses.replace(APPROVE["fails"], mine=pair("FAILED", error="RuntimeError").mine)
+    approve.earlier = {"fails": [(1, right, ["failed"])]}
+    blame_earlier(approve, None, None, {"fails": fails})
+    assert right.asked == [["failed"]]
+    approve.earlier = {"fails": [(1, Earlier(polled("SUCCEEDED", migration=FAILED)), ["failed"])]}
+    with pytest.raises(NotYet, match="that is not right yet") as refused:
+        blame_earlier(approve, None, None, {"fails": fails})
+    assert refused.value.args[1] == "Mend exercise 1 first: lab.check(1) says what is missing there."
+    assert refused.value.case == "fails"
+
+
+def test_where_all_is_well_no_earlier_exercise_is_asked():
+    approve = Approve()
+    approve.earlier = {"crashes": [(1, None, [])]}
+    blame_earlier(approve, None, None, {"crashes": BORE_ALL})
+
+
+@pytest.mark.parametrize(
+    "exercise", [Tell(), Check(), Nightly(), Approve()], ids=lambda exercise: type(exercise).__name__
+)
+def test_the_cases_by_which_earlier_exercises_tell_are_there(exercise):
+    assert exercise.earlier and set(exercise.earlier) <= set(exercise.cases)
+    for _, other, cases in itertools.chain(*exercise.earlier.values()):
+        assert set(cases) <= set(other.cases)

@@ -24,6 +24,7 @@ the sentences before it have said of that case. It does not look at anything but
 an account.
 """
 
+import contextlib
 import dataclasses
 import math
 import random
@@ -32,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workshop import sandbox
-from workshop.checking.outcomes import NotYet, TooBusy, times
+from workshop.checking.outcomes import NotAttempted, NotYet, TooBusy, times
 from workshop.checking.waiting import CHECK_SECONDS, again_and_again, at_most, here
 from workshop.exploring.schedules import TURNS
 
@@ -311,6 +312,22 @@ class Exercise:
             f"{len(left)} of {len(self.cases)} cases were not played, since AWS does not go wrong on request: "
             f"{'; '.join(left)}. The sandbox plays them."
         )
+
+
+def require_earlier(lab, draw: Draw, number: int, exercise: Exercise, cases: Sequence[str]):
+    """Raise a NotYet where an earlier exercise, of that number, is at fault; these cases of it tell.
+
+    For a check that has seen a fault of what it looks at, which may be the earlier one's.
+    """
+    cases = {name: case for name, case in exercise.playable().items() if name in cases}
+    with contextlib.suppress(NotAttempted):
+        fault = exercise.judge(exercise.observe(lab, draw, cases))
+        if fault:
+            raise NotYet(
+                f"This works together with what exercise {number} made, and that is not right yet. {fault.args[0]}",
+                f"Mend exercise {number} first: lab.check({number}) says what is missing there.",
+                fault.events,
+            )
 
 
 def bar(passed: float, seconds: float) -> str:

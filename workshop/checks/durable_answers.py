@@ -21,6 +21,8 @@ from workshop.checks.durable_exercises import (
     CRASHED,
     GOES_ON,
     Durable,
+    Earlier,
+    blame_earlier,
     broken,
     imagined,
     json_in,
@@ -57,6 +59,7 @@ from workshop.checks.durable_plays import (
     tells_and_is_refused,
     tells_nobody,
 )
+from workshop.checks.durable_waits import Migrate
 
 FEWEST_BITS = 100
 WELCOME = "The vendor is told that it has arrived: 2xx."
@@ -156,6 +159,7 @@ class Tell(Exercise):
         ),
     }
     cases = _told | _heard
+    earlier: Earlier = dict.fromkeys(_heard, ((2, Migrate(), ("watched", "succeeds", "fails")),))
     done = "Every answer arrived, once, and what came late, again or for nobody did no harm."
 
     def observe(self, lab, draw, cases):
@@ -175,6 +179,7 @@ class Tell(Exercise):
             return Told(migrate, input, table)
 
         seen, *others = side_by_side(lambda: play(lab, heard, begin, draw, self.common, self.by_default), *said)
+        blame_earlier(self, lab, draw, {**seen, **dict(others)})
         return {**seen, **dict(others)}
 
     @contract(
@@ -312,6 +317,11 @@ class Check(Durable):
         "endless": Rehearsed("an audit without a sign of life", {"HeartbeatSeconds": 5}, play=left_in_silence),
         "bounded": Rehearsed("an audit without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
         "crashes": CRASHED,
+    }
+    _by_callback = ("killed", "overloaded", "quick", "reports", "reports little", "fails", "fails otherwise")
+    earlier: Earlier = {
+        **dict.fromkeys(_by_callback, ((3, Tell(), ("data", "failure", "succeeded")),)),
+        "awake": ((3, Tell(), ("awake",)),),
     }
     done = "It orders once, hears the vendor, takes progress for a sign of life, and asks before it gives up."
 

@@ -12,10 +12,12 @@ from workshop.checking.resources import Table, durable_function, state_machine
 from workshop.checking.stages import play, to_its_end
 from workshop.checking.vendors import rehearse, signed_up
 from workshop.checks import durable_worlds as worlds
+from workshop.checks.durable_answers import Check, Tell
 from workshop.checks.durable_exercises import (
     CRASHED,
     GOES_ON,
     Durable,
+    Earlier,
     broken,
     imagined,
     needs,
@@ -40,6 +42,7 @@ from workshop.checks.durable_plays import (
     tried_to_start,
     without_events,
 )
+from workshop.checks.durable_waits import Migrate, Poll
 
 
 class Nightly(Durable):
@@ -82,6 +85,16 @@ class Nightly(Durable):
         ),
         "outlived": imagined(worlds.NightOutlived),
         "crashes": CRASHED,
+    }
+    _both = ((2, Migrate(), ("succeeds",)), (4, Check(), ("reports",)))
+    earlier: Earlier = {
+        "both": _both,
+        "slowly": _both,
+        "check fails": ((4, Check(), ("fails",)),),
+        "migration fails": ((2, Migrate(), ("fails",)), (3, Tell(), ("fails",))),
+        "refused at once": ((4, Check(), ("refused",)),),
+        "outlived": ((2, Migrate(), ("runs on",)),),
+        "crashes": ((2, Migrate(), ("crashes",)), (4, Check(), ("crashes",))),
     }
     done = "Both waits begin at once, and when one of them fails, nothing is left running."
 
@@ -222,6 +235,19 @@ class Approve(Durable):
         "many polls": imagined(worlds.ApprovedForHours),
         "silent for a day": imagined(worlds.NobodyAnswers),
         "crashes": CRASHED,
+    }
+    earlier: Earlier = {
+        name: ((1, Poll(), (case,)),)
+        for name, case in {
+            "approved": "finished",
+            "slow": "finished",
+            "endless": "steady pace",
+            "endless each second": "steady pace",
+            "fails": "failed",
+            "sets aside": "set aside",
+            "many polls": "many polls",
+            "crashes": "crashes",
+        }.items()
     }
     done = f"In {len(cases) - 3} cases the durable function did what the state machine did."
 

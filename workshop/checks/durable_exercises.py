@@ -3,12 +3,12 @@
 import dataclasses
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import Case, Fault
+from workshop.checking.exercises import Case, Exercise, Fault, require_earlier
 from workshop.checking.explorations import Crashes, Crashing, Played, crashed_at, explored
-from workshop.checking.outcomes import NotAttempted, listed, shortened
+from workshop.checking.outcomes import NotAttempted, NotYet, listed, shortened
 from workshop.checking.resources import function
 from workshop.checking.waiting import side_by_side
 from workshop.checks.durable_worlds import Waiting
@@ -28,14 +28,30 @@ def imagined(world: type[Waiting]) -> Imagined:
     return Imagined(world.about, world.input, world=world.__name__)
 
 
+# {a case: [(number of an earlier exercise, that exercise, its cases)]}: what may be at fault where that case shows one.
+Earlier = Mapping[str, Sequence[tuple[int, Exercise, Sequence[str]]]]
+
+
+def blame_earlier(exercise, lab, draw, seen: Mapping):
+    """Raises NotYet where a fault is seen that is one of an earlier exercise; see `require_earlier`."""
+    if fault := exercise.judge(seen):
+        for earlier in exercise.earlier.get(fault.case, ()):
+            try:
+                require_earlier(lab, draw, *earlier)
+            except NotYet as outcome:
+                outcome.case = fault.case
+                raise
+
+
 class Durable(Crashing):
     """An exercise whose function is explored, too.
 
     The record of its case "crashes" is a Crashes, and that of an Imagined one a Played.
-    function: which one, of EXPLORED in durable_worlds.py.
+    function: which one, of EXPLORED in durable_worlds.py. earlier: see Earlier.
     """
 
     function: str
+    earlier: Earlier = {}
 
     def observe(self, lab, draw, cases):
         worlds = {name: case.world for name, case in cases.items() if isinstance(case, Imagined)}
@@ -49,6 +65,7 @@ class Durable(Crashing):
             return dict(zip(worlds, played, strict=True)) | ({"crashes": crashes} if crashes else {})
 
         seen, found = side_by_side(lambda: self.observe_others(lab, draw, others) if others else {}, explore)
+        blame_earlier(self, lab, draw, {**seen, **found})
         return {**seen, **found}
 
     def observe_crashes(self, lab, draw, seconds, tell):

@@ -3,11 +3,11 @@
 import json
 
 from workshop.checking.executions import Execution, scheduled
-from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
+from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of, require_earlier
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, state_machine
 from workshop.checks.task_tokens_and_events import migrate_scenes as machines
-from workshop.checks.task_tokens_and_events.parts import needs, require_earlier
+from workshop.checks.task_tokens_and_events.parts import needs
 from workshop.checks.task_tokens_and_events.start import Start
 
 

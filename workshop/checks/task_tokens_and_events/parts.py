@@ -1,11 +1,7 @@
 """What the exercises of lab 02 need of each other's answers."""
 
-import contextlib
-from collections.abc import Sequence
-
 from workshop import clients, deploy
-from workshop.checking.exercises import Draw, Exercise
-from workshop.checking.outcomes import NotAttempted, NotYet
+from workshop.checking.outcomes import NotAttempted
 from workshop.checking.resources import function, state_machine
 
 
@@ -35,18 +31,3 @@ def needs(lab, thing: str, number: int):
             f"This exercise needs {lab.name(thing)}, which is not there yet: do exercise {number} first "
             f"(after three tries lab.solution({number}) shows a solution)."
         ) from None
-
-
-def require_earlier(lab, draw: Draw, number: int, exercise: Exercise, cases: Sequence[str]):
-    """Raise a NotYet where an earlier exercise, of that number, is at fault; these cases of it tell.
-
-    For a check that has seen a fault of what it looks at, which may be the earlier one's.
-    """
-    with contextlib.suppress(NotAttempted):
-        fault = exercise.judge(exercise.observe(lab, draw, {name: exercise.cases[name] for name in cases}))
-        if fault:
-            raise NotYet(
-                f"This works together with what exercise {number} made, and that is not right yet. {fault.args[0]}",
-                f"Mend exercise {number} first: lab.check({number}) says what is missing there.",
-                fault.events,
-            )

@@ -3,10 +3,9 @@
 import math
 
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import Case, Exercise, Fault, contract
+from workshop.checking.exercises import Case, Exercise, Fault, contract, require_earlier
 from workshop.checking.resources import Table, function
 from workshop.checks.task_tokens_and_events import reconcile_scenes as scenes
-from workshop.checks.task_tokens_and_events.parts import require_earlier
 from workshop.checks.task_tokens_and_events.reconcile_scenes import Rounds
 from workshop.checks.task_tokens_and_events.resume import Resume
 

@@ -3,13 +3,13 @@
 import json
 
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
+from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of, require_earlier
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, function
 from workshop.checking.waiting import side_by_side
 from workshop.checks.task_tokens_and_events import resume_scenes as answering
 from workshop.checks.task_tokens_and_events.migrate import Migrate
-from workshop.checks.task_tokens_and_events.parts import pipeline, require_earlier
+from workshop.checks.task_tokens_and_events.parts import pipeline
 from workshop.checks.task_tokens_and_events.resume_scenes import Answers, Story
 from workshop.checks.task_tokens_and_events.rule import Rule
 from workshop.checks.task_tokens_and_events.start import Start
