@@ -370,6 +370,7 @@ JUDGED = {
             ("overloaded", has(CHECK["overloaded"], urls=["a", "b"]), "orders_once", "2 addresses"),
             ("fails", has(CHECK["fails"], urls=["https://x/its-name"]), "gives_an_address", "computed from its name"),
             ("reports", has(CHECK["reports"], addresses=["ab01", "cd23"]), "gives_an_address", "16 random bits"),
+            ("reports", has(CHECK["reports"], addresses=["ab" * 32] * 2), "gives_an_address", "0 random bits"),
             ("crashes", {"guessed": "ab01"}, "gives_an_address", "both times the address was ab01"),
             (
                 "reports",
