@@ -81,6 +81,7 @@ class Lab:
     def explore(self, number, *, seconds=60):
         """Check an exercise again and again, each time with other values and in another order, and show how far it is.
 
+        Where a function is explored with crashes it goes on with pairs of them.
         Ends after so many seconds, when it was played once at the least, at the first fault (an Outcome, whose seed
         plays it again), or at Ctrl-C. No progress is changed.
         """
