@@ -1143,7 +1143,7 @@ TASK_3 = [
             f"    told.add('told')\n    with suppress({SUPPRESS}):\n",
         },
         says="not yet",
-        words="the execution was still running",
+        words="tell(callback_id",  # whom it forgets is the one that comes second to a process
     ),
     dict(
         name="text as it is",
