@@ -195,8 +195,7 @@ class Explored(Crashing):
 
 def test_exploring_plays_other_cases_once_and_then_pairs_for_the_time_that_is_left():
     exercise, told = Explored(Crashes(places=3)), []
-    with pytest.raises(KeyboardInterrupt):
-        exercise.explore(None, 600, told.append)
+    assert exercise.explore(None, 600, told.append) == "Stopped after 0 s. At 3 places."
     one, (seed, seconds), again, (other, _) = exercise.explored
     assert one == again == ["one"] and seed != other and 0 < seconds <= 600
     assert told[0].startswith("[-") and told[0].endswith(" of 600 s, the cases in which nothing crashes")
@@ -207,8 +206,12 @@ def test_exploring_says_how_many_it_has_played():
     exercise = Explored(Crashes(places=3), again=Crashes(places=1))
     said = exercise.explore(None, 0.05, lambda text: None)
     times = len(exercise.explored) // 2
-    assert said.startswith("Nothing broke in 0 s") and said.endswith(". At 3 places.")
+    assert said.startswith("Nothing broke after 0 s") and said.endswith(". At 3 places.")
     assert (f"with {times} seeds" in said) == (times > 1)
+
+
+def test_exploring_that_is_stopped_at_once_says_so():
+    assert Explored().explore(None, 600, print).endswith(" s, before it was played once to its end.")
 
 
 def test_a_pair_that_was_found_has_a_seed_with_its_turn():
@@ -222,8 +225,7 @@ def test_a_pair_that_was_found_has_a_seed_with_its_turn():
 def test_what_a_busy_machine_can_look_like_is_left_to_a_check():
     hung = Crashes("It hangs.", inside=True)
     exercise = Explored(hung, alone=[Crashes()])
-    with pytest.raises(KeyboardInterrupt):
-        exercise.explore(None, 600, lambda text: None)
+    exercise.explore(None, 600, lambda text: None)
     assert exercise.explored[2] == ["crashes", "one"]
     with pytest.raises(NotYet, match="It hangs"):
         Explored(hung, alone=[hung] * 3).explore(None, 600, lambda text: None)

@@ -245,23 +245,33 @@ class Crashing(Exercise):
         raise NotImplementedError
 
     def explore(self, lab, seconds, tell):
-        """Check it once, and then play pairs of crashes for so many seconds; with other seeds, when all were played."""
-        began, times, more = time.monotonic(), 0, ""
+        """Check it once, and then play pairs of crashes for so many seconds; with other seeds, when all were played.
+
+        Raises an Outcome as `check` does. Ctrl-C ends it, as if the time were over.
+        """
+        began, seeds, more, stopped = time.monotonic(), 0, "", False
+
+        def passed():
+            return time.monotonic() - began
 
         def say(text):
-            tell(f"{bar(time.monotonic() - began, seconds)}, {text}")
+            tell(f"{bar(passed(), seconds)}, {text}")
 
-        while time.monotonic() < began + seconds:
-            seed = random.SystemRandom().randrange(SEEDS)
-            others = [name for name in self.playable() if name not in self.crashing]
-            if others:
-                say("the cases in which nothing crashes")
-                self.check(lab, seed, others)
-            said = self._play_pairs(lab, Draw(seed), max(0, began + seconds - time.monotonic()), say)
-            more = more or said  # the first time it had the most time
-            times += 1
-        often = f", with {times} seeds" if times > 1 else ""
-        return f"Nothing broke in {time.monotonic() - began:.0f} s{often}. {more}"
+        try:
+            while not seeds or passed() < seconds:
+                seed = random.SystemRandom().randrange(SEEDS)
+                others = [name for name in self.playable() if name not in self.crashing]
+                if others:
+                    say("the cases in which nothing crashes")
+                    self.check(lab, seed, others)
+                said = self._play_pairs(lab, Draw(seed), max(0, seconds - passed()), say)
+                more, seeds = more or said, seeds + 1  # the first time it had the most time
+        except KeyboardInterrupt:
+            stopped = True
+        if not seeds:
+            return f"Stopped after {passed():.0f} s, before it was played once to its end."
+        often = f", with {seeds} seeds" if seeds > 1 else ""
+        return f"{'Stopped' if stopped else 'Nothing broke'} after {passed():.0f} s{often}. {more}"
 
     def _play_pairs(self, lab, draw, seconds, say):
         with at_most(CHECK_SECONDS + seconds):
