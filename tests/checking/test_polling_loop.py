@@ -106,10 +106,7 @@ def test_poll(case, fields, words):
 
 
 def test_a_large_output_is_told():
-    record = seen(Poll(), "under way", polls=[4], pauses=[3], output={"Status": "running"})
-    [left] = [event for event in record.events if event["type"] == "TaskStateExited"]
-    left["stateExitedEventDetails"]["output"] = "x" * 9000
-    assert "has 9,000 bytes" in refusal(Poll(), "under way", record)
+    assert "has 9,000 bytes" in refusal(Poll(), "under way", large(Poll(), "under way", **POLL))
 
 
 # -- loop --------------------------------------------------------------------------------------------------------------
@@ -189,6 +186,53 @@ def test_backoff(case, pauses, words):
     record = seen(Backoff(), case, **{**RUNS_ON, "pauses": pauses})
     said = refusal(Backoff(), case, record)
     assert said is None if words is None else words in said
+
+
+def large(exercise, case, **fields):
+    """A record in which a state has an output of 9,000 bytes."""
+    record = seen(exercise, case, **fields)
+    left = next(event for event in record.events if event["type"] == "TaskStateExited")
+    left["stateExitedEventDetails"]["output"] = "x" * 9000
+    return record
+
+
+POLL = {"polls": [4], "pauses": [3], "output": {"Status": "running"}}
+REFUSED = {  # one of those that each sentence refuses: {exercise: {sentence: (case, record)}}
+    Start: {
+        "starts": ("takes long", seen(Start(), "takes long", migration=described("ready"))),
+        "ends_at_once": ("is short", seen(Start(), "is short", status="RUNNING")),
+    },
+    Poll: {
+        "starts": ("failed", seen(Poll(), "failed", **POLL, migration=described("ready"))),
+        "waits_and_asks_once": ("under way", seen(Poll(), "under way", **{**POLL, "polls": [4, 5]})),
+        "gives_the_status": ("under way", seen(Poll(), "under way", **{**POLL, "output": {}})),
+        "keeps_little": ("under way", large(Poll(), "under way", **POLL)),
+    },
+    Loop: {
+        "waits": ("stopped", seen(Loop(), "stopped", **{**FAILED, "polls": [2, 2], "pauses": [1, 0]})),
+        "goes_on": ("not begun", seen(Loop(), "not begun", **{**RUNS_ON, "status": "FAILED"})),
+        "succeeds": ("finished", seen(Loop(), "finished", **{**FINISHED, "status": "FAILED"})),
+        "fails": ("set aside", seen(Loop(), "set aside", **{**FINISHED, "pauses": [1]})),
+        "says_why": ("no file", seen(Loop(), "no file", **{**FAILED, "cause": "It failed."})),
+        "has_a_bound": ("two polls", seen(Loop(), "two polls", **{**GAVE_UP, "status": "RUNNING"})),
+        "keeps_little": ("asked often", large(Loop(), "asked often", **RUNS_ON)),
+    },
+    Cost: {
+        "counts": ("yours", [Answered("an execution", 2, 3)]),
+        "predicts": ("predicted", [Answered("predict(6000, 60)", None, (Shape((2, 9), (3, 9), False), 6000, 60))]),
+    },
+}
+REFUSED[Backoff] = REFUSED[Loop] | {
+    "waits": ("failed", seen(Backoff(), "failed", **{**FAILED, "pauses": [1]})),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_each_sentence_refuses_something_itself(kind):
+    """And all of them are here."""
+    exercise = kind()
+    refused = [exercise.judge({case: record}).contract for case, record in REFUSED[kind].values()]
+    assert sorted(refused) == sorted(sentence.text for sentence in exercise.contract)
 
 
 def test_what_a_busy_machine_can_make_look_wrong_is_looked_at_again():

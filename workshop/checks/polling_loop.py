@@ -479,6 +479,9 @@ class Backoff(Loop):
         "another pace": Case(
             "a migration that ran on", {"PollSeconds": 2, "MaxPollSeconds": 3}, "is slow", until_polled(3)
         ),
+        "asked often": dataclasses.replace(
+            Loop.cases["asked often"], input={"PollSeconds": 0, "MaxPollSeconds": 0, "MaxPolls": 80}
+        ),
         "not begun": dataclasses.replace(Loop.cases["not begun"], input={"MaxPollSeconds": 1}),
         "finished": Case("a migration that finished", migration="takes a second"),
         "failed": Case("a migration that failed", {"PollSeconds": 3, "MaxPollSeconds": 6}, "fails"),
