@@ -138,7 +138,7 @@ class Address(Ordering):
                 f"An address is {odd[:80]!r}.", "It has letters, digits, - and _ only, since it stands in a URL."
             )
         bits = random_bits(addresses)
-        if bits < FEWEST_BITS:
+        if len(addresses) > 1 and bits < FEWEST_BITS:  # one alone says nothing
             return Fault(
                 f"The addresses of {len(addresses)} executions are {', '.join(addresses[:3])}, ... They have "
                 f"{bits:.0f} random bits at most.",
