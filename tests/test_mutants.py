@@ -135,7 +135,11 @@ MADE = [
 
 @pytest.mark.parametrize("operator, before, after", MADE)
 def test_an_operator_makes(operator, before, after):
-    made = {changed.rstrip("\n") for name, changed in making._changed(before + "\n") if name == operator}
+    made = {
+        changed.rstrip("\n")
+        for name, changed in making._changed(before + "\n", operators.all_operators())
+        if name == operator
+    }
     assert made == set(after)
 
 

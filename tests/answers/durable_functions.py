@@ -248,7 +248,7 @@ TASK_1 = [
     dict(name="another rate", changes={"backoff_rate=2": "backoff_rate=1.5"}),
     dict(
         name="blank",
-        text="%%writefile asked.py\ndef polled(context, arn, first, longest, most):\n    return ...\n",
+        text="%%writefile asked.py\ndef polled(context, arn, first, longest, most):\n    return ...  # your answer\n",
         says="not attempted",
         words="There is no function named",
     ),

@@ -15,6 +15,7 @@ from workshop.checking.waiting import (
     SLOWER,
     Pool,
     at_most,
+    did_end,
     did_not_end,
     forgive,
     interrupted_when_over,
@@ -131,6 +132,11 @@ def test_a_function_that_does_not_end_is_named_in_place_of_the_machine(clock):
         did_not_end("you-02-start", 11)
         assert type(over("an item")) is NotYet
         assert "you-02-start did not end within 11 s, in 2 invocations, and the time" in str(over("an item"))
+        # One that ends now and then may be held, or ended, by what the check does to it.
+        did_end("you-02-start")
+        assert type(over("an item")) is SandboxProblem
+        did_not_end("you-02-start", 20)
+        assert type(over("an item")) is NotYet
         forgive()
         assert type(over("an item")) is SandboxProblem
     with at_most(50):  # another check

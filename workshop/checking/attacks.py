@@ -14,12 +14,13 @@ import urllib.request
 
 from workshop import account
 from workshop.checking.outcomes import NotYet
-from workshop.checking.waiting import did_not_end, left, over
+from workshop.checking.waiting import did_end, did_not_end, left, over
 
 JSON = {"Content-Type": "application/json", "User-Agent": "curl/8"}
 TIMESTAMP, SIGNATURE = "X-Verirow-Timestamp", "X-Verirow-Signature"
 REPORT = {"rows": 3, "missing": {"city": 1}, "out_of_range": 0}
 MOST_BYTES = 64 * 1024
+BEHIND = "behind the callback URL"  # what the function there is called, since its name is the learner's
 LONGEST_ANSWER = 30  # seconds: API Gateway itself ends a request after 29
 STOPPED = 5  # seconds after which an answer 5xx is of a function that was stopped: one that fails does so at once
 THROTTLED = 429
@@ -189,13 +190,16 @@ def _send_once(url, headers, body, method):
     began = time.monotonic()
     try:
         with opener.open(request, timeout=min(LONGEST_ANSWER, max(1, left()))) as answer:
+            did_end(BEHIND)
             return answer.status
     except urllib.error.HTTPError as error:
         if error.code >= 500 and time.monotonic() - began >= STOPPED:
-            did_not_end("behind the callback URL", time.monotonic() - began)
+            did_not_end(BEHIND, time.monotonic() - began)
+        else:
+            did_end(BEHIND)
         return error.code
     except TimeoutError:
-        did_not_end("behind the callback URL", time.monotonic() - began)
+        did_not_end(BEHIND, time.monotonic() - began)
         if not left():
             raise over("the answer to a request to a callback URL") from None
         return None

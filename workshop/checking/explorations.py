@@ -31,6 +31,7 @@ from workshop import clients
 from workshop.checking import apart
 from workshop.checking.exercises import SEEDS, Draw, Exercise, bar
 from workshop.checking.outcomes import NotYet, SandboxProblem
+from workshop.checking.resources import function
 from workshop.checking.waiting import CHECK_SECONDS, at_most, side_by_side
 
 PATIENCE = 60  # seconds, beside those for which it goes on with pairs
@@ -197,8 +198,11 @@ def _exchanged(here, there):
 
 @contextlib.contextmanager
 def code_of(lab, thing: str) -> Iterator[tuple[str, dict]]:
-    """The code of the function lab.name(thing), as it is deployed: (a folder with its files, its variables)."""
-    told = clients.of("lambda").get_function(FunctionName=lab.name(thing))
+    """The code of the function lab.name(thing), as it is deployed: (a folder with its files, its variables).
+
+    Raises NotAttempted where there is none.
+    """
+    told = clients.of("lambda").get_function(FunctionName=function(lab, thing))
     environment = told["Configuration"].get("Environment", {}).get("Variables", {})
     with tempfile.TemporaryDirectory() as folder:
         with urllib.request.urlopen(told["Code"]["Location"], timeout=30) as answer:

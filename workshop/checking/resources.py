@@ -9,7 +9,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from workshop import clients, deploy
 from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, TooBusy, shortened
-from workshop.checking.waiting import did_not_end, forgive, left, over
+from workshop.checking.waiting import did_end, did_not_end, forgive, left, over
 from workshop.faults import Faults
 
 
@@ -105,11 +105,13 @@ def invoke(function: str, event: dict) -> Invoked:
         did_not_end(name, time.monotonic() - began)
         raise over(f"the function {name} to end") from None
     payload = json.loads(answer["Payload"].read() or b"null")
+    if "FunctionError" in answer and "Task timed out after" in payload.get("errorMessage", ""):
+        did_not_end(name, time.monotonic() - began)
+    else:
+        did_end(name)
     if "FunctionError" not in answer:
         return Invoked(None, payload)
     said = f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"
-    if "Task timed out after" in said:
-        did_not_end(name, time.monotonic() - began)
     # botocore's own words about a refused call say twice what the code says once.
     said = re.sub(r"^\w+: An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\1: ", said)[:300]
     frames = (OWN_FRAME.match(frame) for frame in payload.get("stackTrace", []))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from workshop import clients, deploy, vendor
 from workshop.checking.attacks import report, send
 from workshop.checking.executions import StateMachineRun
-from workshop.checking.outcomes import NotAttempted, SandboxProblem
+from workshop.checking.outcomes import NotAttempted, NotYet, SandboxProblem
 from workshop.checking.waiting import side_by_side, until
 
 LONGEST_WAIT = 600  # seconds that an execution of a check waits for its answer; it is stopped before
@@ -121,7 +121,13 @@ class Waiting(VendorRun):
         """End the attempt that waits now, whose token is dead from then on; returns the next one."""
         number = sum(event["type"] == "TaskSubmitted" for event in self.events())
         token = self.attempt(number).token
-        self._client.send_task_failure(taskToken=token, error="Again", cause="The check tries the state again.")
+        try:
+            self._client.send_task_failure(taskToken=token, error="Again", cause="The check tries the state again.")
+        except self._client.exceptions.TaskTimedOut:
+            raise NotYet(
+                "The token of an execution was answered before the vendor had sent a report for it.",
+                "Nobody answers a token but the function behind its address.",
+            ) from None
         return self.attempt(number + 1)
 
 
