@@ -34,8 +34,8 @@ def here(seconds: float) -> float:
 class _Limit:
     """Until when a check may wait: a moment of time.monotonic().
 
-    unended: the seconds for which it has waited in vain for functions, by their names. ended: those that have come to an
-        end at least once.
+    unended: the seconds for which it has waited in vain for functions, by their names.
+    ended: the names of those that have come to an end at least once.
     """
 
     end: float = math.inf
