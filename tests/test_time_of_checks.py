@@ -9,7 +9,7 @@ from test_answers import MODULES, given
 
 from workshop.checking.outcomes import NotYet
 
-pytestmark = [pytest.mark.long, pytest.mark.takes(60)]
+pytestmark = [pytest.mark.longest, pytest.mark.takes(60)]  # alone: they are about the time of a check
 
 NEVER = "    while True:\n        pass\n"
 COUNTS = polling_loop.counting(NEVER.strip()) + polling_loop.PREDICT

@@ -145,6 +145,7 @@ def stop(*made: Migration):
     until(lambda: are_not("starting"), LONG, "migrations to start")  # DMS stops no task that is still starting
     running = [one for one, status in zip(made, statuses, strict=True) if status == "running"]
     for one in running:
-        one.stop()
+        with contextlib.suppress(clients.of("dms").exceptions.InvalidResourceStateFault):
+            one.stop()  # it may have stopped long ago, in a case in which DMS says for a while what was so before
     if running:
         until(lambda: are_not("running", "stopping"), LONG, "migrations to stop")
