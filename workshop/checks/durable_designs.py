@@ -156,9 +156,9 @@ class Nightly(Durable):
         if isinstance(seen, Played):
             return wrong_for_hours(seen)
         if seen.facts["left"] in ("starting", "running"):
-            return f"{seen}, and the migration was left {seen.facts['left']}."
+            return Fault(f"{seen}, and the migration was left {seen.facts['left']}.", slow=not seen.ended)
         if seen.status != "FAILED":
-            return f"{seen}."
+            return Fault(f"{seen}.", slow=not seen.ended)
 
     @contract(GOES_ON, cases="crashes")
     def goes_on_after_crashes(self, seen: Crashes):
