@@ -12,6 +12,7 @@ import threading
 
 CONNECTIONS = 50  # that one client keeps: checks run many cases side by side
 LONGEST_ANSWER = 900  # seconds: no function runs for longer
+STEP = 5  # seconds by which patiences differ that have clients of their own
 
 _making = threading.Lock()
 
@@ -19,13 +20,15 @@ _making = threading.Lock()
 def of(service, patience=None):
     """The client of a service ("stepfunctions") for the account that this process talks to now.
 
-    patience: seconds after which it gives an answer up and raises botocore's ReadTimeoutError; it calls once then, and
-        not again. By default it does as boto3 does.
+    patience: seconds after which it gives an answer up, or up to STEP less, and raises botocore's ReadTimeoutError; it
+        calls once then, and not again. By default it does as boto3 does.
     """
     if patience is None:
         with _making:
             return _client(service, _account())
     seconds = max(1, math.floor(min(patience, LONGEST_ANSWER)))
+    if seconds > STEP:  # a few clients for all patiences
+        seconds -= seconds % STEP
     with _making:
         return _impatient_client(service, _account(), seconds)
 

@@ -56,8 +56,13 @@ def called(
     with tempfile.TemporaryDirectory() as scratch:
         task = {"function": function, "arguments": dict(arguments), "folder": str(folder), "scratch": scratch}
         process = _begin({**task, "environment": dict(environment)}, hash_seed)
+
+        def has_ended():
+            meanwhile()
+            return process.has_ended()
+
         try:
-            if not until(lambda: (meanwhile(), process.has_ended())[1], patience, what):
+            if not until(has_ended, patience, what):
                 return None
         finally:
             process.end()

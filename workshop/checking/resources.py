@@ -1,5 +1,6 @@
 """What a learner has put into the account, as checks find it and call it."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -8,9 +9,12 @@ import time
 from botocore.exceptions import ReadTimeoutError
 
 from workshop import clients, deploy
-from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, TooBusy, shortened
-from workshop.checking.waiting import did_end, did_not_end, forgive, left, over
+from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, SandboxProblem, TooBusy, shortened
+from workshop.checking.waiting import did_end, did_not_end, forgive, left, over, until
 from workshop.faults import Faults
+
+
+ROOM = 20  # seconds of patience, until Lambda has room for one more function
 
 
 def state_machine(lab, thing: str) -> str:
@@ -92,6 +96,24 @@ class Invoked:
         return f"failed with {self.error}{self.where}"
 
 
+def _answer_of(function, payload):
+    """What Lambda's Invoke returns, from a client that calls once: the function must not run twice.
+
+    Where Lambda has no room for it, as in an account that may run ten functions at a time, it did not run at all.
+    """
+    answers = []
+
+    def is_taken():
+        client = clients.of("lambda", patience=left())
+        with contextlib.suppress(client.exceptions.TooManyRequestsException):
+            answers.append(client.invoke(FunctionName=function, Payload=payload))
+        return answers
+
+    if not until(is_taken, ROOM, "Lambda to have room for a function"):
+        raise SandboxProblem("Lambda had no room for one more function for a while. Try again later.")
+    return answers[0]
+
+
 def invoke(function: str, event: dict) -> Invoked:
     """Invoke a function and wait for it, once, and for no longer than the check may take.
 
@@ -99,8 +121,7 @@ def invoke(function: str, event: dict) -> Invoked:
     """
     name, began = function.partition(":function:")[2].partition(":")[0] or function, time.monotonic()
     try:
-        client = clients.of("lambda", patience=left())
-        answer = client.invoke(FunctionName=function, Payload=json.dumps(event))
+        answer = _answer_of(function, json.dumps(event))
     except ReadTimeoutError:
         did_not_end(name, time.monotonic() - began)
         raise over(f"the function {name} to end") from None
