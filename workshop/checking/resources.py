@@ -13,7 +13,6 @@ from workshop.checking.outcomes import OWN_FRAME, NotAttempted, NotYet, SandboxP
 from workshop.checking.waiting import did_end, did_not_end, forgive, left, over, until
 from workshop.faults import Faults
 
-
 ROOM = 20  # seconds of patience, until Lambda has room for one more function
 
 
