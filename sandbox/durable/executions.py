@@ -198,6 +198,23 @@ class Executions(Executor):
 
         return invoke
 
+    def _fire_due_and_invoke_handler(self, execution_arn):
+        """The runner's plan for a wake-up: what is due ends, and the handler is invoked for it, both or neither.
+
+        An invocation that ends at that moment arms a new wake-up, and cancels this one. The runner lets itself be
+        cancelled between the two: the wait was over, and nobody went on (upstream/10-wake-up-lost.md).
+        """
+
+        def fire():
+            if self._fire_due_operations(execution_arn):
+                self._invoke_execution(execution_arn)
+
+        async def fire_due():
+            await asyncio.shield(asyncio.wrap_future(self.on_lane(execution_arn, fire)))
+            self._schedule_earliest_pending(execution_arn)
+
+        return fire_due
+
     def _run(self, execution, given):
         start = execution.start_input
         try:

@@ -7,12 +7,15 @@ https://docs.aws.amazon.com/lambda/latest/dg/durable-functions.html and in botoc
 import contextlib
 import json
 import re
+import subprocess
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 from durable_functions import ACCOUNT, DurableFunctions, archive, handler
 from state_machines import unique, until
+
+from workshop import environments
 
 WAITS = 'return {"answer": context.wait_for_callback(lambda callback_id, _: None, name="vendor")}'
 ADDS = 'return {"sum": context.step(lambda _: event["x"] + 1, name="add")}'
@@ -455,3 +458,31 @@ def test_pausing_and_resuming_what_cannot_be(durable, waiting):
     durable.client.stop_durable_execution(DurableExecutionArn=arn)
     assert refusal(pause, DurableExecutionArn=arn)[0] == "ResourceConflictException"
     assert len(durable.events(arn, "ExecutionPaused")) <= 1
+
+
+CANCELLED = """
+import threading
+from sandbox.durable.executions import Executions
+
+executions, begun, go, invoked = Executions(), threading.Event(), threading.Event(), []
+
+def due(arn):
+    begun.set()
+    return go.wait(60)
+
+executions._fire_due_operations, executions._invoke_execution = due, invoked.append
+executions._schedule_earliest_pending = lambda arn: None
+wakeup = executions._scheduler.call_later(executions._fire_due_and_invoke_handler("arn"))
+begun.wait(60)
+wakeup.cancel()
+executions._scheduler.call_later(lambda: None).result()  # the loop has seen that
+go.set()
+executions.on_lane("arn", lambda: None).result()
+print(invoked)
+"""
+
+
+def test_a_wake_up_that_is_cancelled_in_its_work_is_not_lost():
+    """By an invocation that ends at the moment at which a wait does: one execution in sixty hung."""
+    python = environments.SANDBOX.python
+    assert subprocess.check_output([python, "-c", CANCELLED], cwd=environments.CHECKOUT, text=True) == "['arn']\n"
