@@ -481,11 +481,11 @@ CALLS_MORE = "it calls sns:Publish, which the explorer does not know"
 @pytest.mark.parametrize(
     "seen, said",
     [
-        ({"crashes": BORE_ALL}, "Its process was crashed at each of 73 places, and at 41 of 812 pairs of them."),
+        ({"crashes": BORE_ALL}, "Its process was crashed at all 73 places, and at 41 of 812 pairs of them."),
         ({"crashes": Crashes(unknown=CALLS_MORE)}, f"Its crashes were not explored: {CALLS_MORE}."),
         (
             {"crashes": Crashes(places=2, left_out=["in the case of a night it failed, without any crash"])},
-            "Its process was crashed at each of 2 places, and at 0 of 0 pairs of them. 1 situation was left out, such "
+            "Its process was crashed at all 2 places, and at 0 of 0 pairs of them. 1 situation was left out, such "
             "as: in the case of a night it failed, without any crash.",
         ),
         (

@@ -142,7 +142,7 @@ class Explored:
 def crashed_at(records: Sequence[Crashes | Explored]) -> str:
     """At how many places, in a sentence."""
     places, pairs, known = (sum(getattr(each, what) for each in records) for what in ("places", "pairs", "known"))
-    return f"Its process was crashed at each of {places} places, and at {pairs} of {known} pairs of them."
+    return f"Its process was crashed at all {places} places, and at {pairs} of {known} pairs of them."
 
 
 def explored_in(
