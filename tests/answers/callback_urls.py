@@ -157,8 +157,26 @@ def token_of(callback_id):
     return item[max(attempts)] if attempts else None
 """
 
+OPENED = """    opened = table.update_item(
+        Key={"Id": execution},
+        UpdateExpression="ADD Opened :one",
+        ExpressionAttributeValues={":one": 1},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]["Opened"]
+"""
+
 TASK_1 = [
     dict(name="the solution"),
+    dict(
+        name="takes a new token once, and no more",
+        changes={
+            "from waiting import find, keep": "from waiting import find, keep, table",
+            WHO_IS_FIRST: OPENED + WHO_IS_FIRST,
+            KEEPS_TOKEN: f"    if opened <= 2:\n    {KEEPS_TOKEN}",
+        },
+        says="not yet",
+        words=", and then of ",
+    ),
     dict(name="an HMAC of the execution, with a key that nobody else has", text=HMAC),
     dict(name="a UUID; the token is kept under the execution", text=BY_EXECUTION),
     dict(name="hex, with if_not_exists", text=IF_NOT_EXISTS),

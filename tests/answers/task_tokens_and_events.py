@@ -1081,8 +1081,37 @@ _MAPPED = {
     },
 }
 
+
+
+def caught(**fields):
+    """Lambda's failures are caught, not retried: they lead to a copy of the state. fields: of the copy, for its own."""
+    again = {name: value for name, value in {**MIGRATE, **fields}.items() if name != "Retry" and value is not None}
+    first = machine(without=["Retry"], Catch=[{"ErrorEquals": LAMBDA_FAILS, "Next": "Again"}, TIMED_OUT, FAILED])
+    # What a state catches is its output, so the copy takes its input from the execution's.
+    job = {**PAYLOAD, **{name: f"{{% $states.context.Execution.Input.{name} %}}" for name in JOB}}
+    again["Arguments"] = {"FunctionName": "START", "Payload": job}
+    if again.get("TimeoutSeconds"):
+        again["TimeoutSeconds"] = job["TimeoutSeconds"]
+    return {**first, "States": {**first["States"], "Again": again}}
+
+
+JOB = ("ReplicationTaskArn", "TimeoutSeconds")
+
 TASK_2 = [
     dict(name="the solution"),
+    dict(name="a copy of the state for the second try", machine=caught()),
+    dict(
+        name="a copy of the state for the second try that waits without a bound",
+        machine=caught(TimeoutSeconds=None),
+        says="not yet",
+        words="No answer came for its TimeoutSeconds",
+    ),
+    dict(
+        name="a copy of the state for the second try that takes every error for a timeout",
+        machine=caught(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Timed out"}]),
+        says="not yet",
+        words="Then it was answered with a failure",
+    ),
     dict(name="JSONPath, inside a Map, whose errors come out of it", machine=_MAPPED),
     dict(
         name="a heartbeat that nobody sends",

@@ -88,6 +88,11 @@ class Invoked:
         """The line that raised the error, to be put behind it: " (submit.py, line 9: ...)"; "" if it is not known."""
         return f" ({shortened(self.raised_in[-1], 100)})" if self.raised_in else ""
 
+    @property
+    def raised(self) -> str | None:
+        """The error and the line that raised it, without a full stop; None where there was none."""
+        return self.error and f"{self.error.rstrip('.')}{self.where}"
+
     def in_words(self) -> str:
         """As a part of a sentence: "failed with KeyError: 'Table' (submit.py, line 9: ...)"."""
         if self.error is None:

@@ -309,6 +309,16 @@ def killed(scene: Scene):
     once(scene)
 
 
+def in_turn(*plays: Callable[[Scene], object]):
+    """These plays with the same execution, one after the other."""
+
+    def play(scene: Scene):
+        for each in plays:
+            each(scene)
+
+    return play
+
+
 def gives_away(text: str, tokens: Sequence[str]) -> bool:
     """Whether a text contains one of these tokens, or a longer part of it, in whatever encoding."""
     return any(piece in text for token in tokens for piece in pieces(token))

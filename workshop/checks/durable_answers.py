@@ -157,8 +157,21 @@ class Tell(Exercise):
             faults=({"kind": "stale", "count": 5},),
             needs_sandbox=True,
         ),
+        "pair": Case(
+            "a migration whose event came early, late or twice, and that DMS still called `running` then",
+            {"TimeoutSeconds": 60},
+            faults=({"kind": one_of("early", "delay", "duplicate")}, {"kind": "stale", "count": 3}),
+            needs_sandbox=True,
+        ),
+        "another pair": Case(
+            "a migration whose event came before the start call returned, and again later",
+            {"TimeoutSeconds": 60},
+            faults=({"kind": "early"}, {"kind": "duplicate", "seconds": one_of(0, 1)}),
+            needs_sandbox=True,
+        ),
     }
     cases = _told | _heard
+    pairs = ("pair", "another pair")
     earlier: Earlier = dict.fromkeys(_heard, ((2, Migrate(), ("watched", "succeeds", "fails")),))
     done = "Every answer arrived, once, and what came late, again or for nobody did no harm."
 
@@ -242,14 +255,14 @@ class Tell(Exercise):
     @contract(
         "Whoever waits hears how the migration ended, also when its event comes early, late or twice, or while DMS "
         "still says `running`.",
-        cases="in time, fails, set aside, twice, early, late, stale, very stale",
+        cases="in time, fails, set aside, twice, early, late, stale, very stale, pair, another pair",
     )
     def is_heard(self, seen: Execution):
         if seen.migration["Status"] == "failed" or seen.migration["ReplicationTaskStats"]["TablesErrored"]:
             return not_failed(seen)
         if not seen.ended and "DMS" in seen.about:
             return Fault(
-                f"{seen}: the only event was spent.",
+                f"{seen}: its event was spent.",
                 "resume looks again, and then raises, so that Lambda asks again. (Is your lab older than that? Then "
                 "take waiting.py, answer.py and resume.py from labs/04-durable-functions.ipynb.)",
             )

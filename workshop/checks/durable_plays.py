@@ -249,8 +249,8 @@ class Teller:
         self._waits = deploy.function(lab.name("check-waits"), _WAITS, durable=600) + ":$LATEST"
 
     def tell(self, callback_id: str, **what) -> str | None:
-        """Tell; returns what was raised, None for nothing."""
-        return invoke(self._say, {"callback_id": callback_id, **what}).error
+        """Tell; returns what was raised, and by which line; None for nothing."""
+        return invoke(self._say, {"callback_id": callback_id, **what}).raised
 
     def begin(self, **limits) -> DurableRun:
         """An execution that waits; its callback has been made."""

@@ -4,6 +4,7 @@ An execution waits that does nothing else, and the learner's function `submit` i
 machine would: now and again, too late, twice at the same moment.
 """
 
+import dataclasses
 import secrets
 import urllib.parse
 
@@ -19,6 +20,7 @@ from workshop.checking.submitting import (
     at_once,
     called_meanwhile,
     has_token,
+    in_turn,
     killed,
     late,
     once,
@@ -59,12 +61,26 @@ class Address(Ordering):
         ),
         "at once": Case("a function that was invoked twice at the same moment", play=at_once, needs_sandbox=True),
         "killed": Case("a function whose process ended before it had saved its token", play=killed, needs_sandbox=True),
+        "pair": Case("two things that happened to one execution", needs_sandbox=True),
         "nobody": Case("an address that nobody has", play=lambda scene: None),
         "by its name": Case("an execution whose ARN and name came in place of its address", play=once),
     }
+    pairs = ("pair",)
+    OF_A_PAIR = ("again", "called meanwhile", "late", "overtaken", "at once", "killed")  # two of them, by chance
     UNREPORTED = ("second", "third", "namesake", "nobody", "by its name")
-    ALONE = ("called meanwhile",)  # so that one process of the function `callback` gets all that is sent
+    # So that one process of the function `callback` gets all that is sent.
+    ALONE = ("called meanwhile", *pairs)
     done = "The address is random and leads to the token of the latest attempt; the token stays at home."
+
+    def observe(self, lab, draw, cases):
+        def drawn(name, case):
+            if name not in self.pairs:
+                return case
+            first, then = (self.cases[each] for each in draw.random(name).sample(self.OF_A_PAIR, 2))
+            about = f"{first.about}, and then of {then.about}"
+            return dataclasses.replace(case, about=about, play=in_turn(first.play, then.play))
+
+        return super().observe(lab, draw, {name: drawn(name, case) for name, case in cases.items()})
 
     def play(self, lab, scenes):
         verirow = signed_up(lab)
@@ -147,7 +163,7 @@ class Address(Ordering):
 
     @contract(
         "Called again for the same execution, also at the same moment, it returns the same address.",
-        cases="again, at once, killed, late, overtaken",
+        cases="again, at once, killed, late, overtaken, pair",
     )
     def keeps_the_address(self, seen: Submitted):
         failed = next((each for each in seen.invoked if each.error), None)
@@ -189,7 +205,7 @@ class Address(Ordering):
 
     @contract(
         "The address leads to the token of the latest attempt, in whatever order their functions begin and end.",
-        cases="again, called meanwhile, killed, late, overtaken, at once",
+        cases="again, called meanwhile, killed, late, overtaken, at once, pair",
     )
     def leads_to_the_latest(self, seen: Submitted):
         if seen.status == "SUCCEEDED":

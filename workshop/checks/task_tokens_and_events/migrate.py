@@ -29,25 +29,25 @@ class Migrate(Exercise):
             "a migration that is to be answered with success",
             {"TimeoutSeconds": one_of(600, 900)},
             "is slow",
-            machines.gets_success,
+            machines.waits_and(machines.success),
         ),
         "another success": Case(
             "a migration that is to be answered with another output",
             {"TimeoutSeconds": one_of(1200, 5400)},
             "is slow",
-            machines.gets_success,
+            machines.waits_and(machines.success),
         ),
         "failure": Case(
             "a migration that is to be answered with a failure",
             {"TimeoutSeconds": one_of(300, 3600), "Error": "MigrationFailed"},
             "is slow",
-            machines.gets_failure,
+            machines.waits_and(machines.failure),
         ),
         "failure in JSON": Case(
             "a migration that is to be answered with a failure in JSON",
             {"TimeoutSeconds": 1800, "Error": one_of("NoSpaceLeft", "Other")},
             "is slow",
-            machines.gets_failure_in_json,
+            machines.waits_and(machines.failure_in_json),
         ),
         "refused": Case(
             "a migration that ran already", {"TimeoutSeconds": one_of(60, 90)}, "is slow", machines.is_refused
@@ -56,32 +56,47 @@ class Migrate(Exercise):
             "a migration for which nobody answers, with TimeoutSeconds 2",
             {"TimeoutSeconds": 2},
             "is slow",
-            machines.gets_no_answer,
+            machines.waits_and(machines.no_answer),
         ),
         "later": Case(
             "a migration for which nobody answers, with TimeoutSeconds 4",
             {"TimeoutSeconds": 4},
             "is slow",
-            machines.gets_no_answer,
+            machines.waits_and(machines.no_answer),
         ),
         **{
             f"Lambda fails with {code}": Case(
                 f"a migration where Lambda failed ({code})",
-                {"TimeoutSeconds": 600, "code": code},
+                {"TimeoutSeconds": 600, "failure": code},
                 "is slow",
-                machines.meets_a_fault_of_lambda,
+                machines.fails_once_and(machines.success),
                 needs_sandbox=True,
             )
             for code in machines.LAMBDA_FAILS
         },
         "answer lost": Case(
             "a migration where Lambda's answer got lost",
-            {"TimeoutSeconds": 600},
+            {"TimeoutSeconds": 600, "failure": machines.LOST},
             "is slow",
-            machines.loses_the_answer_of_lambda,
+            machines.fails_once_and(machines.success),
+            needs_sandbox=True,
+        ),
+        "fault and failure": Case(
+            "a migration where Lambda failed, and that was then answered with a failure",
+            {"TimeoutSeconds": 600, "failure": one_of(*machines.FAILURES), "Error": one_of("MigrationFailed", "Other")},
+            "is slow",
+            machines.fails_once_and(machines.failure),
+            needs_sandbox=True,
+        ),
+        "fault and no answer": Case(
+            "a migration where Lambda failed, and for which nobody answered then",
+            {"TimeoutSeconds": one_of(2, 3), "failure": one_of(*machines.FAILURES)},
+            "is slow",
+            machines.fails_once_and(machines.no_answer),
             needs_sandbox=True,
         ),
     }
+    pairs = ("fault and failure", "fault and no answer")
 
     def observe(self, lab, draw, cases):
         machine, table = state_machine(lab, "migrate"), Table(lab)
@@ -171,9 +186,11 @@ class Migrate(Exercise):
         "Where Lambda itself fails (`Lambda.ServiceException`, `Lambda.AWSLambdaException`, "
         "`Lambda.SdkClientException`, `Lambda.ClientExecutionTimeoutException`, `Lambda.TooManyRequestsException`), it "
         "invokes the function again.",
-        cases=", ".join([*(f"Lambda fails with {code}" for code in machines.LAMBDA_FAILS), "answer lost"]),
+        cases=", ".join([*(f"Lambda fails with {code}" for code in machines.LAMBDA_FAILS), "answer lost", *pairs]),
     )
     def tries_again(self, seen: Execution):
+        if seen.about in (self.cases[name].about for name in self.pairs):
+            return _after_a_fault(seen)
         if seen.status == "SUCCEEDED":
             return None
         attempts = len(scheduled(seen.history, "invoke"))
@@ -185,6 +202,25 @@ class Migrate(Exercise):
             "It ends SUCCEEDED when the token of the last attempt is answered.",
             slow=not seen.ended,
         )
+
+
+def _after_a_fault(seen: Execution):
+    """A Fault where the attempt after one in which Lambda failed does not end as the first one would have."""
+    failed = f"Lambda failed once ({seen.facts['failure']}), and the state was tried again."
+    if not seen.facts["cause"]:
+        if seen.status == "FAILED" and seen.error == "MigrationTimedOut":
+            return None
+        return Fault(
+            f"{failed} No answer came for its TimeoutSeconds, {seen.input['TimeoutSeconds']}, and the execution "
+            f"{seen.in_words()}.",
+            "The next attempt waits for TimeoutSeconds, too, and then it ends FAILED with the error MigrationTimedOut.",
+            slow=not seen.ended,
+        )
+    right = seen.status == "FAILED" and seen.error != "MigrationTimedOut" and seen.facts["cause"] in seen.cause
+    return None if right else Fault(
+        f"{failed} Then {seen.facts['when']}, and the execution {seen.in_words()}.",
+        "The next attempt's failure ends it FAILED, with the cause of that failure in its own.",
+    )
 
 
 def _shorter_wait(seen: Execution):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from workshop import clients, faults
 from workshop.checking import migrations
@@ -31,6 +31,8 @@ LAMBDA_FAILS = (
     "ClientExecutionTimeoutException",
     "TooManyRequestsException",
 )
+LOST = "lost"  # its answer got lost, though the function ran
+FAILURES = (*LAMBDA_FAILS, LOST)
 
 
 class Watched(StateMachineRun):
@@ -51,7 +53,8 @@ class Scene:
     def __init__(self, name, machine, table, migration, draw, input):
         self.machine, self.migration, self.input, self._table = machine, migration, input, table
         self.chance, self.run = draw.random(f"answer of {name}"), None
-        self.facts = {"token": "", "item": {}, "refused": "", "right": {}, "answer": None, "cause": "", "failure": ""}
+        self.facts = {"token": "", "item": {}, "refused": "", "right": {}, "answer": None}
+        self.facts |= {"when": "", "cause": "", "failure": ""}
 
     def begin(self):
         job = {"ReplicationTaskArn": self.migration.arn, "TimeoutSeconds": self.input["TimeoutSeconds"]}
@@ -119,17 +122,53 @@ def play(lab, machine: str, table: Table, cases: Mapping[str, Case], draw: Draw)
 # -- plays ------------------------------------------------------------------------------------------------------------
 
 
-def gets_success(scene):
-    scene.begin()
-    if scene.waits():
-        _succeed(scene)
+def waits_and(then: Callable[["Scene"], None]):
+    """It waits, and then this happens."""
+
+    def play(scene):
+        scene.begin()
+        if scene.waits():
+            then(scene)
+
+    return play
 
 
-def gets_failure(scene):
+def fails_once_and(then: Callable[["Scene"], None]):
+    """Lambda fails once, as the case's `failure` says; it waits with the token of its next attempt, and then this.
+
+    Where the answer got lost the function ran, and Step Functions does not hear of it. Otherwise it was not invoked.
+    """
+
+    def play(scene):
+        failure, lost = scene.input["failure"], scene.input["failure"] == LOST
+        scene.facts["failure"] = "Lambda.SdkClientException, after start had run" if lost else f"Lambda.{failure}"
+        fault = {"fault": "lost"} if lost else {"fault": "refuse", "code": failure}
+        with faults.during(_of(scene, **fault), label="check-2"):
+            scene.begin()
+            waits = scene.waits()
+            if waits and lost:
+                first, again = scene.facts["token"], "the next attempt's token"
+                until(lambda: scene.run.look() or scene.saved().get("TaskToken") not in (None, first), ENDS, again)
+                scene.waits()
+            if waits:
+                then(scene)
+            else:
+                until(scene.run.look, ENDS, "an execution to end")
+
+    return play
+
+
+def success(scene):
+    output = {"ReplicationTaskArn": scene.migration.arn, "Said": scene.chance.choice(OUTPUTS)}
+    scene.facts["answer"] = scene.chance.choice((output, scene.chance.choice(OUTPUTS)))
+    scene.answered("send_task_success", output=json.dumps(scene.facts["answer"]))
+
+
+def failure(scene):
     _fail(scene, f"Last Error Table travel.airports, line {scene.chance.randrange(2, 99)}. Stop Reason FATAL_ERROR")
 
 
-def gets_failure_in_json(scene):
+def failure_in_json(scene):
     """As the causes of Lambda's own errors are, but with other keys."""
     _fail(scene, json.dumps({"Status": "failed", "TablesErrored": scene.chance.randrange(1, 9)}))
 
@@ -137,9 +176,11 @@ def gets_failure_in_json(scene):
 def _fail(scene, cause):
     error = scene.input["Error"]
     scene.facts |= {"when": f"it was answered with a failure ({error}: {cause})", "cause": cause}
-    scene.begin()
-    if scene.waits():
-        scene.answered("send_task_failure", error=error, cause=cause)
+    scene.answered("send_task_failure", error=error, cause=cause)
+
+
+def no_answer(scene):
+    until(scene.run.look, scene.input["TimeoutSeconds"] + ENDS, "an execution to time out")
 
 
 def is_refused(scene):
@@ -148,42 +189,6 @@ def is_refused(scene):
     scene.facts |= {"when": "its start function raised", "cause": "InvalidResourceState"}
     scene.begin()
     until(scene.run.look, ENDS, "an execution to end")
-
-
-def gets_no_answer(scene):
-    scene.begin()
-    until(scene.run.look, scene.input["TimeoutSeconds"] + ENDS, "an execution to time out")
-
-
-def meets_a_fault_of_lambda(scene):
-    """The function is not even invoked."""
-    code = scene.input["code"]
-    scene.facts["failure"] = f"Lambda.{code}"
-    with faults.during(_of(scene, fault="refuse", code=code), label="check-2"):
-        scene.begin()
-        if scene.waits():
-            _succeed(scene)
-        else:
-            until(scene.run.look, ENDS, "an execution to end")
-
-
-def loses_the_answer_of_lambda(scene):
-    """The function ran, and Step Functions does not hear of it: it goes on with the token of its next attempt."""
-    scene.facts["failure"] = "Lambda.SdkClientException, after start had run"
-    with faults.during(_of(scene, fault="lost"), label="check-2"):
-        scene.begin()
-        if scene.waits():
-            first = scene.facts["token"]
-            again = "the next attempt's token"
-            until(lambda: scene.run.look() or scene.saved().get("TaskToken") not in (None, first), ENDS, again)
-            scene.waits()
-            _succeed(scene)
-
-
-def _succeed(scene):
-    output = {"ReplicationTaskArn": scene.migration.arn, "Said": scene.chance.choice(OUTPUTS)}
-    scene.facts["answer"] = scene.chance.choice((output, scene.chance.choice(OUTPUTS)))
-    scene.answered("send_task_success", output=json.dumps(scene.facts["answer"]))
 
 
 def _of(scene, **what):

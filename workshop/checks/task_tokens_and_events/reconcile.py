@@ -63,7 +63,7 @@ class Reconcile(Exercise):
         if seen.errors["alone"]:
             return (
                 "There were only executions whose migration was under way or had not begun, and the function "
-                f"raised {seen.errors['alone'].rstrip('.')}."
+                f"raised {seen.errors['alone']}."
             )
         if not seen.item:
             return Fault(
@@ -119,7 +119,7 @@ class Reconcile(Exercise):
 
 
 def _raised(seen: Rounds, round):
-    return f" The function raised {seen.errors[round].rstrip('.')}." if seen.errors[round] else ""
+    return f" The function raised {seen.errors[round]}." if seen.errors[round] else ""
 
 
 def _wrong_end(seen: Rounds, then: Execution):

@@ -67,8 +67,7 @@ def _play(lab, reconcile, table, cases, draw, made):
         begun[name] = waiters.begin(made[name].arn, started_before=before, created_at=now - waits_for[name])
 
     def make_round(round, answered=()):
-        invoked = invoke(reconcile, {"OlderThanSeconds": ages[round]})
-        errors[round] = invoked.error and f"{invoked.error.rstrip('.')}{invoked.where}"
+        errors[round] = invoke(reconcile, {"OlderThanSeconds": ages[round]}).raised
         until(lambda: all([begun[name].look() for name in answered]), ENDS, "executions to be answered")
         for name, waiter in begun.items():
             after[name][round] = waiter.seen(cases[name].about)
