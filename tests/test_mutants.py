@@ -261,9 +261,16 @@ def test_what_is_listed_is_made(path):
     assert list(playing.faults_of_listed(lab_of(path), {}, playing.read_listed())) == []
 
 
-def test_the_sample_has_each_lab_and_is_found_where_its_places_have_moved(tmp_path):
+def test_the_sample_has_each_lab_and_each_operator():
     labs = [lab_of(path) for path in LABS]
-    assert all(playing.read_sample(lab) for lab in labs)
+    samples = [playing.read_sample(lab) for lab in labs]
+    assert all(samples)
+    played = {mutant.operator for sample in samples for mutants in sample.values() for mutant in mutants}
+    assert played == {mutant.operator for lab in labs for mutant in lab.mutants.values()}
+
+
+def test_a_mutant_of_the_sample_is_found_where_its_place_has_moved(tmp_path):
+    labs = [lab_of(path) for path in LABS]
     first = next(iter(labs[0].mutants.values()))
     moved = [{"id": first.id.rpartition("/")[0] + "/99:9", "diff": first.diff}]
     (tmp_path / "sample.json").write_text(json.dumps(moved))

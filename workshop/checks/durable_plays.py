@@ -171,7 +171,9 @@ def watched(scene: Scene):
 def told_meanwhile(scene: Scene):
     """The answer to its start is held at a gate until the migration is over and `resume` has told it, and is lost."""
     run = scene.run
-    until(lambda: run.look() or (_is_held(scene) and ended(scene.migration)), LONG, "a migration to start and to end")
+    until(lambda: run.look() or _is_held(scene), ENOUGH, "a migration to be started")
+    if _is_held(scene):
+        until(lambda: ended(scene.migration), LONG, "a migration to end")
 
     def forgotten():
         run.forget()
@@ -415,10 +417,12 @@ class Checking(DurableRun):
         until(lambda: self.checks() or self.look(), ENOUGH, "an order")
         return next((check["callback_url"] for check in self.checks()), None)
 
-    def send(self, send: Callable, *more):
-        """Send a message to its callback URL, if there is one, and note the answer."""
-        if self.url is not None:
-            self.facts["answers"].append(send(self, *more))
+    def send(self, send: Callable, *more) -> bool:
+        """Send a message to its callback URL, and note the answer; returns whether there is such a URL."""
+        if self.url is None:
+            return False
+        self.facts["answers"].append(send(self, *more))
+        return True
 
     def seen(self, about: str, facts: Mapping = types.MappingProxyType({}), **more) -> Execution:
         known = {**self.facts, **facts}
@@ -435,10 +439,13 @@ def reported(report):
     """The vendor sends a report, twice."""
 
     def play(run: Checking):
+        def send():
+            return run.send(lambda run: run.messages.message(run, "check.completed", report=report))
+
         run.facts["report"] = report
-        run.send(lambda run: run.messages.message(run, "check.completed", report=report))
-        run.to_its_end()
-        run.send(lambda run: run.messages.message(run, "check.completed", report=report))
+        if send():
+            run.to_its_end()
+            send()
 
     return play
 
@@ -448,8 +455,8 @@ def reported_failed(message):
 
     def play(run: Checking):
         run.facts["message"] = message
-        run.send(lambda run: run.messages.message(run, "check.failed", error={"code": "No", "message": message}))
-        run.to_its_end()
+        if run.send(lambda run: run.messages.message(run, "check.failed", error={"code": "No", "message": message})):
+            run.to_its_end()
 
     return play
 
