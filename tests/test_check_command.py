@@ -18,7 +18,8 @@ def _check(n):
         value = lab.user(f"answer_{n}")
         value = value() if callable(value) else value
         if value != n:
-            raise NotYet(f"answer_{n} is {value}.", "The number of the exercise.")
+            events = ["an event", "another one"] if n == 2 else ()
+            raise NotYet(f"answer_{n} is {value}.", "The number of the exercise.", events, contract="It is a number.")
         return f"It is {value}."
     return check
 
@@ -76,6 +77,9 @@ def test_each_task_has_one_line_that_says_what_is_wrong(lab, capfd):
     assert said[1:] == [
         "Exercise 1: done. It is 1.",
         "Exercise 2: not yet. answer_2 is 22. The number of the exercise.",
+        "    Contract: It is a number.",
+        "        an event",
+        "        another one",
         "Exercise 3: not attempted. answer_3 is still `...`.",
         "Exercise 4: not yet. Its cell raised SyntaxError: invalid syntax (line 1).",
         "Exercise 5: not yet. Its cell raised NameError: name 'nothing' is not defined.",

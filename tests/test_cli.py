@@ -351,3 +351,34 @@ def test_of_one_file_nothing_else_is_collected(workshop):
     found = [line for line in said.out.splitlines() if "::" in line]
     assert said.status == 0 and found
     assert {line.partition("::")[0] for line in found} == {"tests/sandbox/test_gateway.py"}
+
+
+THEIRS = '''
+from workshop import deploy
+
+
+def give(lab, number, answer, scratch):
+    lab._names["table"] = deploy.table(lab.name("airports"), key="iata")
+    if answer["airport"]:
+        lab._names["boto3"].resource("dynamodb").Table(lab._names["table"]).put_item(Item=answer["airport"])
+
+
+ANSWERS = {
+    1: [
+        dict(name="an airport", airport={"iata": "ZRH", "city": "Zurich"}),
+        dict(name="small letters", airport={"iata": "zrh", "city": "Zurich"}, says="not yet", words="capital letters"),
+        dict(name="called right, and wrong", airport={"iata": "OSL"}),
+    ]
+}
+'''
+
+
+def test_a_table_of_answers_that_was_made_elsewhere_is_played_with_its_own_give(workshop, tmp_path):
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    of_theirs = ("test", "--only", "answers", "--table", str(tmp_path / "theirs.py"))
+    said = workshop(*of_theirs, "--lab", "00")
+    assert said.status == 1
+    assert re.search(r"^E +AssertionError: called right, and wrong: should be done .* no attribute city", said.out, re.M)
+    assert "small letters: should be" not in said.out and "an airport: should be" not in said.out
+    said = workshop(*of_theirs, "--lab", "09")
+    assert "--lab says whose answers a table has, such as 02; it is 09." in said.out + said.err

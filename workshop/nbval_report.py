@@ -1,5 +1,7 @@
 """A pytest plugin: what nbval found in a lab, told as one line per exercise and what to do next.
 
+Below the line of one that is refused stand the contract's sentence, where the line has a finer one, and what shows it.
+
 `workshop check` runs `pytest -p workshop.nbval_report --nbval-lax labs/NN-topic.ipynb`. An exercise's cells are known
 by their tags (`task-2` with `answer` or `check`), its outcome by what its check cell printed or raised. The exit status
 is 0 where all exercises but the stretch ones are done.
@@ -81,7 +83,7 @@ class SavedLab:
             return "done", f"{title}: done.{done[1]}"
         if name in _OUTCOMES:
             sentence = fault.removeprefix(f"raised {name}: Exercise {number}: {_OUTCOMES[name]}.")
-            return _OUTCOMES[name], f"{title}: {_OUTCOMES[name]}.{sentence}."
+            return _OUTCOMES[name], "\n".join([f"{title}: {_OUTCOMES[name]}.{sentence}.", *_evidence(item)])
         if fault:
             return "not yet", f"{title}: not yet. Its check cell {fault}."
         return "not checked", f"{title}: not checked. Its check cell no longer says lab.check({number})."
@@ -118,6 +120,14 @@ class SavedLab:
 
     def passed(self):
         return all(self.found[number] == "done" for number in self.exercises if not self.exercises[number].stretch)
+
+
+def _evidence(item):
+    """The lines that the notebook shows of an outcome, but those whose sentences its text has; see outcomes.NotYet."""
+    for output in item.test_outputs:
+        for line in output.get("traceback", ()):
+            if line.startswith(("  Contract: ", "      ")):
+                yield f"  {line}"
 
 
 def _exercise_of(cell):

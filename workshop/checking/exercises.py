@@ -327,6 +327,7 @@ def require_earlier(lab, draw: Draw, number: int, exercise: Exercise, cases: Seq
                 f"This works together with what exercise {number} made, and that is not right yet. {fault.args[0]}",
                 f"Mend exercise {number} first: lab.check({number}) says what is missing there.",
                 fault.events,
+                contract=fault.contract,
             )
 
 

@@ -83,30 +83,35 @@ def within_time(what: str) -> bool:
 def interrupted_when_over(name: str):
     """Run the learner's function of that name, which this process itself calls, until the time of the check is over.
 
-    Only in the main thread, as in a notebook, can what runs be interrupted. Raises what `over` returns.
+    Only in the main thread, as in a notebook, can what runs be interrupted: again and again, since an `except:` of the
+    function's own may take one for an error. Raises what `over` returns.
     """
     began, seconds = time.monotonic(), left()
     if seconds == math.inf or threading.current_thread() is not threading.main_thread():
         yield
         return
-    interrupted = []
+    ended, interrupted = threading.Event(), []
 
     def interrupt():
-        interrupted.append(True)
-        _thread.interrupt_main()
+        over_in = seconds
+        while not ended.wait(over_in):
+            interrupted.append(True)
+            _thread.interrupt_main()
+            over_in = SHORTEST
 
-    timer = threading.Timer(seconds, interrupt)
-    timer.daemon = True
-    timer.start()
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
     try:
-        yield
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
     except KeyboardInterrupt:
         if not interrupted:  # by the learner
             raise
         did_not_end(name, time.monotonic() - began)
         raise over(f"{name} to end") from None
-    finally:
-        timer.cancel()
 
 
 def forgive():

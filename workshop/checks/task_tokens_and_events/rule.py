@@ -36,7 +36,9 @@ class Rule(Exercise):
         function(lab, "resume")
         if not rule.get("EventPattern"):
             raise NotYet(
-                "The rule has no event pattern.", "The rule has a pattern that matches the end of a replication task."
+                "The rule has no event pattern.",
+                "The rule has a pattern that matches the end of a replication task.",
+                contract=self.contract[0].text,
             )
         seen = {}
         for case, samples in (("ends", MUST_MATCH), ("others", MUST_NOT_MATCH)):
