@@ -356,7 +356,8 @@ class Run:
                     again[mutant.id] = answer
                     self.left[task].appendleft(mutant)
                 elif not self.stopped.is_set():
-                    self.tell(mutant, Result(mutant.id, mutant.diff, **answer))
+                    with self._lock:  # it writes a file
+                        self.tell(mutant, Result(mutant.id, mutant.diff, **answer))
                 if late:
                     return  # who knows what it left behind
                 played = True
