@@ -16,6 +16,7 @@ import contextlib
 import functools
 import json
 import runpy
+import threading
 import types
 import warnings
 from pathlib import Path
@@ -34,7 +35,7 @@ from answers import (
 
 from workshop import deploy, labs
 from workshop.checking import exercises, explorations, waiting
-from workshop.checking.exercises import Exercise
+from workshop.checks import exercises_of
 from workshop.checks import replay_gotchas as checks_of_replay_gotchas
 from workshop.migrations import migration
 
@@ -53,7 +54,7 @@ MACHINES = {"01-polling-loop": {1: "start", 2: "poll", 3: "loop", 4: "loop", 5: 
 SHOWN_BY = Path(__file__).parent / "answers" / "shown_by.json"  # {"lab-exercise": {an answer's name: a case's}}
 DONE = ("done", "", None)
 TIMES = 3
-SIDE_BY_SIDE = 2  # checks at a time: they mostly wait
+SIDE_BY_SIDE = 16  # cases at a time, of one check or of many: they mostly wait
 
 
 class Learner(labs.Lab):
@@ -122,12 +123,10 @@ def shown_by():
 def patient(monkeypatch, tmp_path):
     """Checks that are given dozens of answers side by side."""
     monkeypatch.setenv("WORKSHOP_RECORDS", str(tmp_path))
-    # A wrong answer is refused before the cases of later sentences are played: it is the same refusal, and quicker.
-    monkeypatch.setattr(Exercise, "at_once", 4)
     monkeypatch.setattr(exercises, "CHECK_SECONDS", 600)  # it takes longer so, and others are checked meanwhile
     monkeypatch.setattr(explorations, "PATIENCE", 300)  # of what was not explored in time a check says nothing
-    # A dozen checks wait at a time here: they look half as often as one alone, which is most of what they do.
-    monkeypatch.setattr(waiting, "SHORTEST", 2 * waiting.SHORTEST)
+    # Dozens of cases wait at a time here: they look less often than those of one check, which is most of what they do.
+    monkeypatch.setattr(waiting, "SHORTEST", 3 * waiting.SHORTEST)
     monkeypatch.setattr(waiting, "LONGEST", 2 * waiting.LONGEST)
     # All single crashes are explored, which find these answers. Pairs of them take seconds, and are for learners.
     monkeypatch.setattr(explorations, "PAIRS_SECONDS", 0)
@@ -144,15 +143,39 @@ def test_answers_have_names_of_their_own_and_wrong_ones_say_which_words_fit():
             assert set(shown_by().get(f"{notebook}-{number}", {})) <= set(names), (notebook, number)
 
 
+class Room:
+    """Room for so many cases at a time, in the order in which it is asked for; for one check there is always room."""
+
+    def __init__(self, places):
+        self._places, self._taken = places, 0
+        self._turn, self._left = threading.Lock(), threading.Condition()
+
+    @contextlib.contextmanager
+    def for_some(self, cases):
+        cases = min(cases, self._places)
+        with self._turn, self._left:
+            self._left.wait_for(lambda: self._taken + cases <= self._places)
+            self._taken += cases
+        try:
+            yield
+        finally:
+            with self._left:
+                self._taken -= cases
+                self._left.notify()
+
+
 def test_answers(account, tmp_path, patient, note_cases, request, notebook, number, table):
     """Each answer is judged alike whatever a check draws; another seed than 1 is for the command line to say."""
     options = request.config.option
     noted = {} if options.table or options.whole else shown_by().get(f"{notebook}-{number}", {})
     getattr(MODULES[notebook], "prepare", lambda: None)()
 
+    room, of_all = Room(SIDE_BY_SIDE), len(exercises_of(notebook)[number].cases)
+
     def judge(learner, answer):
         case = noted.get(answer["name"])
-        return judged(notebook, number, learner, answer, tmp_path, options.seed, [case] if case else [])
+        with room.for_some(1 if case else of_all):
+            return judged(notebook, number, learner, answer, tmp_path, options.seed, [case] if case else [])
 
     learners = [f"answer-{number}-{nth}" for nth, _ in enumerate(table)]
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

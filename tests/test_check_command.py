@@ -103,16 +103,16 @@ def test_all_but_the_stretch_task_done_is_status_0(lab, capfd):
     ]
 
 
-@pytest.mark.takes(75)
+@pytest.mark.takes(45)
 def test_a_cell_that_does_not_end_or_ends_its_kernel_is_named(lab, capfd):
     endless = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass"
     folder = lab(right(_2=endless, _4="import os\nos._exit(1)"))
-    assert saved.check("04", folder, cell_seconds=30) == 1
+    assert saved.check("04", folder, cell_seconds=15) == 1
     assert lines(capfd)[1:7] == [
         "Exercise 1: done. It is 1.",
-        "Exercise 2: not yet. Its cell did not end within 30 seconds and was stopped.",
+        "Exercise 2: not yet. Its cell did not end within 15 seconds and was stopped.",
         "Exercise 3: done. It is 3.",
-        "Exercise 4: not yet. Its cell did not end within 30 seconds and took the kernel with it.",
+        "Exercise 4: not yet. Its cell did not end within 15 seconds and took the kernel with it.",
         "Exercise 5: not yet. Its cell was not run: the kernel was gone.",
         "Exercise 6 (stretch): not yet. Its cell was not run: the kernel was gone.",
     ]

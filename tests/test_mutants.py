@@ -14,6 +14,7 @@ from workshop import authoring
 
 LABS = playing.solutions()
 lab_of = functools.cache(playing.Lab)  # a second of work
+of_all_labs = pytest.mark.xdist_group("mutants of all labs")
 
 # -- taking a lab apart -----------------------------------------------------------------------------------------------
 
@@ -173,6 +174,7 @@ def test_a_part_may_do_one_thing_less(tmp_path):
     assert mutants[0].cells[1] == deploys.replace('"dynamodb:PutItem": items, ', "")
 
 
+@of_all_labs
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_every_mutant_compiles_and_means_something_of_its_own(path):
     lab = lab_of(path)
@@ -256,11 +258,13 @@ def test_a_listed_mutant_says_why(tmp_path):
         playing.read_listed(tmp_path / "listed.toml")
 
 
+@of_all_labs
 @pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
 def test_what_is_listed_is_made(path):
     assert list(playing.faults_of_listed(lab_of(path), {}, playing.read_listed())) == []
 
 
+@of_all_labs
 def test_the_sample_has_each_lab_and_each_operator():
     labs = [lab_of(path) for path in LABS]
     samples = [playing.read_sample(lab) for lab in labs]
@@ -269,6 +273,7 @@ def test_the_sample_has_each_lab_and_each_operator():
     assert played == {mutant.operator for lab in labs for mutant in lab.mutants.values()}
 
 
+@of_all_labs
 def test_a_mutant_of_the_sample_is_found_where_its_place_has_moved(tmp_path):
     labs = [lab_of(path) for path in LABS]
     first = next(iter(labs[0].mutants.values()))

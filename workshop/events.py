@@ -143,8 +143,8 @@ def permit(function, service, source):
         )
 
 
-def fault(kind, migration, **options):
-    """Let the event with which a migration's next run ends go wrong, once, or a call. Only the sandbox can do that.
+def fault(kind, *migrations, **options):
+    """Let the event with which each migration's next run ends go wrong, once, or a call. Only the sandbox can do that.
 
     kind: "drop": it is never sent; "duplicate": sent twice; "delay": sent `seconds` later (2); "early": sent before the
         call that started the migration returns, which it does `seconds` later (0.5); "reorder": see sandbox/README.md.
@@ -152,8 +152,8 @@ def fault(kind, migration, **options):
         that starts it does so, and ends with an error all the same; "stale": the next time that somebody asks how it
         stands, DMS tells how it stood before its latest run began, or ended; with status="stopping" that it is that.
         Of runs: "interrupt": the next one stops by itself half-way, for lack of memory or another `reason`.
-    migration: a Migration. options: more of a fault, such as seconds=3 or count=2.
+    migrations: Migrations. options: more of a fault, such as seconds=3 or count=2.
     """
     needs_sandbox()
     which = {} if kind in ("throttle", "unanswered", "stale", "interrupt") else {"events": ENDINGS}
-    sandbox.add_faults({"fault": kind, "task_arn": migration.arn, "count": 1, **which, **options})
+    sandbox.add_faults(*({"fault": kind, "task_arn": one.arn, "count": 1, **which, **options} for one in migrations))

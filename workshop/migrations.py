@@ -191,18 +191,24 @@ def delete_task(arn):
 
 
 def begin_to_delete(arn):
-    """Stop a replication task if it runs, and delete it; once more where somebody starts it between the two.
+    """Delete a replication task, which is stopped first if it runs; once more where somebody starts it between the two.
 
     Raises ResourceNotFoundFault where there is none.
     """
     dms = clients.of("dms")
 
+    def delete():
+        dms.delete_replication_task(ReplicationTaskArn=arn)
+
     def stop_and_delete():
         with suppress(dms.exceptions.InvalidResourceStateFault):  # it does not run, or not yet
             dms.stop_replication_task(ReplicationTaskArn=arn)
-        dms.delete_replication_task(ReplicationTaskArn=arn)
+        delete()
 
-    deploy.patiently(stop_and_delete)
+    try:
+        delete()
+    except dms.exceptions.InvalidResourceStateFault:
+        deploy.patiently(stop_and_delete)
 
 
 def _wait_until_task(dms, state, *arns):

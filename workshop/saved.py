@@ -18,7 +18,7 @@ CELL_SECONDS = 60  # what a cell may take
 
 
 def check(lab, folder=CHECKOUT / "labs", cell_seconds=None):
-    """Run a lab as it is saved, in a fresh kernel, and print a line per exercise, with what shows it, and what to do next.
+    """Run a lab as it is saved, in a fresh kernel; print a line per exercise, what shows it, and what to do next.
 
     lab: its number or name ("01", "01-polling-loop"). cell_seconds: what one cell may take; CELL_SECONDS, and more
         on AWS, if None.

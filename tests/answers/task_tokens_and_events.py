@@ -1082,7 +1082,6 @@ _MAPPED = {
 }
 
 
-
 def caught(**fields):
     """Lambda's failures are caught, not retried: they lead to a copy of the state. fields: of the copy, for its own."""
     again = {name: value for name, value in {**MIGRATE, **fields}.items() if name != "Retry" and value is not None}

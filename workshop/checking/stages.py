@@ -59,7 +59,8 @@ def play(
 
 def _play(case, migration, begin, input, by_default, started, whose):
     for each in case.faults if on_sandbox() else ():
-        fault(migration=migration, **each, **({"label": _stale(migration)} if each["kind"] == "stale" else {}))
+        kind, options = each["kind"], {name: value for name, value in each.items() if name != "kind"}
+        fault(kind, migration, **options, **({"label": _stale(migration)} if kind == "stale" else {}))
     before = case.before(migration) if case.before else None
     if started:
         migration.start()

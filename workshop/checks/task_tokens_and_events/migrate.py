@@ -217,9 +217,13 @@ def _after_a_fault(seen: Execution):
             slow=not seen.ended,
         )
     right = seen.status == "FAILED" and seen.error != "MigrationTimedOut" and seen.facts["cause"] in seen.cause
-    return None if right else Fault(
-        f"{failed} Then {seen.facts['when']}, and the execution {seen.in_words()}.",
-        "The next attempt's failure ends it FAILED, with the cause of that failure in its own.",
+    return (
+        None
+        if right
+        else Fault(
+            f"{failed} Then {seen.facts['when']}, and the execution {seen.in_words()}.",
+            "The next attempt's failure ends it FAILED, with the cause of that failure in its own.",
+        )
     )
 
 
