@@ -10,7 +10,8 @@ the child's own pipe.
 Each packet on the socket is one JSON object:
 
     to it     {"id": 7}, with three descriptors: the child's stdin, stdout and stderr
-    from it   {"ready": [names of modules]}   top-level modules that a new interpreter would not have imported here
+    from it   {"ready": [names of modules]}   top-level modules that were asked for here, also in vain, and that a new
+                                              interpreter would not have asked for yet
               {"id": 7, "pid": 4711}          from the child, once it leads its own session
               {"id": 7, "status": 0}          once the child has ended: its exit status, or minus the signal
               {"id": 7, "refused": "..."}     there is no child, and why
@@ -66,13 +67,29 @@ def main(descriptor, sandbox):
     gc.disable()  # so that nothing is collected between here and the freeze but at once, below
     channel = socket.socket(fileno=descriptor)
     channel.set_inheritable(False)
+    asked = Asked()
+    sys.meta_path.insert(0, asked)
     session = _warm()
+    sys.meta_path.remove(asked)
     gc.collect()
     gc.freeze()  # or the first collection of each child would copy all pages that it shares
     runtime.signal_at_death_of_parent(signal.SIGCONT)  # so that it sees the socket's end should it have been stopped
-    _tell(channel, {"ready": sorted(_top_level_modules() - of_a_new_interpreter)})
+    _tell(channel, {"ready": sorted((_top_level_modules() | asked.names) - of_a_new_interpreter)})
     _serve(channel)  # returns in children only
     _begin(session)
+
+
+class Asked:
+    """A finder that finds nothing, and notes the top-level names of what is asked for.
+
+    boto3 does without some modules that are not there: in a child it would do without those that a function brings.
+    """
+
+    def __init__(self):
+        self.names = set()
+
+    def find_spec(self, name, path=None, target=None):
+        self.names.add(name.partition(".")[0])
 
 
 def _warm():
@@ -193,6 +210,7 @@ def _begin(session):
         raw = io.FileIO(number, "w", closefd=False)
         raw.name = f"<{name}>"
         stream = io.TextIOWrapper(raw, encoding="utf-8", newline="\n", write_through=True)
+        stream.mode = "w"
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     requests, answers = runtime.take_the_pipes()

@@ -68,7 +68,8 @@ class Fork:
 class ForkServer:
     """One server process. variables: its environment variables, as a dict.
 
-    foreign_modules: the names of the top-level modules that its forks have from it; None until it is ready.
+    foreign_modules: the names of the top-level modules that its forks have from it, or do without for its sake; None
+    until it is ready.
     """
 
     def __init__(self, variables):

@@ -20,7 +20,7 @@ from . import forks
 from .settings import settings
 
 # The names of variables that are read when the interpreter, the C library or boto3 starts begin with one of these.
-_READ_AT_THE_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OPENSSL_", "BOTO")
+_READ_AT_THE_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OPENSSL_", "BOTO", "HOME")
 _PASSED_ON = ("PATH", "HOME", "SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "AWS_ENDPOINT_URL",
               "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED")  # fmt: skip
 _RUNTIME = Path(__file__).with_name("runtime.py")
@@ -30,7 +30,7 @@ logger = logging.getLogger("functions")
 # The system ends a process when the thread that started it ends (PR_SET_PDEATHSIG, see `die_with` in runtime.py): all
 # are started by one that lives as long as the sandbox.
 _starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
-_told = set()  # (function, reason) that stand in the log
+_told = set()  # the functions that stand in the log
 _telling = threading.Lock()
 
 
@@ -81,8 +81,8 @@ def _fork(folders, own, function):
         except forks.Unavailable as unavailable:
             reason = f"no fork could be had: {unavailable}"
     with _telling:
-        known = (function, reason) in _told
-        _told.add((function, reason))
+        known = function in _told
+        _told.add(function)
     if not known:
         logger.info("%s has new interpreters for its processes, not forks: %s", function, reason)
     return None
@@ -109,9 +109,14 @@ def _against_a_fork(server, folders, own):
 
 @functools.lru_cache(1000)
 def _modules_in(folder):
-    """(the names of what may be a module at any depth of a folder, the name of an archive in it or None)"""
-    names = set()
-    for where, folders, files in os.walk(folder):
+    """(the names of what may be a module at any depth of a folder, the name of what nobody can look into or None)"""
+    names, closed = set(), []
+
+    def note(error):
+        if not isinstance(error, FileNotFoundError):  # as of a layer that has no such folder
+            closed.append(os.path.basename(error.filename))
+
+    for where, folders, files in os.walk(folder, onerror=note):
         names.update(folders)
         for file in files:
             stem, _, kind = file.partition(".")
@@ -119,7 +124,7 @@ def _modules_in(folder):
                 names.add(stem)
             elif kind.lower().endswith(("zip", "whl", "egg", "pyz")) or zipfile.is_zipfile(os.path.join(where, file)):
                 return names, file  # Python imports from an archive whatever it is called
-    return names, None
+    return names, closed[0] if closed else None
 
 
 def _new_interpreter(folder, variables):

@@ -3,6 +3,7 @@
 A function whose configuration has a variable `PYTHON...` gets new interpreters, so the two can be held side by side.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -17,12 +18,13 @@ from pathlib import Path
 
 import pytest
 from handlers import Functions, archive, clients
+from patience import PATIENCE
 from state_machines import until
 from test_functions_life import begun, in_background, reset
 from test_functions_processes import state as process_state
 from test_life import alive
 
-from sandbox.functions import forks
+from sandbox.functions import forks, processes
 from workshop import environments, sandbox
 
 pytestmark = [
@@ -45,7 +47,7 @@ client.meta.events.register("before-send", lambda request, **_: agents.append(re
 
 def stream(file):
     return [type(file).__name__, type(file.buffer).__name__, file.buffer.name, file.name, file.encoding, file.errors,
-            file.line_buffering, file.write_through, file.newlines, file.fileno(),
+            file.line_buffering, file.write_through, file.newlines, file.fileno(), file.mode,
             file is getattr(sys, "__" + file.name[1:-1] + "__")]
 
 def age():
@@ -66,6 +68,7 @@ def handler(event, context):
         "time zone": [os.environ["TZ"], time.tzname, time.timezone],
         "folder": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"] == sys.path[0],
         "path": sys.path[1:],
+        "finders": [getattr(finder, "__name__", type(finder).__name__) for finder in sys.meta_path],
         "arguments": [[os.path.basename(word) for word in words] for words in (sys.argv, sys.orig_argv)],
         "main": [os.path.basename(__main__.__file__), __main__ is sys.modules["__main__"], __main__.__loader__.path,
                  {name: str(value) for name, value in vars(__main__).items()
@@ -73,7 +76,7 @@ def handler(event, context):
         "context": str(type(context)),
         "clock of the log": record.relativeCreated <= age() * 1000,
         "when memory runs out": read("/proc/self/oom_score_adj"),
-        "streams": [stream(sys.stdout), stream(sys.stderr), sys.stdin.read(), sys.stdin.name],
+        "streams": [stream(sys.stdout), stream(sys.stderr), stream(sys.__stdin__), sys.stdin.read(), sys.stdin.name],
         "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))[:6],
         "temporary folder": tempfile.gettempdir() == os.environ["TMPDIR"],
         "signals": [str(signal.getsignal(getattr(signal, "SIG" + name))) for name in ("INT", "TERM", "CHLD", "PIPE")],
@@ -167,6 +170,14 @@ BROUGHT = {
                     "import aws_durable_execution_sdk_python as it",
     },
     "a module of Python that the server uses": {"select.py": "mine = 'select'", "index.py": "import select as it"},
+    "a module that boto3 uses if it is there": {
+        "certifi.py": "mine = 'certifi'\ndef where(): return mine",
+        "index.py": "import botocore.httpsession\nclass it: mine = botocore.httpsession.where()",
+    },
+    "a package that boto3 uses if it is there": {
+        "awscrt/__init__.py": "mine = 'awscrt'\n__version__ = '0.1.0'", "awscrt/auth.py": "",
+        "index.py": "import botocore.compat\nclass it: mine = botocore.compat.HAS_CRT and botocore.compat.awscrt.mine",
+    },
 }  # fmt: skip
 
 
@@ -176,7 +187,8 @@ def test_what_a_function_brings_wins(functions, server, files):
     name = functions.create({**files, "index.py": files["index.py"] + handler})
     mine, whose = functions.result(name)
     assert (whose, mine in str(files)) == (functions.sandbox["pid"], True)
-    functions.client.update_function_configuration(FunctionName=name, Timeout=11)  # and with that another process
+    # And with that another process, for one reason more.
+    functions.client.update_function_configuration(FunctionName=name, Timeout=11, **NEW)
     functions.result(name)
     reasons = [
         line
@@ -214,10 +226,25 @@ def test_other_files_are_no_archives(functions, server):
     assert parent(functions, name) == server
 
 
+def test_a_folder_that_cannot_be_read_may_hold_anything(monkeypatch, tmp_path):
+    """Played, since the superuser reads every folder. One that is not there, such as of a layer, holds nothing."""
+    scan, closed = os.scandir, tmp_path / "known" / "closed"
+
+    def refuse(folder):
+        if str(folder) == str(closed):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scan(folder)
+
+    closed.mkdir(parents=True)
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert processes._modules_in(str(tmp_path)) == ({"known", "closed"}, "closed")
+    assert processes._modules_in(str(tmp_path / "none")) == (set(), None)
+
+
 @pytest.mark.parametrize(
     "variable",
     ["PYTHONOPTIMIZE", "LD_LIBRARY_PATH", "LC_ALL", "LANG", "LANGUAGE", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES",
-     "OPENSSL_CONF", "BOTO_CONFIG"],
+     "OPENSSL_CONF", "BOTO_CONFIG", "HOME"],
 )  # fmt: skip
 def test_variables_that_are_read_when_a_process_starts(functions, server, variable):
     name = functions.create(WHOSE_CHILD, Environment={"Variables": {variable: "1"}})
@@ -261,6 +288,14 @@ def handler(event, context): return 1
     assert functions.wait_for_message(other, ".py")[0].endswith("state.py\n")
 
 
+@pytest.mark.parametrize("config", [{}, NEW], ids=["fork", "new"])
+def test_the_duration_of_init_is_at_least_the_import_of_the_handler_s_module(functions, server, config):
+    name = functions.create("import time\ntime.sleep(0.3)\n" + WHOSE_CHILD, **config)
+    assert parent(functions, name) == (functions.sandbox["pid"] if config else server)
+    report = functions.wait_for_message(name, "REPORT")[0]
+    assert float(report.partition("Init Duration: ")[2].split()[0]) >= 300
+
+
 def test_hashes_of_texts_are_the_same_in_forks_unless_asked_for(functions, server):
     """So the order of a set is, too; a function that wants to see what AWS may do sets PYTHONHASHSEED=random."""
     code = "def handler(event, context): return hash('iata')"
@@ -299,27 +334,46 @@ def test_the_server_holds_no_credentials_and_has_one_thread(functions, server):
     assert len(os.listdir(f"/proc/{pid}/task")) == 1
 
 
+@contextlib.contextmanager
+def asked_directly(folder, first):
+    """A server of a test's own, as the socket on which the sandbox asks it.
+
+    first: what Python runs when it starts, long before the server has begun; it is written to this folder.
+    """
+    (folder / "sitecustomize.py").write_text(first)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(PATIENCE)
+    script = environments.CHECKOUT / "sandbox" / "functions" / "fork_server.py"
+    with ours:
+        server = subprocess.Popen(
+            [environments.SANDBOX.python, "-P", "-s", script, str(theirs.fileno()), str(os.getpid())],
+            env={**os.environ, "PYTHONPATH": str(folder)}, pass_fds=[theirs.fileno()],
+        )  # fmt: skip
+        theirs.close()
+        yield ours
+    assert server.wait(PATIENCE) == 0  # it ends with its socket
+
+
+def test_the_server_looks_for_no_credentials(tmp_path):
+    first = """
+import os
+import botocore.credentials
+botocore.credentials.CredentialResolver.load_credentials = lambda *_: os._exit(1)
+"""
+    with asked_directly(tmp_path, first) as ours:
+        assert b"ready" in ours.recv(2**16)
+
+
 @pytest.mark.parametrize("threads, answer", [(1, "pid"), (2, "refused")])
 def test_a_server_with_a_second_thread_does_not_fork(tmp_path, threads, answer):
     """Asked as the sandbox asks it: a lock that the other thread holds would stay locked in the child."""
-    # Python runs this when it starts, long before the server has begun.
-    extra = "import threading, time\nthreading.Thread(target=time.sleep, args=[600], daemon=True).start()\n"
-    (tmp_path / "sitecustomize.py").write_text(extra * (threads - 1))
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(60)
-    script = environments.CHECKOUT / "sandbox" / "functions" / "fork_server.py"
-    with ours, open(os.devnull, "r+b") as nothing:
-        server = subprocess.Popen(
-            [environments.SANDBOX.python, "-P", "-s", script, str(theirs.fileno()), str(os.getpid())],
-            env={**os.environ, "PYTHONPATH": str(tmp_path)}, pass_fds=[theirs.fileno()],
-        )  # fmt: skip
-        theirs.close()
+    second = "import threading, time\nthreading.Thread(target=time.sleep, args=[600], daemon=True).start()\n"
+    with asked_directly(tmp_path, second * (threads - 1)) as ours, open(os.devnull, "r+b") as nothing:
         assert "ready" in json.loads(ours.recv(2**16))
         socket.send_fds(ours, [b'{"id": 7}'], [nothing.fileno()] * 3)
         said = json.loads(ours.recv(2**16))
     assert said == {"id": 7, answer: said.get(answer)}
     assert answer == "pid" or said["refused"] == "the fork server has 2 threads"
-    assert server.wait(60) == 0  # it ends with its socket
 
 
 def test_the_sandbox_keeps_no_descriptors(functions, server):
