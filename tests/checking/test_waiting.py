@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE
 
 from workshop import account
 from workshop.checking import waiting
@@ -164,7 +165,7 @@ def test_a_call_of_a_learners_function_ends_with_the_time_of_the_check(monkeypat
 
 
 def test_side_by_side_returns_in_order_and_raises_the_first():
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=PATIENCE)
     assert side_by_side(lambda: (both.wait() and 1) or 1, lambda: (both.wait() and 2) or 2) == [1, 2]
     assert side_by_side() == []
 

@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 import uuid
 
-from patience import until
+from patience import PATIENCE, until
 
 ACCOUNT = "111122223333"
 FAST = 20_000  # rows a second: as quick as it goes
@@ -271,7 +271,7 @@ class Faults:
         headers = {"Authorization": f"Bearer {self._key}"}
         try:
             with urllib.request.urlopen(
-                urllib.request.Request(self._url, data=body, headers=headers, method=method), timeout=10
+                urllib.request.Request(self._url, data=body, headers=headers, method=method), timeout=PATIENCE
             ) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as refused:

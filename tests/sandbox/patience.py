@@ -6,9 +6,13 @@ PATIENCE = 120  # seconds
 
 
 def until(condition, within=PATIENCE, every=0.02):
-    """The first true value of a condition; an AssertionError where it stays false."""
-    end = time.monotonic() + within
+    """The first true value of a condition; an AssertionError where it stays false.
+
+    within, every: in seconds. The longer it has waited the longer it pauses: each look costs the machine something.
+    """
+    begin = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < end, f"not within {within} s"
-        time.sleep(every)
+        waited = time.monotonic() - begin
+        assert waited < within, f"not within {within} s"
+        time.sleep(max(every, min(waited / 8, 0.2)))
     return value

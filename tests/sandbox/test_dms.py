@@ -27,6 +27,7 @@ from dms_migrations import (
     unique,
     until,
 )  # fmt: skip
+from patience import PATIENCE
 
 pytestmark = pytest.mark.takes(55)
 
@@ -1001,7 +1002,7 @@ def test_requests_that_boto3_would_not_send(sandbox, operation, body, code):
     SigV4Auth(keys, "dms", "us-east-1").add_auth(request)
     with pytest.raises(urllib.request.HTTPError) as answer:
         urllib.request.urlopen(
-            urllib.request.Request(request.url, body, dict(request.headers), method="POST"), timeout=10
+            urllib.request.Request(request.url, body, dict(request.headers), method="POST"), timeout=PATIENCE
         )
     assert answer.value.status == 400
     assert answer.value.headers["Content-Type"] == "application/x-amz-json-1.1"

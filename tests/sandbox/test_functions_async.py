@@ -9,6 +9,7 @@ import json
 
 import pytest
 from handlers import Functions
+from patience import PATIENCE
 from state_machines import policy, unique, until
 
 pytestmark = pytest.mark.takes(12)
@@ -42,7 +43,7 @@ class Queue:
         attributes = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
         self.arn = attributes["Attributes"]["QueueArn"]
 
-    def next(self, within=20):
+    def next(self, within=PATIENCE):
         """The next message."""
 
         def received():

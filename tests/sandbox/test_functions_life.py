@@ -12,6 +12,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from handlers import Functions, clients
+from patience import PATIENCE
 from state_machines import until
 from test_life import alive
 
@@ -69,7 +70,7 @@ def test_an_emptied_account_has_no_processes_and_its_settings_from_the_start(fun
     reset(state)
     until(lambda: not alive(idle) and not alive(busy))
     for thread in running:  # those who waited in line as well
-        thread.join(20)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     found = functions.settings()
     assert found["now"] == {"processes": 0, "busy": 0, "waiting": 0}

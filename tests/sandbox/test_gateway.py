@@ -10,6 +10,7 @@ import zipfile
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from patience import PATIENCE
 
 from workshop import deploy
 
@@ -48,7 +49,7 @@ def test_a_stranger_is_not(aws, sandbox, service, operation, key):
 
 
 def _get(sandbox, path, **headers):
-    connection = http.client.HTTPConnection(sandbox["endpoint"].removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(sandbox["endpoint"].removeprefix("http://"), timeout=PATIENCE)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()

@@ -14,6 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from handlers import Functions
+from patience import PATIENCE
 from state_machines import unique
 
 pytestmark = pytest.mark.takes(12)
@@ -50,7 +51,7 @@ def raw(own_sandbox):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         request = AWSRequest(method=method, url=own_sandbox["endpoint"] + path, data=body, headers=headers)
         SigV4Auth(credentials, service, "us-east-1").add_auth(request)
-        connection = http.client.HTTPConnection(address, timeout=60)
+        connection = http.client.HTTPConnection(address, timeout=PATIENCE)
         connection.request(method, path, body, dict(request.headers))
         answer = connection.getresponse()
         try:
@@ -63,15 +64,16 @@ def raw(own_sandbox):
 
 @pytest.fixture(scope="module")
 def bystander(functions):
-    return functions.create("import os\ndef handler(event, context): return os.getpid()")
+    name = functions.create("import os\ndef handler(event, context): return os.getpid()")
+    return {"name": name, "process": functions.result(name)}
 
 
 @pytest.fixture(autouse=True)
 def it_goes_on(functions, bystander):
     """After each test the sandbox works as before, and the function of somebody else in the process that it had."""
-    before = functions.result(bystander)
     yield
-    assert functions.result(bystander) == before
+    before, bystander["process"] = bystander["process"], functions.result(bystander["name"])
+    assert bystander["process"] == before
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
@@ -169,11 +171,11 @@ def test_large_bodies_that_are_well_formed(raw, own_aws):
 def test_what_is_no_http(own_sandbox, data):
     answer = b""
     with (
-        socket.create_connection(_address(own_sandbox), timeout=10) as connection,
+        socket.create_connection(_address(own_sandbox), timeout=PATIENCE) as connection,
         contextlib.suppress(ConnectionError),
     ):
         connection.sendall(data)
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE)
         answer = connection.recv(100)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
@@ -182,7 +184,7 @@ def test_requests_that_break_off(own_sandbox, functions):
     """More of them than the server may keep, in the middle of head and body, and some that just sit there."""
     open_ones = []
     for number in range(300):
-        connection = socket.create_connection(_address(own_sandbox), timeout=10)
+        connection = socket.create_connection(_address(own_sandbox), timeout=PATIENCE)
         connection.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{"[: 20 + number % 60])
         if number % 3:
             connection.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from handlers import Functions
+from patience import PATIENCE
 from state_machines import StateMachines, unique, until
 
 pytestmark = [pytest.mark.long, pytest.mark.takes(60)]
@@ -120,7 +121,7 @@ def test_a_thousand_executions_wait_and_all_are_answered(waiting, own_sandbox):
     identities = [f"one-{number}" for number in range(1000)]
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
         arns = dict(zip(identities, pool.map(waiting.start, identities), strict=True))
-        until(lambda: len(waiting.tokens()) == 1000, within=120)
+        until(lambda: len(waiting.tokens()) == 1000, within=PATIENCE)
         assert waiting.count("RUNNING") == 1000
         assert memory(own_sandbox["pid"]) < MOST_MEMORY
         tokens = waiting.tokens()
@@ -128,7 +129,7 @@ def test_a_thousand_executions_wait_and_all_are_answered(waiting, own_sandbox):
         by_clients, by_events = identities[:700], identities[700:]
         list(pool.map(waiting.answer, by_clients, [tokens[identity] for identity in by_clients]))
         list(pool.map(waiting.send, [by_events[at : at + 10] for at in range(0, 300, 10)]))
-        until(lambda: waiting.count("RUNNING") == 0, within=120)
+        until(lambda: waiting.count("RUNNING") == 0, within=PATIENCE)
         results = dict(zip(identities, pool.map(waiting.result, arns.values()), strict=True))
     assert results == {identity: ("SUCCEEDED", {"answered": identity}) for identity in identities}
     assert memory(own_sandbox["pid"]) < MOST_MEMORY
@@ -142,9 +143,9 @@ def test_thirty_clients_at_once(own_aws, own_sandbox):
         own = Waiting(client, own_sandbox)
         identities = [f"{number}-{turn}" for turn in range(2)]
         arns = [own.start(identity) for identity in identities]
-        until(lambda: len(own.tokens()) == 2, within=120)
+        until(lambda: len(own.tokens()) == 2, within=PATIENCE)
         own.send(identities)
-        until(lambda: own.count("RUNNING") == 0, within=120)
+        until(lambda: own.count("RUNNING") == 0, within=PATIENCE)
         return [own.result(arn) for arn in arns] == [("SUCCEEDED", {"answered": identity}) for identity in identities]
 
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
