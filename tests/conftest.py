@@ -18,10 +18,9 @@ os.environ["WORKSHOP_STATE"] = os.path.join(FOLDER, WORKER) if WORKER else FOLDE
 # Where this is a job in the background, its shell has the system ignore interrupts: for all that tests start, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-import boto3  # noqa: E402
 import durations  # noqa: E402
 import pytest  # noqa: E402
-from botocore.config import Config  # noqa: E402
+from handlers import clients  # noqa: E402
 
 from workshop import account as accounts  # noqa: E402
 from workshop import sandbox as process  # noqa: E402
@@ -99,16 +98,8 @@ def sandbox():
 
 @pytest.fixture(scope="session")
 def aws(sandbox):
-    """A function that makes a boto3 client of the sandbox: aws("stepfunctions")."""
-
-    def client(service, **options):
-        keys = {"aws_access_key_id": sandbox["access_key_id"], "aws_secret_access_key": sandbox["secret_access_key"]}
-        # A test wants to see the first answer, not the one after retries.
-        config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
-        options = {"config": config, **keys, **options}
-        return boto3.client(service, region_name=sandbox["region"], endpoint_url=sandbox["endpoint"], **options)
-
-    return client
+    """A function that gives a boto3 client of the sandbox: aws("stepfunctions")."""
+    return clients(sandbox)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the tests of functions share: functions made from a few lines of code, invoked, their logs read."""
 
+import functools
 import io
 import json
 import urllib.request
@@ -27,7 +28,7 @@ class Functions:
         permissions: {action: resource}; without any its role may do everything.
         """
         name = unique("function")
-        config = {"Timeout": 10, **config}
+        config = {"Timeout": 60, **config}
         self.client.create_function(
             FunctionName=name, Runtime="python3.13", Handler=handler, Code={"ZipFile": archive(code)},
             Role=role(self.aws) if permissions is None else self.role(permissions), **config,
@@ -105,12 +106,17 @@ def archive(code):
 
 
 def clients(state):
-    """A function that makes boto3 clients of a sandbox. state: its status."""
+    """A function that gives boto3 clients of a sandbox: aws("stepfunctions"). state: its status.
+
+    Each is made once and belongs to all; with options, such as other keys, it is a new one.
+    """
     keys = {"aws_access_key_id": state["access_key_id"], "aws_secret_access_key": state["secret_access_key"]}
 
-    def client(service, **options):
+    def new(service, **options):
+        # A test wants to see the first answer, not the one after retries.
         config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
         options = {"config": config, **keys, **options}
-        return boto3.client(service, region_name="us-east-1", endpoint_url=state["endpoint"], **options)
+        return boto3.client(service, region_name=state["region"], endpoint_url=state["endpoint"], **options)
 
-    return client
+    shared = functools.cache(new)
+    return lambda service, **options: new(service, **options) if options else shared(service)
