@@ -35,10 +35,13 @@ class Waiters:
             lab.name("check-waits"), definition, permissions={"dynamodb:PutItem": table}
         )
 
-    def begin(self, arn: str, *, started_before="", created_at=None) -> "Waiter":
-        """An execution that waits for this replication task; its item says what the arguments say."""
+    def begin(self, arn: str, *, started_before="", created_at=None, lives=3600) -> "Waiter":
+        """An execution that waits for this replication task; its item says what the arguments say.
+
+        created_at: seconds since 1970, now by default. lives: seconds from then until the item expires.
+        """
         created_at = int(time.time()) if created_at is None else created_at
-        numbers = {"CreatedAt": {"N": str(created_at)}, "ExpiresAt": {"N": str(created_at + 3600)}}
+        numbers = {"CreatedAt": {"N": str(created_at)}, "ExpiresAt": {"N": str(created_at + lives)}}
         item = {"ReplicationTaskArn": {"S": arn}, "StartedBefore": {"S": started_before}, **numbers}
         return Waiter(self._machine, {"Item": item}, self._table, arn)
 

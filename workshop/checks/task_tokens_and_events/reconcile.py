@@ -30,6 +30,7 @@ class Reconcile(Exercise):
         "not begun": Case("a migration that has only ended its run before"),
         "stopped": Case("a migration whose execution was stopped"),
         "refused": Case("a migration about which DMS did not answer", needs_sandbox=True),
+        "cut off": Case("a migration that had finished before a round was cut off", needs_sandbox=True),
     }
 
     at_once = math.inf  # one scene plays them all
@@ -73,9 +74,11 @@ class Reconcile(Exercise):
     @contract(
         "For every other item, however many pages there are, it does what `answer` does: nobody whose migration has "
         "ended is left waiting.",
-        cases="finished, failed, set aside",
+        cases="finished, failed, set aside, cut off",
     )
     def answers_all(self, seen: Rounds):
+        if seen.about == self.cases["cut off"].about:
+            return _after_a_cut(seen)
         then = seen.after["due"]
         raised = _raised(seen, "due")
         if not then.ended:
@@ -116,6 +119,18 @@ class Reconcile(Exercise):
             )
         else:
             return _wrong_end(seen, then)
+
+
+def _after_a_cut(seen: Rounds):
+    then = seen.after["next"]
+    if then.ended:
+        return _wrong_end(seen, then)
+    killed = "was killed just before its first answer (fault: kill)" if seen.killed else "was invoked once"
+    return Fault(
+        f"The function {killed}, and then it was invoked again. After that the execution of {seen.about} was still "
+        f"waiting.{_raised(seen, 'next')}",
+        "Whom one round does not get to is answered in the next one.",
+    )
 
 
 def _raised(seen: Rounds, round):
