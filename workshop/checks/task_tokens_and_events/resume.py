@@ -16,9 +16,14 @@ from workshop.checks.task_tokens_and_events.start import Start
 
 
 def _refused(*operations):
-    """These calls are refused, each with all the errors that are known of it; which comes first is drawn."""
-    errors = [f"{operation} {code}" for operation in operations for code in answering.REFUSALS[operation]]
-    return {"refusals": one_of(*((*errors[nth:], *errors[:nth]) for nth in range(len(errors))))}
+    """These calls are refused, one after the other, each with all errors that are known of it; the first is drawn."""
+
+    errors = [[f"{operation} {code}" for code in answering.REFUSALS[operation]] for operation in operations]
+
+    def beginning_with(nth):
+        return tuple(one[(nth + more) % len(one)] for one in errors for more in range(len(one)))
+
+    return {"refusals": one_of(*map(beginning_with, range(max(map(len, errors)))))}
 
 
 class Resume(Exercise):
@@ -71,6 +76,13 @@ class Resume(Exercise):
             play=answering.refused_and_told_again,
             needs_sandbox=True,
         ),
+        "failure refused": Case(
+            "an answer that was refused again and again, of a migration that failed, and then its item's deletion",
+            _refused("states:SendTaskFailure", "dynamodb:DeleteItem"),
+            migration="fails",
+            play=answering.refused_and_told_again,
+            needs_sandbox=True,
+        ),
         "nothing said": Case(
             "questions that were refused",
             _refused("dms:DescribeReplicationTasks", "dynamodb:GetItem"),
@@ -85,6 +97,13 @@ class Resume(Exercise):
         ),
         "died": Case(
             "a function that died", {"where": "before"}, play=answering.died_and_told_again, needs_sandbox=True
+        ),
+        "failure and died": Case(
+            "a function that died, of a migration that failed",
+            {"where": "before"},
+            migration="fails",
+            play=answering.died_and_told_again,
+            needs_sandbox=True,
         ),
         "died later": Case(
             "a function that died when it had answered",
@@ -219,7 +238,8 @@ class Resume(Exercise):
 
     @contract(
         "Anything else that goes wrong is raised, and the item stays, so that Lambda tries again and somebody sees it.",
-        cases="made up, refused, nothing said, not forgotten, died, pair, another pair",
+        cases="made up, refused, failure refused, nothing said, not forgotten, died, failure and died, pair, another "
+        "pair",
     )
     def raises_what_is_a_fault(self, seen: Answers | Story):
         if isinstance(seen, Story):
@@ -239,8 +259,8 @@ class Resume(Exercise):
 
     @contract(
         "Once the answer is given, or nobody wants it any more, the item goes, unless a new token has taken its place.",
-        cases="finished, failed, closed, closed failure, refused, not forgotten, died later, retried, pair, "
-        "another pair",
+        cases="finished, failed, closed, closed failure, refused, failure refused, not forgotten, died later, retried, "
+        "pair, another pair",
     )
     def forgets(self, seen: Answers | Story):
         if isinstance(seen, Story):

@@ -2,18 +2,16 @@
 
 import dataclasses
 import datetime
-import json
 import time
 from collections.abc import Mapping, Sequence
 
 from workshop import clients, faults
 from workshop.checking import migrations
-from workshop.checking.calls import lines_of_calls
+from workshop.checking.calls import line_of_event, line_of_item, lines_of_calls
 from workshop.checking.dms_events import failed, stopped
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Draw, on_sandbox
 from workshop.checking.migrations import LONG
-from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Table, invoke, was_held
 from workshop.checking.stories import with_fewest_troubles
 from workshop.checking.waiters import Waiters
@@ -26,22 +24,24 @@ ANSWERS = ["states:SendTaskSuccess", "states:SendTaskFailure"]
 # The errors of the calls that `resume` makes, as the API references of DMS, DynamoDB and Step Functions name them, and
 # what a missing permission says. boto3 tries again by itself what is throttled or fails with 5xx: it is not here. Nor
 # is what a right answer may take for the end of it: TaskTimedOut, and ConditionalCheckFailedException.
+_OF_AN_ANSWER = (
+    "TaskDoesNotExist",
+    "InvalidToken",
+    "AccessDeniedException",
+    "KmsAccessDeniedException",
+    "KmsInvalidStateException",
+)
 REFUSALS = {
     "dms:DescribeReplicationTasks": ("AccessDeniedFault", "ResourceNotFoundFault"),
     "dynamodb:GetItem": ("AccessDeniedException", "ResourceNotFoundException"),
     "dynamodb:DeleteItem": ("AccessDeniedException", "ResourceNotFoundException", "TransactionConflictException"),
-    "states:SendTaskSuccess": (
-        "TaskDoesNotExist",
-        "InvalidToken",
-        "AccessDeniedException",
-        "KmsAccessDeniedException",
-        "KmsInvalidStateException",
-    ),
+    "states:SendTaskSuccess": _OF_AN_ANSWER,
+    "states:SendTaskFailure": _OF_AN_ANSWER,
 }
 CALLS = {  # that may be refused: (the calls, the errors)
     "its question to DMS": ("dms:DescribeReplicationTasks", REFUSALS["dms:DescribeReplicationTasks"]),
     "its look into the table": ("dynamodb:GetItem", REFUSALS["dynamodb:GetItem"]),
-    "its answer": (ANSWERS, REFUSALS["states:SendTaskSuccess"]),
+    "its answer": (ANSWERS, _OF_AN_ANSWER),
     "its deletion of the item": ("dynamodb:DeleteItem", REFUSALS["dynamodb:DeleteItem"]),
 }
 
@@ -69,11 +69,8 @@ class Told:
         )
 
     def lines(self) -> list[str]:
-        """The event and the item, as a refusal shows them. Of the token its beginning: it is as good as a password."""
-        token = {"TaskToken": f"{self.item['TaskToken'][:8]}…"} if "TaskToken" in self.item else {}
-        item = json.dumps({**self.item, **token}, default=int, ensure_ascii=False)
-        item = f"the item after it: {item}" if self.item else "after it there was no item"
-        return [shortened(f"the event: {json.dumps(self.event)}", 600), shortened(item, 600)]
+        """The event and the item, as a refusal shows them."""
+        return [line_of_event(self.event), line_of_item(self.item)]
 
 
 @dataclasses.dataclass(frozen=True)
