@@ -90,6 +90,11 @@ class Start(Exercise):
             play=starting.goes_through(starting.Trouble(starting.DIES_SAVED), starting.Trouble(starting.ANOTHER)),
             needs_sandbox=True,
         ),
+        "answers lost and retried": Case(
+            "a start that was never answered, and a new token",
+            play=starting.goes_through(starting.Trouble(starting.LOST, tries="all")),
+            needs_sandbox=True,
+        ),
         "pair": Case("two troubles", migration="is slow", play=starting.goes_through(), needs_sandbox=True),
         "another pair": Case("two other troubles", play=starting.goes_through(), needs_sandbox=True),
     }
@@ -137,7 +142,8 @@ class Start(Exercise):
     @contract(
         "A new token of the same execution takes the old one's place, in an item as `new_item` makes it, but "
         "`StartedBefore` stays as it was; and nothing is started that already runs, or has run for it.",
-        cases="new token, new token later, not told yet, died after the start, died and another, pair, another pair",
+        cases="new token, new token later, not told yet, died after the start, died and another, answers lost and "
+        "retried, pair, another pair",
     )
     def takes_a_new_token(self, seen: Starts | Story):
         if isinstance(seen, Story):
@@ -172,7 +178,7 @@ class Start(Exercise):
     @contract(
         "If the function dies after it has saved a token, the migration is started when its execution comes again, "
         "with the same token or a new one.",
-        cases="died, died and retried, died and another, pair, another pair",
+        cases="died, died and retried, died and another, answers lost and retried, pair, another pair",
     )
     def starts_what_was_only_saved(self, seen: Starts | Story):
         if isinstance(seen, Story):
@@ -208,7 +214,7 @@ class Start(Exercise):
             return f"{first}."
         if not other.error:
             return Fault(f"{other}.", "Another execution that still waits is not overwritten: the function raises.")
-        if other.item != first.item:
+        if other.item != seen.facts["was"]:
             return Fault(
                 f"{other}. After that the table had {_held(other.item, other)}.",
                 "The item of the execution that waits stays.",
@@ -262,7 +268,7 @@ class Start(Exercise):
     @contract(
         "A start of which only the answer got lost has not failed: where the migration was started after all, the "
         "function ends without an error, and the item stays.",
-        cases="answer lost, answers lost, died and another, pair, another pair",
+        cases="answer lost, answers lost, died and another, answers lost and retried, pair, another pair",
     )
     def stands_a_lost_answer(self, seen: Starts | Story):
         if isinstance(seen, Story):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from workshop import clients, faults
 from workshop.checking import migrations
-from workshop.checking.calls import lines_of_calls
+from workshop.checking.calls import line_of_event, line_of_item, lines_of_calls
 from workshop.checking.exercises import Case, on_sandbox
 from workshop.checking.migrations import LONG
 from workshop.checking.resources import Table, invoke, was_held
@@ -75,7 +75,7 @@ class Starts:
 
     saved_in_time: whether the token was in the table when DMS had been told to start.
     newest: the token that the state waits with in the end. facts: what else there is to know.
-    evidence: the calls that the function made.
+    evidence: the last calls that the function made, the last event, and the item after each.
     """
 
     about: str
@@ -84,6 +84,13 @@ class Starts:
     newest: str = ""
     facts: Mapping = dataclasses.field(default_factory=dict)
     evidence: Sequence[str] = ()
+
+
+def lines_of(came: Sequence[Came]) -> list[str]:
+    """The last event and the items, as a refusal shows them."""
+    after = [f"after invocation {nth}" for nth in range(1, len(came) + 1)] if len(came) > 1 else ["after it"]
+    items = [line_of_item(one.item, when) for one, when in zip(came, after, strict=False)]
+    return [*(line_of_event(one.sent) for one in came[-1:]), *items]
 
 
 class Scene:
@@ -183,7 +190,8 @@ def play(lab, function: str, table: Table, cases: Mapping[str, Case], draw) -> "
         )
         try:
             case.play(scene)
-            evidence = lines_of_calls(function=scene.function_name, resource=scene.arn)
+            calls = lines_of_calls(function=scene.function_name, resource=scene.arn)
+            evidence = [*calls[-3:], *lines_of(scene.came)]
             return Starts(case.about, tuple(scene.came), evidence=evidence, **scene.more)
         finally:
             scene.forget()
@@ -322,11 +330,15 @@ def died_later_and_is_retried(scene):
 
 def another_comes(scene):
     first, second = scene.waiter(), scene.waiter()
-    scene.comes("The migration had never run", first)
+    scene.comes("The migration had never run", first, timeout=2 * TIMEOUT)
     scene.settles()
+    # It is old, and has not expired; what `finds_an_expired_item` leaves is young. So age alone decides nothing.
+    scene.ages(2 * TIMEOUT - 300)
+    scene.more["facts"] = {"was": scene.table.find(scene.arn) or {}}
     when = "and the migration was under way" if scene.kind == "is slow" else "and the migration had just ended"
+    who = f"Another execution came while one waited (for nearly two hours, by the times of its item) {when}"
     # It would wait for longer, so that what it compares with the first one's times differs from them, and not by luck.
-    scene.comes(f"Another execution came while one waited {when}", second, timeout=2 * TIMEOUT)
+    scene.comes(who, second, timeout=3 * TIMEOUT)
 
 
 def comes_twice_at_once(scene):
@@ -341,7 +353,7 @@ def two_come_at_once(scene):
 
 def two_find_an_expired_item(scene):
     first, second = scene.waiter(), scene.waiter()
-    _left_an_expired_item(scene, f"{first.arn}-of-last-week")
+    _left_an_expired_item(scene, f"{first.arn}-of-before")
     who = "Two executions came at the same moment (fault: hold), and found an item that had expired"
     _at_once(scene, who, first, second)
 
@@ -350,8 +362,8 @@ def finds_an_expired_item(scene):
     ran(scene)
     first = scene.waiter()
     # Of what expired long ago, somebody who waits a while longer to be on the safe side shows nothing.
-    _left_an_expired_item(scene, f"{first.arn}-of-last-week", ago=2)
-    scene.comes("The table had an item that expired two seconds ago", first)
+    _left_an_expired_item(scene, f"{first.arn}-of-before", ago=2, waited=60)
+    scene.comes("The table had an item, a minute old, that expired two seconds ago", first)
 
 
 def is_refused_since_it_runs(scene):
@@ -416,14 +428,14 @@ def _at_once(scene, who, *waiters):
     scene.more["facts"] = {"item": scene.table.find(scene.arn) or {}, "stood": scene.stood()}
 
 
-def _left_an_expired_item(scene, execution, ago=3600):
-    """ago: seconds since it expired."""
+def _left_an_expired_item(scene, execution, ago=3600, waited=3600):
+    """ago: seconds since it expired. waited: for how many seconds its execution had waited by then."""
     now = int(time.time())
     scene.table.put(
         ReplicationTaskArn=scene.arn,
-        TaskToken="a token of last week",
+        TaskToken="a token of before",
         Execution=execution,
-        CreatedAt=now - 7200,
+        CreatedAt=now - ago - waited,
         ExpiresAt=now - ago,
         StartedBefore="",
     )
