@@ -541,7 +541,37 @@ TASK_1 = [
             (', ":now": new["CreatedAt"]', ""),
         ),
         says="not yet",
-        words="an item that expired two seconds ago, and the function raised Cond",
+        words="that expired two seconds ago, and the function raised Cond",
+    ),
+    dict(
+        name="takes what is older than an hour for expired",
+        files=changed(
+            "start.py",
+            ("ExpiresAt < :now", "CreatedAt < :then"),
+            ('":now": new["CreatedAt"]', '":then": new["CreatedAt"] - 3600'),
+        ),
+        says="not yet",
+        words="(for nearly two hours, by the times of its item) and the migration",
+    ),
+    dict(
+        name="takes what is older than a day for expired",
+        files=changed(
+            "start.py",
+            ("ExpiresAt < :now", "CreatedAt < :then"),
+            ('":now": new["CreatedAt"]', '":then": new["CreatedAt"] - 86400'),
+        ),
+        says="not yet",
+        words="that expired two seconds ago, and the function raised Cond",
+    ),
+    dict(
+        name="takes what is old for expired, too",
+        files=changed(
+            "start.py",
+            ("ExpiresAt < :now", "ExpiresAt < :now OR CreatedAt < :then"),
+            ('":now": new["CreatedAt"]', '":now": new["CreatedAt"], ":then": new["CreatedAt"] - 3600'),
+        ),
+        says="not yet",
+        words="(for nearly two hours, by the times of its item) and the migration",
     ),
     dict(
         name="takes what expires before its own item for expired",
@@ -580,7 +610,7 @@ TASK_1 = [
         name="an item counts as expired five minutes later, for clocks that disagree",
         files=changed("start.py", ('":now": new["CreatedAt"]', '":now": new["CreatedAt"] - 300')),
         says="not yet",
-        words="The table had an item that expired two seconds ago",
+        words="The table had an item, a minute old, that expired two seconds ago",
     ),
     dict(
         name="compares the times in milliseconds",
@@ -744,7 +774,7 @@ TASK_1 = [
             ),
         ),
         says="not yet",
-        words="The table had an item that expired two seconds ago. With TimeoutSeconds",
+        words="The table had an item, a minute old, that expired two seconds ago. With TimeoutSeconds",
     ),
     dict(
         name="all times in milliseconds",
@@ -893,6 +923,33 @@ TASK_1 = [
         files=changed("start.py", ("    again =", '    new["ReplicationTaskArn"] = "the migration"\n    again =')),
         says="not yet",
         words="The migration had never run, and the function",
+    ),
+    dict(
+        name="notes that it starts, and takes the note back where its start raised",
+        files=changed(
+            "start.py",
+            ("    if again:\n", '    if again:\n        new |= {"Tried": True} if "Tried" in old else {}\n'),
+            (
+                "        if not (again and runs):  # else it runs for us, or has run\n            start(task)\n",
+                '        if not (again and "Tried" in old):\n'
+                '            note(new, "SET Tried = :yes", {":yes": True})\n'
+                "            start(task)\n",
+            ),
+            ("    except Exception:\n", '    except Exception:\n        note(new, "REMOVE Tried")\n'),
+            (
+                "def lambda_handler(",
+                "def note(item, what, values=()):\n"
+                "    table.update_item(\n"
+                '        Key={"ReplicationTaskArn": item["ReplicationTaskArn"]},\n'
+                "        UpdateExpression=what,\n"
+                '        ConditionExpression="TaskToken = :mine",\n'
+                '        ExpressionAttributeValues={":mine": item["TaskToken"], **dict(values)},\n'
+                "    )\n\n\ndef lambda_handler(",
+            ),
+        ),
+        says="not yet",
+        words="A new token of the same execution came, and the function ended without an error, and the migration was "
+        "started a second time",
     ),
     dict(  # only two troubles together show it: a function that died before its start, and another execution
         name="takes the place of one that waits where nothing was started",
@@ -1858,6 +1915,57 @@ TASK_4 = [
         words="dynamodb:DeleteItem was refused (",
     ),
     dict(
+        name="no fault is a fault where it failed",
+        files=changed(
+            "answer.py",
+            (
+                "        else:\n" + _SEND_FAILURE,
+                "        else:\n            try:\n    "
+                + _SEND_FAILURE
+                + "            except Exception as fault:\n                print(fault)\n",
+            ),
+        ),
+        says="not yet",
+        words="states:SendTaskFailure was refused (",
+    ),
+    dict(
+        name="forgets before it answers, where it failed",
+        files=changed(
+            "answer.py",
+            ("        else:\n" + _SEND_FAILURE, "        else:\n            forget(item)\n" + _SEND_FAILURE),
+        ),
+        says="not yet",
+        words="states:SendTaskFailure was refused (",
+    ),
+    dict(
+        name="forgets before it answers, where it failed, and puts its item back where that was refused",
+        files=changed(
+            "answer.py",
+            (
+                "        else:\n" + _SEND_FAILURE,
+                "        else:\n            forget(item)\n            try:\n    "
+                + _SEND_FAILURE
+                + "            except Exception:\n                table.put_item(Item=item)\n                raise\n",
+            ),
+            ("forget, stepfunctions", "forget, stepfunctions, table"),
+        ),
+        says="not yet",
+        words="The function died just before its answer (fault: kill), and the function raised",
+    ),
+    dict(
+        name="does not care whether its item went, where it failed",
+        files=changed(
+            "answer.py",
+            (
+                "    forget(item)\n",
+                "    with nullcontext() if finished else suppress(Exception):\n        forget(item)\n",
+            ),
+            ("import json\n", "import json\nfrom contextlib import nullcontext, suppress\n"),
+        ),
+        says="not yet",
+        words="dynamodb:DeleteItem was refused (",
+    ),
+    dict(
         name="takes a task that DMS does not find for one that nobody waits for",
         files=changed(
             "resume.py",
@@ -2333,6 +2441,62 @@ def lambda_handler(event, context):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(settle, [item for item in items if int(item["CreatedAt"]) <= newest]))
 """
+_TAKES_OUT = """
+import time
+
+from answer import answer
+from waiting import table
+
+
+def lambda_handler(event, context):
+    newest, mine, faults = int(time.time()) - event["OlderThanSeconds"], [], []
+    for page in table.meta.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True):
+        for item in page["Items"]:
+            if item["CreatedAt"] <= newest:  # no other round shall answer it, too
+                table.delete_item(Key={"ReplicationTaskArn": item["ReplicationTaskArn"]})
+                mine.append(item)
+    for item in mine:
+        try:
+            settled = answer(item) is None
+        except Exception as fault:
+            settled = False
+            faults.append(str(fault))
+        if not settled:
+            table.put_item(Item=item)
+    if faults:
+        raise RuntimeError(faults)
+"""
+_MARKS = """
+import time
+
+from answer import answer
+from waiting import table
+
+
+def mark(item, what):
+    table.update_item(
+        Key={"ReplicationTaskArn": item["ReplicationTaskArn"]},
+        UpdateExpression=what,
+        ConditionExpression="attribute_exists(TaskToken)",
+        **({"ExpressionAttributeValues": {":yes": True}} if ":yes" in what else {}),
+    )
+
+
+def lambda_handler(event, context):
+    newest = int(time.time()) - event["OlderThanSeconds"]
+    for page in table.meta.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True):
+        for item in page["Items"]:
+            if "Taken" in item or item["CreatedAt"] > newest:
+                continue
+            mark(item, "SET Taken = :yes")
+            try:
+                settled = answer(item) is None
+            except Exception as fault:
+                print(fault)
+                settled = False
+            if not settled:
+                mark(item, "REMOVE Taken")
+"""
 _UNTIL_EMPTY = """
 import time
 
@@ -2375,6 +2539,18 @@ TASK_5 = [
         ),
         says="not yet",
         words="its execution had lost its item. Who is not answered stays",
+    ),
+    dict(  # only a round that is cut off shows it
+        name="takes all out of the table, and puts back whom it could not answer",
+        files={"reconcile.py": _TAKES_OUT},
+        says="not yet",
+        words="just before its first answer (fault: kill), and then it was invoked again",
+    ),
+    dict(  # only a round that is cut off shows it
+        name="marks whom it answers, and passes over who is marked",
+        files={"reconcile.py": _MARKS},
+        says="not yet",
+        words="just before its first answer (fault: kill), and then it was invoked again",
     ),
     dict(name="pages by hand", files={"reconcile.py": _BY_HAND}),
     dict(name="old ones by a filter, several at a time", files={"reconcile.py": _FILTERED}),
@@ -2451,7 +2627,25 @@ TASK_5 = [
     ),
     dict(
         name="an age of its own",
-        files=changed("reconcile.py", ('event["OlderThanSeconds"]', "600")),
+        files=changed("reconcile.py", ('event["OlderThanSeconds"]', "240")),
+        says="not yet",
+        words="Items that are younger than `OlderThanSeconds` are left alone",
+    ),
+    dict(
+        name="takes the age from when it expires",
+        files=changed("reconcile.py", ('item["CreatedAt"] <= newest', 'item["ExpiresAt"] - 3600 <= newest')),
+        says="not yet",
+        words="Items that are younger than `OlderThanSeconds` are left alone",
+    ),
+    dict(
+        name="twice the age",
+        files=changed("reconcile.py", ('event["OlderThanSeconds"]', '2 * event["OlderThanSeconds"]')),
+        says="not yet",
+        words=_LEFT,
+    ),
+    dict(
+        name="half the age",
+        files=changed("reconcile.py", ('event["OlderThanSeconds"]', 'event["OlderThanSeconds"] / 2')),
         says="not yet",
         words="Items that are younger than `OlderThanSeconds` are left alone",
     ),

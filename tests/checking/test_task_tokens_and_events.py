@@ -53,6 +53,7 @@ WAS = {"was": ITEM}
 BOTH = START.cases["two find it expired"].about
 TWO = SAME = {"item": ITEM, "stood": RUNS}
 REFUSED = came(error="InvalidResourceStateFault: it runs", before=RUNS, item={})
+OLD = {**ITEM, "CreatedAt": 5, "ExpiresAt": 105}  # it has grown older before another one came
 
 STARTS = [
     ("saves_and_starts", starts(came()), ""),
@@ -107,10 +108,14 @@ STARTS = [
     ("starts_what_was_only_saved", starts(came(error="Exit"), AGAIN, facts={"killed": 1}), "ran already"),
     ("starts_what_was_only_saved", starts(DIED, came(token="t2", item=ITEM), facts={"killed": 1}), "that attempt"),
     ("starts_what_was_only_saved", starts(DIED, came(before=RAN), facts={"killed": 1}), "StartedBefore is '0'"),
-    ("refuses_another", starts(came(), came(error="Busy", before=RUNS, token="t2", item=ITEM)), ""),
-    ("refuses_another", starts(came(), came(before=RUNS, token="t2", item=ITEM)), "is not overwritten"),
-    ("refuses_another", starts(came(), came(error="Busy", before=RUNS, token="t2")), "stays"),
-    ("refuses_another", starts(came(), came(error="B", before=OVER, token="t2", item=ITEM)), "was started again"),
+    ("refuses_another", starts(came(), came(error="Busy", before=RUNS, token="t2", item=OLD), facts={"was": OLD}), ""),
+    ("refuses_another", starts(came(), came(before=RUNS, token="t2"), facts={"was": OLD}), "is not overwritten"),
+    ("refuses_another", starts(came(), came(error="Busy", before=RUNS, token="t2"), facts={"was": OLD}), "stays"),
+    (
+        "refuses_another",
+        starts(came(), came(error="B", before=OVER, token="t2", item=OLD), facts={"was": OLD}),
+        "was started again",
+    ),
     ("refuses_another", starts(came(), came(error="Busy", token="t2"), facts=TWO), ""),
     ("refuses_another", starts(came(), came(token="t2"), facts=TWO), "One of the two is refused"),
     ("refuses_another", starts(came(error="B"), came(error="B"), facts=TWO), "One of the two gets to start"),
@@ -335,6 +340,18 @@ def answers(*events, case="finished", **facts):
     return Answers(RESUME.cases[case].about, events, migration, facts)
 
 
+def test_a_refusal_of_start_shows_the_last_event_and_the_item_after_each():
+    first, again = came(token="AQCEAAAAKgAAAAMA"), came(token="AQCEAAAAKgAAAAMA", item={"CreatedAt": Decimal("5.5")})
+    assert starting.lines_of([first]) == [
+        'the event: {"TaskToken": "AQCEAAAA…", "Execution": "arn:1", "TimeoutSeconds": 60}',
+        'the item after it: {"TaskToken": "AQCEAAAA…", "Execution": "arn:1", "CreatedAt": 100, "ExpiresAt": 160, '
+        '"StartedBefore": ""}',
+    ]
+    assert starting.lines_of([first, again])[2] == 'the item after invocation 2: {"CreatedAt": 5.5}'
+    assert starting.lines_of([first, came(item={})])[2] == "after invocation 2 there was no item"
+    assert starting.lines_of([]) == []
+
+
 def test_a_refusal_of_resume_shows_the_line_that_raised_the_event_and_the_item():
     item = {"TaskToken": "AQCEAAAAKgAAAAMAAAAA", "CreatedAt": Decimal(5)}
     one = Told(
@@ -379,6 +396,9 @@ RESUMES = [
     ("looks_again", answers(told(WAITS, error="Task timed out after 10 s"), case="runs on"), "its own time is over"),
     ("looks_again", answers(told(WAITS), case="old event"), ""),
     ("looks_again", answers(told(WAITS, error="Still: x"), case="old event"), "raised Still"),
+    ("raises_what_is_a_fault", answers(told(WAITS, "Denied: x", STAYS), told(BAD), case="failure refused"), ""),
+    ("raises_what_is_a_fault", answers(told(WAITS, None, {}), told(WAITS), case="failure refused"), "without an error"),
+    ("raises_what_is_a_fault", answers(told(WAITS, "Exit: x"), told(WAITS), case="failure and died"), "was gone"),
     ("takes_a_closed_token", answers(told()), ""),
     ("takes_a_closed_token", answers(told(error="TaskTimedOut: x")), "raised TaskTimedOut"),
     ("raises_what_is_a_fault", answers(told(WAITS, "InvalidToken: x", STAYS)), ""),
@@ -452,14 +472,15 @@ def judges_of(exercise, case):
     return [each.judge.__name__ for each in exercise.contract if case in each.cases]
 
 
-def rounds(case="finished", age=600, errors=(), item=None, **after):
+def rounds(case="finished", age=600, errors=(), item=None, killed=False, **after):
     """What was seen of one who waits; after: how its execution stood after a round, where it did not wait."""
-    ages = {"alone": 0, "too_young": 1200, "due": 300, "last": 0}
+    ages = {"cut_off": 0, "next": 0, "alone": 0, "too_young": 1200, "due": 300, "last": 0}
     named = {round.replace("_", " "): after.get(round, WAITS) for round in ages}
     raised = {**dict.fromkeys(named), **dict(errors)}
     about = RECONCILE.cases[case].about
     ages = {round.replace("_", " "): seconds for round, seconds in ages.items()}
-    return Rounds(about, named, raised, ages, age, item or {}, {"LastFailureMessage": "bad row"} if "f" in case else {})
+    says = {"LastFailureMessage": "bad row"} if "failed" in about else {}
+    return Rounds(about, named, raised, ages, age, item or {}, says, killed)
 
 
 ALL = {"due": GOOD, "last": GOOD}
@@ -475,6 +496,14 @@ RECONCILES = [
     ("answers_all", rounds("set aside", due=GOOD, last=GOOD), "It ends FAILED"),
     ("answers_all", rounds("set aside", last=BAD, errors={"due": "KeyError: 'x'"}), "The function raised KeyError"),
     ("answers_all", rounds("set aside", due=BAD, last=BAD, item=STAYS), "its item was still there"),
+    ("answers_all", rounds("cut off", next=GOOD, killed=True), ""),
+    (
+        "answers_all",
+        rounds("cut off", last=GOOD, killed=True),
+        "killed just before its first answer (fault: kill), and",
+    ),
+    ("answers_all", rounds("cut off", errors={"next": "KeyError: 'x'"}), "The function raised KeyError"),
+    ("answers_all", rounds("cut off", next=GOOD, killed=True, item=STAYS), "its item was still there"),
     ("goes_on", rounds("young", last=GOOD), ""),
     ("goes_on", rounds("young"), "does not keep it from the others"),
     ("goes_on", rounds("stopped", last=BAD), ""),
