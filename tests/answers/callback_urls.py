@@ -1302,6 +1302,26 @@ TASK_3 = [
         words="A report with a timestamp of 5,000 digits was answered with 500 (ValueError",
     ),
     dict(
+        name="whatever version the signature is of",
+        changes={
+            COMPARED: COMPARED.replace("expected.encode()", "expected[3:].encode()").replace(
+                "signature.encode()", 'signature.rpartition("=")[2].encode()'
+            )
+        },
+        says="not yet",
+        words='A report with its signature after "v2=" in place of "v1=" got through',
+    ),
+    dict(
+        name="with or without the version before the signature",
+        changes={
+            COMPARED: COMPARED.replace("expected.encode()", "expected[3:].encode()").replace(
+                "signature.encode()", 'signature.removeprefix("v1=").encode()'
+            )
+        },
+        says="not yet",
+        words='A report with its signature, and no "v1=" before it got through',
+    ),
+    dict(
         name="takes the signature apart at its equals sign",
         changes={
             COMPARED: '    if "=" not in signature:\n        return None\n    version, given = signature.split("=")\n'
@@ -1528,6 +1548,12 @@ TASK_4 = [
         changes={FOR_NOBODY: 'token is None or callback_id not in message["callback_url"]'},
         says="not yet",
         words="A genuine report about a longer URL got through",
+    ),
+    dict(
+        name="this address at the end of the URL, and anything before it",
+        changes={FOR_NOBODY: 'token is None or not message["callback_url"].endswith(callback_id)'},
+        says="not yet",
+        words="A genuine report about a URL with the same end got through",
     ),
     dict(
         name="looks at the URL of reports only",
@@ -1972,6 +1998,54 @@ TASK_5 = [
         changes={ENDS: ENDS.replace("TimeoutSeconds %}", "TimeoutSeconds * 2 %}")},
         says="not yet",
         words="The execution of a vendor that worked on and on, and sent progress stayed in Check for 14.",
+    ),
+    dict(
+        name="half of the time for each stay",
+        changes={
+            ENDS: ENDS.replace(
+                "$states.context.Execution.Input.TimeoutSeconds",
+                "$ceil($states.context.Execution.Input.TimeoutSeconds / 2)",
+            )
+        },
+        says="not yet",
+        words="A stay in Check had timeoutInSeconds 300",
+    ),
+    dict(
+        name="half a minute for each stay at most",
+        changes={
+            ENDS: ENDS.replace(
+                "{% $states.context.Execution.Input.TimeoutSeconds %}",
+                "{% $min([$states.context.Execution.Input.TimeoutSeconds, 30]) %}",
+            )
+        },
+        says="not yet",
+        words="A stay in Check had timeoutInSeconds 30: it would have asked after 30 s, whatever signs of life came",
+    ),
+    dict(
+        name="seven seconds for each stay, whatever the input says",
+        changes={ENDS: '    "TimeoutSeconds": 7,\n'},
+        says="not yet",
+        words="A stay in Check had timeoutInSeconds 7",
+    ),
+    dict(
+        name="ten seconds of silence at most",
+        changes={
+            BEATS: BEATS.replace(
+                "{% $states.context.Execution.Input.HeartbeatSeconds %}",
+                "{% $min([$states.context.Execution.Input.HeartbeatSeconds, 10]) %}",
+            )
+        },
+        says="not yet",
+        words="A stay in Check had heartbeatInSeconds 10: it would have asked after 10 s of silence",
+    ),
+    dict(
+        name="each stay gets what is left of the whole",
+        changes={
+            ENDS: '    "TimeoutSeconds": "{% $max([1, $ceil($states.context.Execution.Input.TimeoutSeconds - "\n'
+            '    + seconds + ")]) %}",\n',
+            BEATS: '    "HeartbeatSeconds": "{% $max([1, $min([$states.context.Execution.Input.HeartbeatSeconds, "\n'
+            '    "$ceil($states.context.Execution.Input.TimeoutSeconds - " + seconds + ") - 1])]) %}",\n',
+        },
     ),
     dict(
         name="silence is success",

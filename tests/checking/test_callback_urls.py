@@ -72,59 +72,59 @@ def test_an_address_that_is_right(case):
     assert said(1, case, submitted(1, case, **ONE[case])) == ""
 
 
-@pytest.mark.parametrize(
-    "case, changed, words",
-    [
-        (
-            "first",
-            {"orders": [], "invoked": [FAILED]},
-            "line 3",
-        ),
-        ("first", {"orders": [order(ADDRESSES[0], more=TOKENS[0])]}, "has your task token"),
-        ("again", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[0], key=1, more=TOKENS[1])]}, "has your task token"),
-        ("second", {"orders": [order(ARN)]}, "contains the execution's ARN"),
-        ("second", {"orders": [order(ARN.rpartition(":")[2] + "x")]}, "contains the execution's name"),
-        (
-            "first",
-            {
-                "orders": [order(hmac.digest(b"the vendor's", ARN.encode(), "sha256").hex())],
-                "facts": {"keys": ["another", "the vendor's"]},
-            },
-            "can be computed from the execution's ARN, with a key that the vendor has",
-        ),
-        ("first", {"logged": ["submit", "callback"]}, "in the log of submit and callback"),
-        ("third", {"facts": {"addresses": ["a"], "executions": 3}}, "the same address"),
-        ("third", {"facts": {"addresses": ["a:b", "c:d"], "executions": 2}}, "An address is 'a:b'"),
-        ("third", {"facts": {"addresses": ["12345678", "87654321"], "executions": 2}}, "random bits at most"),
-        ("again", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]}, "2 addresses for one execution"),
-        (
-            "at once",
-            {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]},
-            "twice at the same moment, the vendor",
-        ),
-        ("killed", {"invoked": [Invoked(None), Invoked("KeyError: 'x'")]}, "submit failed with KeyError"),
-        ("first", {"status": "RUNNING", "answer": 500}, "was answered with 500, and the execution was still"),
-        ("second", {"status": "SUCCEEDED"}, "another one ended SUCCEEDED"),
-        (
-            "nobody",
-            {"facts": {"invoked": FAILED}},
-            "nobody has",
-        ),
-        ("again", {"status": "RUNNING"}, "the old one is dead"),
-        (
-            "nobody",
-            {"facts": {"invoked": Invoked("ParamValidationError: ... for parameter taskToken, value: 0")}},
-            "did not return None",
-        ),
-        ("nobody", {"facts": {"invoked": Invoked("InvalidToken: Invalid Token")}}, "did not return None"),
-        ("by its name", {"status": "SUCCEEDED"}, "does not know its address"),
-        ("late", {"logged": ["submit"]}, "in the log of submit"),
-        ("late", {"status": "RUNNING"}, "only if its attempt is later"),
-        ("late", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]}, "2 addresses for one execution"),
-        ("at once", {"invoked": [FAILED, Invoked(None)]}, "twice at the same moment, submit failed with KeyError"),
-        ("overtaken", {"status": "RUNNING"}, "was overtaken by that of the next one, a report was answered with 200"),
-    ],
-)
+ADDRESSES_REFUSED = [
+    (
+        "first",
+        {"orders": [], "invoked": [FAILED]},
+        "line 3",
+    ),
+    ("first", {"orders": [order(ADDRESSES[0], more=TOKENS[0])]}, "has your task token"),
+    ("again", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[0], key=1, more=TOKENS[1])]}, "has your task token"),
+    ("second", {"orders": [order(ARN)]}, "contains the execution's ARN"),
+    ("second", {"orders": [order(ARN.rpartition(":")[2] + "x")]}, "contains the execution's name"),
+    (
+        "first",
+        {
+            "orders": [order(hmac.digest(b"the vendor's", ARN.encode(), "sha256").hex())],
+            "facts": {"keys": ["another", "the vendor's"]},
+        },
+        "can be computed from the execution's ARN, with a key that the vendor has",
+    ),
+    ("first", {"logged": ["submit", "callback"]}, "in the log of submit and callback"),
+    ("third", {"facts": {"addresses": ["a"], "executions": 3}}, "the same address"),
+    ("third", {"facts": {"addresses": ["a:b", "c:d"], "executions": 2}}, "An address is 'a:b'"),
+    ("third", {"facts": {"addresses": ["12345678", "87654321"], "executions": 2}}, "random bits at most"),
+    ("again", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]}, "2 addresses for one execution"),
+    (
+        "at once",
+        {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]},
+        "twice at the same moment, the vendor",
+    ),
+    ("killed", {"invoked": [Invoked(None), Invoked("KeyError: 'x'")]}, "submit failed with KeyError"),
+    ("first", {"status": "RUNNING", "answer": 500}, "was answered with 500, and the execution was still"),
+    ("second", {"status": "SUCCEEDED"}, "another one ended SUCCEEDED"),
+    (
+        "nobody",
+        {"facts": {"invoked": FAILED}},
+        "nobody has",
+    ),
+    ("again", {"status": "RUNNING"}, "the old one is dead"),
+    (
+        "nobody",
+        {"facts": {"invoked": Invoked("ParamValidationError: ... for parameter taskToken, value: 0")}},
+        "did not return None",
+    ),
+    ("nobody", {"facts": {"invoked": Invoked("InvalidToken: Invalid Token")}}, "did not return None"),
+    ("by its name", {"status": "SUCCEEDED"}, "does not know its address"),
+    ("late", {"logged": ["submit"]}, "in the log of submit"),
+    ("late", {"status": "RUNNING"}, "only if its attempt is later"),
+    ("late", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]}, "2 addresses for one execution"),
+    ("at once", {"invoked": [FAILED, Invoked(None)]}, "twice at the same moment, submit failed with KeyError"),
+    ("overtaken", {"status": "RUNNING"}, "was overtaken by that of the next one, a report was answered with 200"),
+]
+
+
+@pytest.mark.parametrize("case, changed, words", ADDRESSES_REFUSED)
 def test_an_address_that_is_not(case, changed, words):
     record = dataclasses.replace(submitted(1, case, **ONE[case]), **changed)
     assert words in said(1, case, record)
@@ -164,47 +164,47 @@ def test_an_order_that_is_right(case):
     assert said(2, case, submitted(2, case, **TAKEN | ORDERS[case])) == ""
 
 
-@pytest.mark.parametrize(
-    "case, changed, words",
-    [
-        ("takes it", {"audits": [], "orders": []}, "The vendor got no orders"),
-        ("calls at once", {"audits": [{"check_id": CHECK_ID, "deliveries": [{"answer": 404}]}]}, "answered with 404"),
-        ("overloaded", {"status": "RUNNING"}, "opens the callback with the new token"),
-        ("again", {"orders": [ORDER], "status": "RUNNING"}, "tried again all the same, a report was answered with 200"),
-        ("overloaded", {"invoked": [REFUSED, Invoked(None)]}, "answered 429, and submit failed with VendorRefused"),
-        (
-            "loses the answer",
-            {"invoked": [FAILED, Invoked(None)]},
-            "submit failed with KeyError: 'x' (callbacks.py, line 3",
-        ),
-        ("takes a second", {"invoked": [UNAVAILABLE]}, "answered after a second, and submit failed"),
-        ("is slow", {"invoked": [Invoked(None)]}, "almost three seconds, submit ended without an error"),
-        ("closes", {"invoked": [FAILED]}, "closed the connection without an answer, submit failed with KeyError"),
-        (
-            "unreachable",
-            {"invoked": [Invoked("URLError: refused")]},
-            "could not be reached, submit failed with URLError",
-        ),
-        (
-            "breaks off",
-            {"invoked": [Invoked("IncompleteRead: 18")]},
-            "in the middle, submit failed with Incomp",
-        ),
-        ("is half", {"invoked": [Invoked("JSONDecodeError: x")]}, "had not said its length, submit failed with JSON"),
-        ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
-        ("refuses", {"orders": [ORDER] * 3}, "invoked once, and the vendor got 3 orders"),
-        ("loses the answer", {"audits": [*TAKEN["audits"]] * 2}, "makes 2 audits for one execution"),
-        ("at once", {"orders": [ORDER, order(ADDRESSES[1], key="two")]}, "Exercise 1 asks for that"),
-        ("killed", {"invoked": [FAILED, FAILED]}, "the last submit failed with KeyError"),
-        ("is slow", {"orders": [ORDER, order(ADDRESSES[0], key="two")]}, "orders of one execution had different keys"),
-        ("other", {"orders": [ORDER, order(ADDRESSES[1], key="one")]}, "had the same key"),
-        ("other", {"audits": TAKEN["audits"]}, "the vendor makes 1 audit. "),
-        ("takes it", {"orders": [order(ADDRESSES[0], key=TOKENS[0])]}, "the key of the order contains it"),
-        ("takes it", {"orders": [order(TOKENS[0])]}, "run lab.check(1) first"),
-        ("takes it", {"audits": [], "invoked": [FAILED]}, "Exercise 1 is about callbacks.py: run lab.check(1) first."),
-        ("killed", {"item": {"CheckId": "chk_0"}}, "has the CheckId 'chk_0'"),
-    ],
-)
+ORDERS_REFUSED = [
+    ("takes it", {"audits": [], "orders": []}, "The vendor got no orders"),
+    ("calls at once", {"audits": [{"check_id": CHECK_ID, "deliveries": [{"answer": 404}]}]}, "answered with 404"),
+    ("overloaded", {"status": "RUNNING"}, "opens the callback with the new token"),
+    ("again", {"orders": [ORDER], "status": "RUNNING"}, "tried again all the same, a report was answered with 200"),
+    ("overloaded", {"invoked": [REFUSED, Invoked(None)]}, "answered 429, and submit failed with VendorRefused"),
+    (
+        "loses the answer",
+        {"invoked": [FAILED, Invoked(None)]},
+        "submit failed with KeyError: 'x' (callbacks.py, line 3",
+    ),
+    ("takes a second", {"invoked": [UNAVAILABLE]}, "answered after a second, and submit failed"),
+    ("is slow", {"invoked": [Invoked(None)]}, "almost three seconds, submit ended without an error"),
+    ("closes", {"invoked": [FAILED]}, "closed the connection without an answer, submit failed with KeyError"),
+    (
+        "unreachable",
+        {"invoked": [Invoked("URLError: refused")]},
+        "could not be reached, submit failed with URLError",
+    ),
+    (
+        "breaks off",
+        {"invoked": [Invoked("IncompleteRead: 18")]},
+        "in the middle, submit failed with Incomp",
+    ),
+    ("is half", {"invoked": [Invoked("JSONDecodeError: x")]}, "had not said its length, submit failed with JSON"),
+    ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
+    ("refuses", {"orders": [ORDER] * 3}, "invoked once, and the vendor got 3 orders"),
+    ("loses the answer", {"audits": [*TAKEN["audits"]] * 2}, "makes 2 audits for one execution"),
+    ("at once", {"orders": [ORDER, order(ADDRESSES[1], key="two")]}, "Exercise 1 asks for that"),
+    ("killed", {"invoked": [FAILED, FAILED]}, "the last submit failed with KeyError"),
+    ("is slow", {"orders": [ORDER, order(ADDRESSES[0], key="two")]}, "orders of one execution had different keys"),
+    ("other", {"orders": [ORDER, order(ADDRESSES[1], key="one")]}, "had the same key"),
+    ("other", {"audits": TAKEN["audits"]}, "the vendor makes 1 audit. "),
+    ("takes it", {"orders": [order(ADDRESSES[0], key=TOKENS[0])]}, "the key of the order contains it"),
+    ("takes it", {"orders": [order(TOKENS[0])]}, "run lab.check(1) first"),
+    ("takes it", {"audits": [], "invoked": [FAILED]}, "Exercise 1 is about callbacks.py: run lab.check(1) first."),
+    ("killed", {"item": {"CheckId": "chk_0"}}, "has the CheckId 'chk_0'"),
+]
+
+
+@pytest.mark.parametrize("case, changed, words", ORDERS_REFUSED)
 def test_an_order_that_is_not(case, changed, words):
     record = dataclasses.replace(submitted(2, case, **TAKEN | ORDERS[case]), **changed)
     assert words in said(2, case, record)
@@ -327,26 +327,26 @@ def test_a_signature_that_is_right(case):
     assert said(3, case, ATTACKED[case]) == ""
 
 
-@pytest.mark.parametrize(
-    "case, seen, words",
-    [
-        ("genuine", sent(401, right=RIGHT), "What the vendor has signed gets through"),
-        ("genuine", sent(200, status="SUCCEEDED", output={}, right=RIGHT), "ended SUCCEEDED with the output {}"),
-        ("genuine", sent(200, right=RIGHT), "its execution was still running"),
-        ("again", sent(401, right=RIGHT), "What the vendor has signed gets through"),
-        ("forged", sent(200, status="SUCCEEDED"), "A report got through"),
-        ("forged", sent(200), "as if it were genuine"),
-        ("old", sent(204), "more than 300 seconds"),
-        ("large", sent(200), "64 KiB"),
-        (
-            "odd",
-            sent(500, error="ValueError: 'x' in signature.py, line 12"),
-            "(ValueError: 'x' in signature.py, line 12)",
-        ),
-        ("odd", sent(429), "a stranger can make your function fail"),
-        ("odd", sent(200), "never raises"),
-    ],
-)
+SIGNATURES_REFUSED = [
+    ("genuine", sent(401, right=RIGHT), "What the vendor has signed gets through"),
+    ("genuine", sent(200, status="SUCCEEDED", output={}, right=RIGHT), "ended SUCCEEDED with the output {}"),
+    ("genuine", sent(200, right=RIGHT), "its execution was still running"),
+    ("again", sent(401, right=RIGHT), "What the vendor has signed gets through"),
+    ("forged", sent(200, status="SUCCEEDED"), "A report got through"),
+    ("forged", sent(200), "as if it were genuine"),
+    ("old", sent(204), "more than 300 seconds"),
+    ("large", sent(200), "64 KiB"),
+    (
+        "odd",
+        sent(500, error="ValueError: 'x' in signature.py, line 12"),
+        "(ValueError: 'x' in signature.py, line 12)",
+    ),
+    ("odd", sent(429), "a stranger can make your function fail"),
+    ("odd", sent(200), "never raises"),
+]
+
+
+@pytest.mark.parametrize("case, seen, words", SIGNATURES_REFUSED)
 def test_a_signature_that_is_not(case, seen, words):
     assert words in said(3, case, seen)
 
@@ -357,6 +357,45 @@ def test_a_refusal_shows_the_request(case, status):
     text = said(3, case, sent(status, right=RIGHT, request=request))
     assert "    the request: POST; X-Verirow-Signature: v1=0" in text
     assert '    its body, 252 bytes: { "type": "check.completed"{ "type"' in text
+
+
+@pytest.mark.parametrize(
+    "case, answer, status, end",
+    [
+        ("reported", 500, "RUNNING", {}),
+        ("reported", 200, "SUCCEEDED", {"output": {}}),
+        ("failed", 200, "FAILED", {"error": "Other"}),
+        ("failed", 200, "FAILED", {"error": "CheckFailed", "cause": "x"}),
+        ("strange", 200, "SUCCEEDED", {}),
+        ("malformed", 500, "RUNNING", {}),
+        ("elsewhere", 200, "SUCCEEDED", {}),
+        ("expired", 500, "RUNNING", {}),
+        ("unanswered", 500, "RUNNING", {}),
+        ("awake", 400, "RUNNING", {}),
+    ],
+)
+def test_a_refusal_of_an_answer_shows_the_request(case, answer, status, end):
+    message = Sent("A report", answer, status, request=["the request: POST; Content-Type: application/json"])
+    before = [OK] if case == "unanswered" else []
+    text = said(4, case, told(*before, message, evidence=["  1  ExecutionStarted"], status=status, **end))
+    assert "    the request: POST; Content-Type: application/json" in text
+    assert "ExecutionStarted" not in text
+
+
+def test_a_refusal_shows_with_what_submit_was_invoked():
+    events = [{"Attempt": f"12:00 00{nth}", "TaskToken": token} for nth, token in enumerate(TOKENS)]
+    late = dataclasses.replace(submitted(1, "late", **ONE["late"], events=events), status="RUNNING")
+    lines = said(1, "late", late).splitlines()
+    assert "    submit got Attempt '12:00 000' and the TaskToken …AAAfirst: it ended without an error" in lines
+    assert (
+        "    submit got Attempt '12:00 001' and the TaskToken …BBsecond: it failed with RuntimeError: too late" in lines
+    )
+
+
+def test_a_refusal_shows_the_item():
+    changed = {**TAKEN, **ORDERS["takes it"], "item": {"Id": ARN, "CallbackId": ADDRESSES[0]}}
+    text = said(2, "takes it", submitted(2, "takes it", **changed))
+    assert f"    CallbackId: {ADDRESSES[0]}\n    Id: arn:aws" in text
 
 
 @pytest.mark.parametrize(
@@ -473,84 +512,85 @@ def test_an_answer_that_is_right(case):
     assert said(4, case, ANSWERED[case]) == ""
 
 
-@pytest.mark.parametrize(
-    "case, record, words",
-    [
-        (
-            "reported",
-            told(Sent("A report", 500, error="KeyError: 'x'")),
-            "500 (KeyError: 'x'), so the vendor",
-        ),
-        ("reported", told(ENDED_IT, status="SUCCEEDED", output={}), "ended SUCCEEDED with the output {}"),
-        ("at once", told(OK, OK), "A report came, and the execution was still running"),
-        ("retried", told(OK, about=EXERCISES[4].cases["retried"].about), "the token with which the state waits now"),
-        (
-            "failed",
-            told(FAILED_IT, status="FAILED", error="Other"),
-            "the execution ended FAILED (Other)",
-        ),
-        ("failed", told(FAILED_IT, status="FAILED", error="CheckFailed", cause="x"), 'The vendor said: "Half.'),
-        (
-            "failed",
-            told(FAILED_IT, status="FAILED", error="CheckFailed", cause="Ha"),
-            "had 5 characters, and the cause has the first 2",
-        ),
-        ("reported", told(ENDED_IT, AGAIN, status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
-        ("reported", told(OK, ENDED_IT, status="SUCCEEDED", output=RIGHT), "still running. It ended when more came"),
-        (
-            "failed",
-            told(OK, FAILED_IT, status="FAILED", error="CheckFailed", cause="Half."),
-            "was still running. It ended when more came",
-        ),
-        ("strange", told(Sent("A note", 200, "SUCCEEDED"), status="SUCCEEDED"), "A note came, and the execution ended"),
-        ("strange", told(Sent("A note", 404)), "A note was answered with 404"),
-        ("asleep", told(OK, about=EXERCISES[4].cases["asleep"].about), "not on the vendor's page"),
-        ("malformed", told(Sent("A list", 500)), "needlessly"),
-        ("elsewhere", told(Sent("A report", 200, "SUCCEEDED"), status="SUCCEEDED"), "A report got through"),
-        ("elsewhere", told(Sent("A report", 202)), "A report was answered with 202"),
-        ("expired", told(Sent("A report", 500)), "sends it again needlessly"),
-        (
-            "outage",
-            told(Sent("While it was down, a report", 400), OK),
-            "so the vendor does not send it again, and it is lost",
-        ),
-        ("outage", told(Sent("A report", 500), OK), "The report is not lost"),
-        ("outage", told(Sent("A report", 429), OK), "A report was answered with 429."),
-        ("reported", told(Sent("A report", 400)), "where signed_body returns None"),
-        (
-            "elsewhere",
-            told(Sent("A report", 500, error="KeyError: 'x' in callbacks.py, line 9")),
-            "Exercise 1 is about callbacks.py: run lab.check(1) first.",
-        ),
-        ("malformed", told(Sent(UNSIGNED, 200, "SUCCEEDED"), status="SUCCEEDED"), "Exercise 3 is about that"),
-        (
-            "refused at first",
-            told(Sent("A report", 500), Sent("It", 200)),
-            "It was answered with 200, and the execution",
-        ),
-        (
-            "unanswered",
-            told(Sent("A report", 500), Sent("Again", 500), status="SUCCEEDED"),
-            "Again was answered with 500",
-        ),
-        ("awake", told(OK, OK, silence=1.2, status="FAILED"), "ended FAILED, 1.2 seconds after progress had been sent"),
-        ("awake", told(Sent("Progress", 400)), "Progress was answered with 400"),
-    ],
-)
+ANSWERS_REFUSED = [
+    (
+        "reported",
+        told(Sent("A report", 500, error="KeyError: 'x'")),
+        "500 (KeyError: 'x'), so the vendor",
+    ),
+    ("reported", told(ENDED_IT, status="SUCCEEDED", output={}), "ended SUCCEEDED with the output {}"),
+    ("at once", told(OK, OK), "A report came, and the execution was still running"),
+    ("retried", told(OK, about=EXERCISES[4].cases["retried"].about), "the token with which the state waits now"),
+    (
+        "failed",
+        told(FAILED_IT, status="FAILED", error="Other"),
+        "the execution ended FAILED (Other)",
+    ),
+    ("failed", told(FAILED_IT, status="FAILED", error="CheckFailed", cause="x"), 'The vendor said: "Half.'),
+    (
+        "failed",
+        told(FAILED_IT, status="FAILED", error="CheckFailed", cause="Ha"),
+        "had 5 characters, and the cause has the first 2",
+    ),
+    ("reported", told(ENDED_IT, AGAIN, status="SUCCEEDED", output=RIGHT), "Again was answered with 409"),
+    ("reported", told(OK, ENDED_IT, status="SUCCEEDED", output=RIGHT), "still running. It ended when more came"),
+    (
+        "failed",
+        told(OK, FAILED_IT, status="FAILED", error="CheckFailed", cause="Half."),
+        "was still running. It ended when more came",
+    ),
+    ("strange", told(Sent("A note", 200, "SUCCEEDED"), status="SUCCEEDED"), "A note came, and the execution ended"),
+    ("strange", told(Sent("A note", 404)), "A note was answered with 404"),
+    ("asleep", told(OK, about=EXERCISES[4].cases["asleep"].about), "not on the vendor's page"),
+    ("malformed", told(Sent("A list", 500)), "needlessly"),
+    ("elsewhere", told(Sent("A report", 200, "SUCCEEDED"), status="SUCCEEDED"), "A report got through"),
+    ("elsewhere", told(Sent("A report", 202)), "A report was answered with 202"),
+    ("expired", told(Sent("A report", 500)), "sends it again needlessly"),
+    (
+        "outage",
+        told(Sent("While it was down, a report", 400), OK),
+        "so the vendor does not send it again, and it is lost",
+    ),
+    ("outage", told(Sent("A report", 500), OK), "The report is not lost"),
+    ("outage", told(Sent("A report", 429), OK), "A report was answered with 429."),
+    ("reported", told(Sent("A report", 400)), "where signed_body returns None"),
+    (
+        "elsewhere",
+        told(Sent("A report", 500, error="KeyError: 'x' in callbacks.py, line 9")),
+        "Exercise 1 is about callbacks.py: run lab.check(1) first.",
+    ),
+    ("malformed", told(Sent(UNSIGNED, 200, "SUCCEEDED"), status="SUCCEEDED"), "Exercise 3 is about that"),
+    (
+        "refused at first",
+        told(Sent("A report", 500), Sent("It", 200)),
+        "It was answered with 200, and the execution",
+    ),
+    (
+        "unanswered",
+        told(Sent("A report", 500), Sent("Again", 500), status="SUCCEEDED"),
+        "Again was answered with 500",
+    ),
+    ("awake", told(OK, OK, silence=1.2, status="FAILED"), "ended FAILED, 1.2 seconds after progress had been sent"),
+    ("awake", told(Sent("Progress", 400)), "Progress was answered with 400"),
+]
+
+
+@pytest.mark.parametrize("case, record, words", ANSWERS_REFUSED)
 def test_an_answer_that_is_not(case, record, words):
     assert words in said(4, case, record)
 
 
-def ended(case, seconds=9, stays=(), limits=None, **changed):
+def ended(case, seconds=9, stays=(), limits=None, scheduled=0, **changed):
     """A record of an execution of the machine, which ended well after some seconds.
 
-    stays: (state, when it was entered, when it was left). limits: of the state that waits.
+    stays: (state, when it was entered, when it was left). limits: of the state that waits, which was scheduled at that
+    second.
     """
     exercise = EXERCISES[5]
     told = [(0, "ExecutionStarted", {})]
     if limits is not None:
         details = {"resource": "invoke.waitForTaskToken", "resourceType": "lambda", **limits}
-        told.append((0, "TaskScheduled", {"taskScheduledEventDetails": details}))
+        told.append((scheduled, "TaskScheduled", {"taskScheduledEventDetails": details}))
     for name, entered, left in stays:
         told.append((entered, "TaskStateEntered", {"stateEnteredEventDetails": {"name": name}}))
         told.append((left, "TaskStateExited", {"stateExitedEventDetails": {"name": name}}))
@@ -595,60 +635,95 @@ def test_a_machine_that_is_busy_makes_nothing_wrong():
     assert said(5, "chatty endless", record) == ""
 
 
+@pytest.mark.parametrize(
+    "name, told", [("timeoutInSeconds", 598), ("timeoutInSeconds", 600), ("heartbeatInSeconds", 4)]
+)
+def test_a_stay_may_get_what_is_left_of_the_whole(name, told):
+    """In whole seconds; it is scheduled a second after the execution's start."""
+    record = ended("chatty", limits={name: told}, scheduled=1, **NOT_ASKED)
+    assert said(5, "chatty", record) == ""
+
+
 @pytest.mark.parametrize("case", WAITED)
 def test_a_wait_that_is_right(case):
     assert said(5, case, ended(case, **WAITED[case])) == ""
 
 
-@pytest.mark.parametrize(
-    "case, changed, words",
-    [
-        ("refused", {"status": "RUNNING"}, "a vendor that refused the order was still running"),
-        ("unavailable", {**GAVE_UP}, "stayed so ended FAILED (NoReport)"),
-        ("endless", {"status": "RUNNING"}, "was still running, and had asked once"),
-        ("endless", {}, "ended SUCCEEDED"),
-        ("endless", {**GAVE_UP, **NOT_ASKED}, "without asking"),
-        ("endless", {**GAVE_UP, "seconds": 2}, "after 2.0 seconds"),
-        ("endless", {**GAVE_UP, "seconds": 4.8}, "after 4.8 seconds"),
-        (
-            "silent",
-            {"status": "RUNNING"},
-            "HeartbeatSeconds was 3, and TimeoutSeconds was 600. The execution of",
-        ),
-        ("silent failed", {}, "It ends FAILED, with the error CheckFailed"),
-        ("silent failed", FAILED_AUDIT, "The vendor said: "),
-        ("long", GAVE_UP, "in silence, and never called ended FAILED (NoReport)"),
-        ("no answer", {"output": {}}, "with the output {}"),
-        ("calls", {"status": "RUNNING", **NOT_ASKED}, "a vendor that called was still running"),
-        ("calls", {}, "it had asked once"),
-        ("chatty", {}, "it asks nobody"),
-        ("chatty endless", {"status": "RUNNING"}, "No stay in *Check* is longer than"),
-        ("long", {"facts": {"answers": [], "asked": 2, "audits": 2}}, "made 2 audits for one execution"),
-        (
-            "calls",
-            {"status": "RUNNING", "facts": {"answers": [500], "asked": 0, "audits": 1}},
-            "run lab.check(4) first",
-        ),
-        ("calls", {"status": "FAILED", "error": "VendorRefused", **NOT_ASKED}, "run lab.check(2) first"),
-        ("silent", {"stays": [("Check", 0, 2), ("Ask", 2, 3)]}, "never called asked after 2.0 seconds."),
-        (
-            "silent",
-            {"stays": [("Check", 0, 6), ("Ask", 6, 7)], "limits": {"heartbeatInSeconds": 6}},
-            "never called asked after 6.0 seconds.",
-        ),
-        (
-            "chatty endless",
-            {
-                **GAVE_UP,
-                "seconds": 15,
-                "stays": [("Check", 0, 14), ("Ask", 14, 15)],
-                "limits": {"timeoutInSeconds": 14},
-            },
-            "stayed in Check for 14.0 seconds",
-        ),
-        ("chatty", {"limits": {"heartbeatInSeconds": 4}}, "Exercise 4 is about that: run lab.check(4) first."),
-        ("chatty", {"limits": {"heartbeatInSeconds": 3}}, "it asks nobody"),
-    ],
-)
+WAITS_REFUSED = [
+    ("refused", {"status": "RUNNING"}, "a vendor that refused the order was still running"),
+    ("unavailable", {**GAVE_UP}, "stayed so ended FAILED (NoReport)"),
+    ("endless", {"status": "RUNNING"}, "was still running, and had asked once"),
+    ("endless", {}, "ended SUCCEEDED"),
+    ("endless", {**GAVE_UP, **NOT_ASKED}, "without asking"),
+    ("endless", {**GAVE_UP, "seconds": 2}, "after 2.0 seconds"),
+    ("endless", {**GAVE_UP, "seconds": 4.8}, "after 4.8 seconds"),
+    (
+        "silent",
+        {"status": "RUNNING"},
+        "HeartbeatSeconds was 3, and TimeoutSeconds was 600. The execution of",
+    ),
+    ("silent failed", {}, "It ends FAILED, with the error CheckFailed"),
+    ("silent failed", FAILED_AUDIT, "The vendor said: "),
+    ("long", GAVE_UP, "in silence, and never called ended FAILED (NoReport)"),
+    ("no answer", {"output": {}}, "with the output {}"),
+    ("calls", {"status": "RUNNING", **NOT_ASKED}, "a vendor that called was still running"),
+    ("calls", {}, "it had asked once"),
+    ("chatty", {}, "it asks nobody"),
+    ("chatty endless", {"status": "RUNNING"}, "No stay in *Check* is longer than"),
+    ("long", {"facts": {"answers": [], "asked": 2, "audits": 2}}, "made 2 audits for one execution"),
+    (
+        "calls",
+        {"status": "RUNNING", "facts": {"answers": [500], "asked": 0, "audits": 1}},
+        "run lab.check(4) first",
+    ),
+    ("calls", {"status": "FAILED", "error": "VendorRefused", **NOT_ASKED}, "run lab.check(2) first"),
+    ("silent", {"stays": [("Check", 0, 2), ("Ask", 2, 3)]}, "never called asked after 2.0 seconds."),
+    (
+        "silent",
+        {"stays": [("Check", 0, 6), ("Ask", 6, 7)], "limits": {"heartbeatInSeconds": 6}},
+        "never called asked after 6.0 seconds.",
+    ),
+    (
+        "chatty endless",
+        {
+            **GAVE_UP,
+            "seconds": 15,
+            "stays": [("Check", 0, 14), ("Ask", 14, 15)],
+            "limits": {"timeoutInSeconds": 14},
+        },
+        "stayed in Check for 14.0 seconds",
+    ),
+    ("calls", {**NOT_ASKED, "limits": {"timeoutInSeconds": 30}}, "asked after 30 s, whatever signs of life came"),
+    ("chatty", {**NOT_ASKED, "limits": {"timeoutInSeconds": 597}, "scheduled": 1}, "had timeoutInSeconds 597"),
+    ("calls", {**NOT_ASKED, "limits": {"heartbeatInSeconds": 10}}, "asked after 10 s of silence"),
+    ("calls", {**NOT_ASKED, "limits": {"heartbeatInSeconds": 66}}, "asked after 66 s of silence"),
+    ("chatty", {"limits": {"heartbeatInSeconds": 4}}, "Exercise 4 is about that: run lab.check(4) first."),
+    ("chatty", {"limits": {"heartbeatInSeconds": 3}}, "it asks nobody"),
+]
+
+
+@pytest.mark.parametrize("case, changed, words", WAITS_REFUSED)
 def test_a_wait_that_is_not(case, changed, words):
     assert words in said(5, case, ended(case, **changed))
+
+
+REFUSED = {  # {exercise: records that it refuses, by their cases}
+    1: [
+        (case, dataclasses.replace(submitted(1, case, **ONE[case]), **changed))
+        for case, changed, _ in ADDRESSES_REFUSED
+    ],
+    2: [
+        (case, dataclasses.replace(submitted(2, case, **TAKEN | ORDERS[case]), **changed))
+        for case, changed, _ in ORDERS_REFUSED
+    ],
+    3: [(case, seen) for case, seen, _ in SIGNATURES_REFUSED],
+    4: [(case, record) for case, record, _ in ANSWERS_REFUSED],
+    5: [(case, ended(case, **changed)) for case, changed, _ in WAITS_REFUSED],
+}
+
+
+@pytest.mark.parametrize("number", REFUSED)
+def test_each_sentence_refuses_something_itself(number):
+    exercise = EXERCISES[number]
+    refused = {exercise.judge({case: record}).contract for case, record in REFUSED[number]}
+    assert refused == {sentence.text for sentence in exercise.contract}

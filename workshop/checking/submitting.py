@@ -4,6 +4,7 @@ Exercises 1 and 2 of lab 03 look at what the vendor gets then, and at where its 
 """
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -57,7 +58,7 @@ class Submitted:
     """What was seen of one execution for which `submit` was invoked.
 
     about: what is special about it. execution: its ARN. tokens: of its attempts, in their order.
-    invoked: how each invocation of submit ended, in the order in which they began.
+    invoked: how each invocation of submit ended, in the order in which they began, and events: what each got.
     orders: what the vendor got. audits: what it makes of them, as Vendor.checks tells.
     answer: to a report that was sent to its URL in the end; None where none was sent, or none came.
     status: of the execution after that, and output. item: what the learner's table has under its ARN.
@@ -77,11 +78,20 @@ class Submitted:
     item: Mapping = dataclasses.field(default_factory=dict)
     logged: Sequence[str] = ()
     facts: Mapping = dataclasses.field(default_factory=dict)
+    events: Sequence[Mapping] = ()
+
+    @property
+    def invocations(self) -> list[str]:
+        """Of each, in order, with what `submit` was invoked and how it ended; a token by its last characters."""
+        told = (
+            f"submit got Attempt {event['Attempt']!r} and the TaskToken …{event['TaskToken'][-8:]}: it {end.in_words()}"
+            for event, end in zip(self.events, self.invoked, strict=False)
+        )
+        return [shortened(line, 300) for line in told]
 
     @property
     def evidence(self) -> list[str]:
-        told = [f"submit {invoked.in_words()}" for invoked in self.invoked if invoked.error]
-        return told + [shortened(f"the vendor got: {order.text}", 300) for order in self.orders]
+        return self.invocations + [shortened(f"the vendor got: {order.text}", 300) for order in self.orders]
 
     def in_words(self) -> str:
         return "was still running" if self.status == "RUNNING" else f"ended {self.status}"
@@ -100,6 +110,8 @@ class Scene:
         self.run, self.table, self.case = self.runs[0], table, case
         self.tokens: list[str] = []
         self.invoked: list[Invoked] = []
+        self.events: list[dict] = []
+        self._one_by_one = threading.Lock()
         self.facts: dict = {"how": how}
         self.answer = None
 
@@ -129,10 +141,13 @@ class Scene:
 
     def submit(self, attempt: Attempt, run: Waiting | None = None) -> Invoked:
         """Invoke `submit` for an attempt, as the state machine would; returns how it ended. run: of another one."""
-        place, began = len(self.invoked), time.monotonic()
-        self.invoked.append(Invoked(None))
         event = {"Execution": (run or self.run).arn, "TaskToken": attempt.token, "Attempt": attempt.order}
-        self.invoked[place] = invoke(self.name("submit"), {**event, "Table": self.table})
+        event["Table"] = self.table
+        with self._one_by_one:
+            place, began = len(self.invoked), time.monotonic()
+            self.invoked.append(Invoked(None))
+            self.events.append(event)
+        self.invoked[place] = invoke(self.name("submit"), event)
         answer = dict(enumerate(self.facts["how"]["answers"])).get(place)
         # What the machine has held up shows nothing: a timeout that struck as late as the vendor's answer was to come
         # may be one of two seconds or one of five.
@@ -186,6 +201,7 @@ class Scene:
             item=items.get_item(Key={"Id": self.run.arn}, ConsistentRead=True).get("Item", {}),
             logged=[thing for thing, lines in logged.items() if any(part in line for line in lines for part in parts)],
             facts=self.facts,
+            events=list(self.events),
         )
 
 

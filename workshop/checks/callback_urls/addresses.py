@@ -220,6 +220,7 @@ class Address(Ordering):
         return Fault(
             f"In the case of {seen.about}, a report {in_words(seen.answer)}, and the execution {seen.in_words()}.",
             missing,
+            seen.invocations,
         )
 
 

@@ -14,7 +14,7 @@ from workshop import faults
 from workshop.checking.attacks import is_final, is_success, report, send
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Exercise, Fault, contract
-from workshop.checking.messages import Sent, Vendor, Waiters
+from workshop.checking.messages import Sent, Vendor, Waiters, lines_of_request
 from workshop.checking.outcomes import SandboxProblem, shortened
 from workshop.checking.stories import broken, with_fewest_troubles
 from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
@@ -77,11 +77,14 @@ def elsewhere(vendor: Vendor):
     url, other = vendor.run.url, vendor._waiters.begin()
     vendor.sends("A genuine report about another execution", "check.completed", other.url, report=vendor.report)
     vendor.sends("A genuine report about a longer URL", "check.completed", f"{url}-2", report=vendor.report)
+    before, _, own = url.rpartition("/")
+    its_end = f"{before}/x{own}"
+    vendor.sends("A genuine report about a URL with the same end", "check.completed", its_end, report=vendor.report)
     vendor.sends("A genuine failure about another execution", "check.failed", other.url, error=vendor.failure)
-    own, vendor.run.url = url, f"{url.rpartition('/')[0]}/{secrets.token_urlsafe(32)}"
+    vendor.run.url = f"{before}/{secrets.token_urlsafe(32)}"
     vendor.sends("A genuine report for an address that nobody has", "check.completed", report=vendor.report)
     vendor.sends_progress("Progress for an address that nobody has")
-    vendor.run.url = own
+    vendor.run.url = url
 
 
 def expired(vendor: Vendor):
@@ -244,12 +247,13 @@ class Answer(Exercise):
                     and not runs["asleep"].look()
                 ):
                     body = verirow.message(kind, runs[name].url, **more)
-                    at = time.time()
-                    answer = send(runs[name].url, verirow.headers(body), body)
+                    headers, at = verirow.headers(body), time.time()
+                    answer = send(runs[name].url, headers, body)
                     if name == "awake":
                         moments.append((at, time.time()))
                     runs[name].look()
-                    sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status))
+                    request = lines_of_request("POST", headers, body)
+                    sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status, request=request))
                     time.sleep(0.4)
 
             side_by_side(*(lambda name=name: tell(name) for name in kinds))
@@ -277,7 +281,8 @@ class Answer(Exercise):
         if seen.status != "SUCCEEDED" or seen.output != seen.facts["report"]:
             output = f" with the output {shortened(str(seen.output))}" * (seen.status == "SUCCEEDED")
             was_retried = seen.about == self.cases["retried"].about and not seen.ended
-            return Fault(
+            return _about(
+                seen.facts["sent"][0],
                 f"{seen.facts['sent'][0].what} came, and the execution {seen.in_words()}{output}.",
                 "The report reaches the token with which the state waits now." if was_retried else None,
             )
@@ -292,16 +297,17 @@ class Answer(Exercise):
             return _broken(seen, stories.END)
         if fault := _not_taken(seen.facts["sent"][0]) or _not_at_once(seen):
             return fault
+        sent, message = seen.facts["sent"][0], seen.facts["message"]
         if seen.status != "FAILED" or seen.error != "CheckFailed":
-            return f"The audit failed, and the execution {seen.in_words()}."
-        message = seen.facts["message"]
+            return _about(sent, f"The audit failed, and the execution {seen.in_words()}.")
         if seen.cause and message.startswith(seen.cause) and message != seen.cause:
-            return (
+            return _about(
+                sent,
                 f"The vendor's message had {len(message)} characters, and the cause has the first {len(seen.cause)} of "
-                "them."
+                "them.",
             )
         if message not in seen.cause:
-            return f'The vendor said: "{shortened(message)}" The execution {seen.in_words()}.'
+            return _about(sent, f'The vendor said: "{shortened(message)}" The execution {seen.in_words()}.')
 
     @contract(
         "Any of them that comes again, or after the end, gets 2xx, and nothing else happens.",
@@ -323,7 +329,7 @@ class Answer(Exercise):
             return _broken(seen, stories.UNKNOWN)
         for sent in seen.facts["sent"]:
             if sent.went_on and seen.error not in TIMEOUTS:
-                return f"{sent.what} came, and the execution {seen.in_words()}."
+                return _about(sent, f"{sent.what} came, and the execution {seen.in_words()}.")
             if fault := _not_taken(sent):
                 return fault
         if seen.about == self.cases["asleep"].about and not seen.ended:
@@ -340,7 +346,7 @@ class Answer(Exercise):
     def turns_away(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if sent.what == UNSIGNED and (sent.went_on or is_success(sent.answer)):
-                return Fault(f"{sent.answered}.", "Exercise 3 is about that: run lab.check(3) first.")
+                return _about(sent, f"{sent.answered}.", "Exercise 3 is about that: run lab.check(3) first.")
         return _not_turned_away(seen)
 
     @contract(
@@ -357,7 +363,8 @@ class Answer(Exercise):
     def is_over(self, seen: Execution):
         for sent in seen.facts["sent"]:
             if not is_success(sent.answer) and not is_final(sent.answer):
-                return Fault(
+                return _about(
+                    sent,
                     f"{sent.answered}, so the vendor sends it again needlessly.",
                     belongs_to_earlier(sent.places, 4),
                     slow=sent.answer is None,
@@ -375,11 +382,12 @@ class Answer(Exercise):
         for sent in during:
             if sent.answer is not None and sent.answer < 500 and not (sent.went_on and is_success(sent.answer)):
                 lost = is_success(sent.answer) or is_final(sent.answer)
-                return f"{sent.answered}" + (", so the vendor does not send it again, and it is lost." if lost else ".")
+                so = ", so the vendor does not send it again, and it is lost" * lost
+                return _about(sent, f"{sent.answered}{so}.")
         if fault := _not_taken(after):
             return fault
         if seen.status != "SUCCEEDED":
-            return Fault(f"{after.answered}, and the execution {seen.in_words()}.", "The report is not lost.")
+            return _about(after, f"{after.answered}, and the execution {seen.in_words()}.", "The report is not lost.")
 
     @contract(
         "`check.progress` gets 2xx, and is a heartbeat for the execution.",
@@ -417,26 +425,33 @@ def _silence(seen: Execution, moments) -> float | None:
     return end - last if last > began + seen.input["HeartbeatSeconds"] / 2 else None
 
 
+def _about(sent: Sent, observed: str, missing: str | None = None, slow=False) -> Fault:
+    """A Fault that shows a request, since the execution's history does not say what was in it."""
+    return Fault(observed, missing, sent.request or None, slow)
+
+
 def _not_taken(sent):
     if not is_success(sent.answer):
         again = "" if is_final(sent.answer) else ", so the vendor sends it again"
         missing = belongs_to_earlier(sent.places, 4) or "The vendor is told that it has arrived: 2xx."
         if sent.answer == 400:
             missing += " (callback.py answers 400 where signed_body returns None, which lab.check(3) is about.)"
-        return Fault(f"{sent.answered}{again}.", missing, slow=sent.answer is None)
+        return _about(sent, f"{sent.answered}{again}.", missing, slow=sent.answer is None)
 
 
 def _not_at_once(seen):
     """A Fault where the first message that could end the execution did not, and a later one did."""
     if seen.ended and not seen.facts["sent"][0].went_on:
-        what = seen.facts["sent"][0].what
-        return Fault(f"{what} came, and the execution was still running. It ended when more came.", slow=True)
+        sent = seen.facts["sent"][0]
+        observed = f"{sent.what} came, and the execution was still running. It ended when more came."
+        return _about(sent, observed, slow=True)
 
 
 def _not_turned_away(seen):
     for sent in seen.facts["sent"]:
         if sent.went_on:
-            return f"{sent.what} got through: the execution {seen.in_words()}."
+            return _about(sent, f"{sent.what} got through: the execution {seen.in_words()}.")
         if not is_final(sent.answer):
             again = "" if is_success(sent.answer) else ", so the vendor sends it again needlessly"
-            return Fault(f"{sent.answered}{again}.", belongs_to_earlier(sent.places, 4), slow=sent.answer is None)
+            missing = belongs_to_earlier(sent.places, 4)
+            return _about(sent, f"{sent.answered}{again}.", missing, slow=sent.answer is None)

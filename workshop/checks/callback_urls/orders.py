@@ -10,7 +10,7 @@ import threading
 from workshop import clients, deploy, faults
 from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY, in_words, is_success
 from workshop.checking.exercises import LOOKS, Case, Fault, contract
-from workshop.checking.outcomes import SandboxProblem, times
+from workshop.checking.outcomes import SandboxProblem, shortened, times
 from workshop.checking.stories import broken, with_fewest_troubles
 from workshop.checking.submitting import (
     LONG,
@@ -386,9 +386,10 @@ class OrderOnce(Ordering):
             return _broken(seen, stories.KEEPS)
         check_id = seen.audits[0]["check_id"]
         if seen.item.get("CheckId") != check_id:
-            return (
+            return Fault(
                 f"In the case of {seen.about}, the vendor answered with the check_id {check_id}, and the item of the "
-                f"execution has the CheckId {seen.item.get('CheckId')!r}."
+                f"execution has the CheckId {seen.item.get('CheckId')!r}.",
+                events=[f"{name}: {shortened(str(value), 100)}" for name, value in sorted(seen.item.items())],
             )
 
 

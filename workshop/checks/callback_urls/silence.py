@@ -1,10 +1,12 @@
 """Exercise 5: executions of the learner's state machine, with vendors that call late or never."""
 
 import dataclasses
+import datetime
 import json
 import math
 import threading
 import time
+from collections.abc import Mapping
 
 from workshop import faults
 from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY, is_success, send
@@ -82,11 +84,18 @@ class Stage:
         return all(a["status"] != "running" and (a["deliveries"] or self.how["silent"]) for a in self.audits())
 
 
+def _waits(events) -> list[tuple[datetime.datetime, Mapping]]:
+    """Of each stay in the state that waits: when it was scheduled, and what the history says of that."""
+    waits = [
+        (event["timestamp"], event["taskScheduledEventDetails"]) for event in events if event["type"] == "TaskScheduled"
+    ]
+    return [(at, details) for at, details in waits if details["resource"].endswith(".waitForTaskToken")]
+
+
 def _limit(events, name) -> float:
     """The limit that the state which waits had, when it was entered last, in seconds; inf where it had none."""
-    waits = [event["taskScheduledEventDetails"] for event in events if event["type"] == "TaskScheduled"]
-    waits = [details for details in waits if details["resource"].endswith(".waitForTaskToken")]
-    return waits[-1].get(name, math.inf) if waits else math.inf
+    waits = _waits(events)
+    return waits[-1][1].get(name, math.inf) if waits else math.inf
 
 
 def _shorter_limit(events) -> float:
@@ -287,7 +296,7 @@ class NeverCalls(Exercise):
                 "Progress is a heartbeat. Exercise 4 is about that: run lab.check(4) first." if no_heartbeat else None,
                 slow=True,
             )
-        return _not_as_it_should_end(seen)
+        return _not_as_it_should_end(seen) or _other_wait(seen)
 
     @contract(
         "No stay in *Check* is longer than `TimeoutSeconds`. After that it asks, too, whatever signs of life came.",
@@ -317,6 +326,29 @@ def _limits(seen):
     return (
         f"HeartbeatSeconds was {seen.input['HeartbeatSeconds']}, and TimeoutSeconds was {seen.input['TimeoutSeconds']}."
     )
+
+
+def _other_wait(seen):
+    """A Fault where a stay in Check had other limits than it should, which nobody has waited for."""
+    heartbeat, longest = seen.input["HeartbeatSeconds"], seen.input["TimeoutSeconds"]
+    for at, limits in _waits(seen.events):
+        # A right answer may give each stay what is left of the whole, in whole seconds.
+        left = longest - (at - seen.history.started).total_seconds() - 1
+        for name, least in (("timeoutInSeconds", left), ("heartbeatInSeconds", min(heartbeat, left))):
+            told = limits.get(name, least)
+            if told < least:
+                signs = " of silence" if name.startswith("heartbeat") else ", whatever signs of life came"
+                return Fault(
+                    f"{_limits(seen)} A stay in Check had {name} {told}: it would have asked after {told} s{signs}."
+                )
+        if limits.get("heartbeatInSeconds", heartbeat) > heartbeat:
+            told = limits["heartbeatInSeconds"]
+            return Fault(
+                f"{_limits(seen)} A stay in Check had heartbeatInSeconds {told}: it would have asked after {told} s of "
+                "silence.",
+                "When nothing was heard for HeartbeatSeconds, it asks the vendor.",
+            )
+    return None
 
 
 def _enters(event, state):
