@@ -2,7 +2,7 @@
 
 An answer is what stands in the answer cell in place of the solution: all of it (`text`), or what is changed in it
 (`changes`, {what stands there: what is to stand there}). All else is the solution's, up to that task; `cells` names
-cells beyond that whose files it needs.
+cells beyond that whose files it needs, and `earlier` says what is changed in answers to earlier tasks: {task: changes}.
 """
 
 from contextlib import suppress
@@ -26,7 +26,8 @@ def give(lab, number, answer, scratch):
     """
     text = cells.changed(SOLVED[number], answer)
     before = list(CELLS)[: list(CELLS).index(f"task-{number}-answer")]
-    files = cells.written([*(CELLS[cell] for cell in [*before, *answer.get("cells", ())]), text])
+    earlier = [cells.changed(SOLVED[task], {"changes": told}) for task, told in answer.get("earlier", {}).items()]
+    files = cells.written([*(CELLS[cell] for cell in [*before, *answer.get("cells", ())]), *earlier, text])
     for name, content in files.items():
         (scratch / name).write_text(content)
     own = lab.name
@@ -165,6 +166,16 @@ OPENED = """    opened = table.update_item(
     )["Attributes"]["Opened"]
 """
 
+IN_MEMORY = {  # what is changed in callbacks.py so that each process has addresses of its own
+    "from waiting import find, keep": "from waiting import find, keep\n\nkept = {}",
+    KEEPS_TOKEN: "    kept[callback_id] = token\n",
+    TOKEN_OF: "kept.get(callback_id)",
+}
+REMEMBERS = {  # ... so that a token that was looked up once is not looked up again
+    "def token_of": "@functools.cache\ndef token_of",
+    "import secrets": "import functools\nimport secrets",
+}
+
 TASK_1 = [
     dict(name="the solution"),
     dict(
@@ -183,10 +194,7 @@ TASK_1 = [
     dict(name="keeps the tokens of all attempts, and takes the latest", text=EACH_ATTEMPT),
     dict(
         name="remembers what it has looked up",
-        changes={
-            "def token_of": "@functools.cache\ndef token_of",
-            "import secrets": "import functools\nimport secrets",
-        },
+        changes=REMEMBERS,
         says="not yet",
         words="In the case of a state that was retried after the vendor had called, a report",
     ),
@@ -945,7 +953,23 @@ TASK_2 = [
             + '    keep(callback_id, TaskToken=event["TaskToken"])\n',
         },
         says="not yet",
-        words="Exercise 1 asks for that",
+        words="orders, and they had different callback URLs",
+    ),
+    dict(
+        name="right, with a callbacks.py that makes an address each time",
+        earlier={1: {WHO_IS_FIRST: f"    callback_id = {NEW_ID}\n"}},
+        changes={"timeout=2": "timeout=1.8"},
+        says="not yet",
+        words="what exercise 1 made, and that is not right yet. In the case of a state that was "
+        "retried with a new token, open_callback returned two addresses",
+    ),
+    dict(
+        name="right, with a callbacks.py that looks first, and then writes",
+        earlier={1: {WHO_IS_FIRST: LOOKS_FIRST}},
+        changes={"timeout=2": "timeout=1.8"},
+        says="not yet",
+        words="what exercise 1 made, and that is not right yet. In the case of two calls at the same "
+        "moment, open_callback returned two addresses",
     ),
     dict(
         name="does not open the callback again once it has ordered",
@@ -1700,6 +1724,22 @@ TASK_4 = [
         "was still running",
     ),
     dict(
+        name="right, with a callbacks.py that remembers what it has looked up",
+        earlier={1: REMEMBERS},
+        changes={"return 404": "return 410"},
+        says="not yet",
+        words="what exercise 1 made, and that is not right yet. In the case of a state that was "
+        "retried with a new token, token_of returned the token of the attempt before",
+    ),
+    dict(
+        name="right, with a callbacks.py that keeps tokens in memory",
+        earlier={1: IN_MEMORY},
+        changes={"return 404": "return 410"},
+        says="not yet",
+        words="what exercise 1 made, and that is not right yet. token_of was asked about the address "
+        "that open_callback had returned, and returned None",
+    ),
+    dict(
         name="a cause as long as an error's name may be",
         changes={'cause=message["error"]["message"]': 'cause=message["error"]["message"][:256]'},
         says="not yet",
@@ -2046,6 +2086,34 @@ TASK_5 = [
             BEATS: '    "HeartbeatSeconds": "{% $max([1, $min([$states.context.Execution.Input.HeartbeatSeconds, "\n'
             '    "$ceil($states.context.Execution.Input.TimeoutSeconds - " + seconds + ") - 1])]) %}",\n',
         },
+    ),
+    dict(
+        name="right, with a submit.py that does not keep the vendor's check_id",
+        earlier={2: {'    keep(event["Execution"], CheckId=check_id)\n': ""}},
+        changes={},
+        says="not yet",
+        words="what exercise 2 made, and that is not right yet. In the case of a vendor that took the order",
+    ),
+    dict(
+        name="right, with a submit.py that tries again whatever it is",
+        earlier={2: {"(VendorUnavailable if again else VendorRefused)": "VendorUnavailable"}},
+        changes={},
+        says="not yet",
+        words="what exercise 2 made, and that is not right yet. The vendor answered 4",
+    ),
+    dict(
+        name="right, with an answer.py that takes progress and forgets it",
+        earlier={4: {BEAT: "            pass\n"}},
+        changes={},
+        says="not yet",
+        words="what exercise 4 made, and that is not right yet. The vendor sent progress again and again",
+    ),
+    dict(
+        name="right, with an answer.py that fails at reports",
+        earlier={4: {'message["report"]': 'message["reports"]'}},
+        changes={},
+        says="not yet",
+        words="what exercise 4 made, and that is not right yet. A report was answered with 500",
     ),
     dict(
         name="silence is success",

@@ -15,9 +15,10 @@ from workshop.checking.vendors import Order
 from workshop.checks.callback_urls import EXERCISES
 from workshop.checks.callback_urls import answer_stories as answering
 from workshop.checks.callback_urls import order_stories as ordering
+from workshop.checks.callback_urls.alone import Alone, Called
 from workshop.checks.callback_urls.answers import UNSIGNED, _silence
 from workshop.checks.callback_urls.orders import STATUSES, drawn_statuses
-from workshop.checks.callback_urls.silence import ITS_REPORT
+from workshop.checks.callback_urls.silence import EARLIER, ITS_REPORT, earlier_of
 
 ARN = "arn:aws:states:us-east-1:111122223333:execution:you-03-check-waits:7d1f6f4e-0b7a-4b9c-9a55-4a1d0b4f8a11"
 TOKENS = ("AAAA" * 40 + "first", "BBBB" * 40 + "second")
@@ -192,13 +193,13 @@ ORDERS_REFUSED = [
     ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
     ("refuses", {"orders": [ORDER] * 3}, "invoked once, and the vendor got 3 orders"),
     ("loses the answer", {"audits": [*TAKEN["audits"]] * 2}, "makes 2 audits for one execution"),
-    ("at once", {"orders": [ORDER, order(ADDRESSES[1], key="two")]}, "Exercise 1 asks for that"),
+    ("at once", {"orders": [ORDER, order(ADDRESSES[1], key="two")]}, "different callback URLs"),
     ("killed", {"invoked": [FAILED, FAILED]}, "the last submit failed with KeyError"),
     ("is slow", {"orders": [ORDER, order(ADDRESSES[0], key="two")]}, "orders of one execution had different keys"),
     ("other", {"orders": [ORDER, order(ADDRESSES[1], key="one")]}, "had the same key"),
     ("other", {"audits": TAKEN["audits"]}, "the vendor makes 1 audit. "),
     ("takes it", {"orders": [order(ADDRESSES[0], key=TOKENS[0])]}, "the key of the order contains it"),
-    ("takes it", {"orders": [order(TOKENS[0])]}, "run lab.check(1) first"),
+    ("takes it", {"orders": [order(TOKENS[0])]}, "Nothing in the order contains the token"),
     ("takes it", {"audits": [], "invoked": [FAILED]}, "Exercise 1 is about callbacks.py: run lab.check(1) first."),
     ("killed", {"item": {"CheckId": "chk_0"}}, "has the CheckId 'chk_0'"),
 ]
@@ -674,9 +675,9 @@ WAITS_REFUSED = [
     (
         "calls",
         {"status": "RUNNING", "facts": {"answers": [500], "asked": 0, "audits": 1}},
-        "run lab.check(4) first",
+        "was still running",
     ),
-    ("calls", {"status": "FAILED", "error": "VendorRefused", **NOT_ASKED}, "run lab.check(2) first"),
+    ("calls", {"status": "FAILED", "error": "VendorRefused", **NOT_ASKED}, "ended FAILED (VendorRefused)"),
     ("silent", {"stays": [("Check", 0, 2), ("Ask", 2, 3)]}, "never called asked after 2.0 seconds."),
     (
         "silent",
@@ -697,7 +698,7 @@ WAITS_REFUSED = [
     ("chatty", {**NOT_ASKED, "limits": {"timeoutInSeconds": 597}, "scheduled": 1}, "had timeoutInSeconds 597"),
     ("calls", {**NOT_ASKED, "limits": {"heartbeatInSeconds": 10}}, "asked after 10 s of silence"),
     ("calls", {**NOT_ASKED, "limits": {"heartbeatInSeconds": 66}}, "asked after 66 s of silence"),
-    ("chatty", {"limits": {"heartbeatInSeconds": 4}}, "Exercise 4 is about that: run lab.check(4) first."),
+    ("chatty", {"limits": {"heartbeatInSeconds": 4}}, "it asks nobody"),
     ("chatty", {"limits": {"heartbeatInSeconds": 3}}, "it asks nobody"),
 ]
 
@@ -705,6 +706,77 @@ WAITS_REFUSED = [
 @pytest.mark.parametrize("case, changed, words", WAITS_REFUSED)
 def test_a_wait_that_is_not(case, changed, words):
     assert words in said(5, case, ended(case, **changed))
+
+
+FAILS = {"resource": "invoke.waitForTaskToken", "error": "VendorUnavailable"}
+OF_EARLIER = [  # (the number of the exercise whose fault it can be, case, what is changed, how a task failed)
+    (None, "refused", {"status": "FAILED", "error": "Failed"}, {**FAILS, "error": "VendorRefused"}),
+    (2, "refused", {"status": "FAILED", "error": "VendorUnavailable"}, FAILS),
+    (2, "unavailable", {"status": "FAILED", "error": "URLError"}, {**FAILS, "error": "URLError"}),
+    (2, "calls", {**NOT_ASKED, "facts": {"answers": [], "asked": 0, "audits": 0}}, {**FAILS, "error": "KeyError"}),
+    (2, "silent", {}, {"resource": "invoke", "error": "KeyError", "cause": "'CheckId'"}),
+    (None, "no answer", {}, {"resource": "invoke", "error": "URLError", "cause": "refused"}),
+    (2, "long", {"facts": {"answers": [], "asked": 2, "audits": 2}}, None),
+    (4, "calls failed", {"facts": NOT_ASKED["facts"]}, {**FAILS, "error": "Other"}),
+    (None, "calls failed", {"facts": NOT_ASKED["facts"]}, {**FAILS, "error": "CheckFailed"}),
+    (4, "calls", {"facts": {"answers": [500, 200], "asked": 0, "audits": 1}}, None),
+    (4, "calls", {**NOT_ASKED, "output": {}}, None),
+    (4, "chatty", {"limits": {"heartbeatInSeconds": 4}}, None),
+    (None, "chatty", {"limits": {"heartbeatInSeconds": 2}}, None),
+    (None, "silent", {"status": "RUNNING"}, None),
+]
+
+
+@pytest.mark.parametrize("number, case, changed, failure", OF_EARLIER)
+def test_whose_fault_it_can_be(number, case, changed, failure):
+    record = ended(case, **changed)
+    if failure:
+        failed = {
+            "id": 99,
+            "type": "TaskFailed",
+            "timestamp": record.history.started,
+            "taskFailedEventDetails": failure,
+        }
+        record = dataclasses.replace(record, events=[*record.events, failed])
+    assert earlier_of(record) == number
+
+
+def test_the_cases_by_which_earlier_exercises_tell_are_there():
+    assert all(set(cases) <= set(exercise.cases) for exercise, cases in EARLIER.values())
+
+
+TOKEN, ANOTHER = TOKENS
+RETRIED = Called("a retry", TOKENS, [Invoked(None, "abc")] * 2, [Invoked(None, TOKEN), Invoked(None, ANOTHER)])
+CALLED = {
+    "again": RETRIED,
+    "at once": Called("both", TOKENS[:1], [Invoked(None, "abc")] * 2),
+    "nobody": Called("nobody", found=[Invoked(None)]),
+}
+CALLED_REFUSED = [
+    ("again", {"opened": [FAILED] * 2}, "open_callback was called, and failed with KeyError"),
+    ("again", {"opened": [Invoked(None, None)] * 2}, "open_callback was called, and returned None"),
+    ("again", {"opened": [Invoked(None, TOKEN)] * 2}, "contains the token"),
+    ("again", {"opened": [Invoked(None, "abc"), Invoked(None, "def")]}, "two addresses for one execution"),
+    ("at once", {"opened": [Invoked(None, "abc"), FAILED]}, "one of them failed with KeyError"),
+    ("again", {"found": [Invoked(None), Invoked(None)]}, "that open_callback had returned, and returned None"),
+    ("again", {"found": [Invoked(None, TOKEN), Invoked(None, TOKEN)]}, "returned the token of the attempt before"),
+    ("nobody", {"found": [FAILED]}, "an address that nobody has, and failed with KeyError"),
+    ("nobody", {"found": [Invoked(None, "")]}, "returned '', which is no token of it"),
+]
+
+
+@pytest.mark.parametrize("case", CALLED)
+def test_an_address_alone_that_is_right(case):
+    assert Alone().judge({case: CALLED[case]}) is None
+
+
+@pytest.mark.parametrize("case, changed, words", CALLED_REFUSED)
+def test_an_address_alone_that_is_not(case, changed, words):
+    assert words in Alone().judge({case: dataclasses.replace(CALLED[case], **changed)}).args[0]
+
+
+def test_the_sentences_of_an_address_alone_are_those_of_exercise_1():
+    assert {each.text for each in Alone.contract} <= {each.text for each in EXERCISES[1].contract}
 
 
 REFUSED = {  # {exercise: records that it refuses, by their cases}

@@ -304,14 +304,18 @@ def overtaken(scene: Scene):
 
 def at_once(scene: Scene):
     """The function is invoked twice at the same moment."""
-    twice_at_once(scene, scene.attempt())
+    attempt = scene.attempt()
+    twice_at_once(scene.run.arn, lambda: scene.submit(attempt))
 
 
-def twice_at_once(scene: Scene, attempt: Attempt) -> list[Invoked]:
-    """Both have made their first call before either is answered; returns how they ended."""
-    hold = {"fault": "hold", "operation": "dynamodb:*", "resource": scene.run.arn, "where": "after", "together": 2}
+def twice_at_once(execution: str, call: Callable[[], Invoked]) -> list[Invoked]:
+    """Make this call twice at the same moment; returns how both ended.
+
+    execution: an ARN that both name in their first call to DynamoDB: both have made it before either is answered.
+    """
+    hold = {"fault": "hold", "operation": "dynamodb:*", "resource": execution, "where": "after", "together": 2}
     with faults.during({**hold, "seconds": 15}, label="check") as gate:
-        both = side_by_side(lambda: scene.submit(attempt), lambda: scene.submit(attempt))
+        both = side_by_side(call, call)
     if gate.records[0].get("unmet"):
         raise TooBusy("This machine is too busy to invoke a function twice at the same moment. Try again later.")
     return both

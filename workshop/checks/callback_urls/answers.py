@@ -20,6 +20,7 @@ from workshop.checking.stories import broken, with_fewest_troubles
 from workshop.checking.submitting import AT_A_TIME, belongs_to_earlier, built
 from workshop.checking.waiting import side_by_side, within_time
 from workshop.checks.callback_urls import answer_stories as stories
+from workshop.checks.callback_urls.alone import require_addresses
 from workshop.checks.callback_urls.answer_stories import Story, Trouble
 
 HEARTBEATS = (4, 8, 16)  # seconds: a longer one where a machine is too busy for the one before
@@ -186,6 +187,8 @@ class Answer(Exercise):
 
             chats, played = side_by_side(lambda: self._chats(waiters, chatting, cases), play_groups)
             records = functools.reduce(operator.or_, played, chats)
+            if self.judge(records):
+                require_addresses(lab, draw)
             if "awake" in chatting and "awake" not in records and not self.judge(records):
                 raise SandboxProblem(
                     f"This machine is too busy to send progress every {HEARTBEATS[-1]} seconds. Try again later."

@@ -195,7 +195,8 @@ def _attempt(scene, trouble, latest: vendors.Attempt | None):
     if latest is None or trouble.retried:
         latest = scene.attempt()
     if what == TWICE:
-        return latest, Attempt(trouble, f"{who}; {TWICE}", twice_at_once(scene, latest), met=True)
+        both = twice_at_once(scene.run.arn, lambda: scene.submit(latest))
+        return latest, Attempt(trouble, f"{who}; {TWICE}", both, met=True)
     if what in (CLEAN, CALLED):
         called = what == CALLED
         return latest, Attempt(trouble, f"{who}; {CALLED}" if called else who, [scene.submit(latest)], met=called)

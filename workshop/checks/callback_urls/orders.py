@@ -32,6 +32,7 @@ from workshop.checking.submitting import (
 )
 from workshop.checking.waiting import until
 from workshop.checks.callback_urls import order_stories as stories
+from workshop.checks.callback_urls.alone import require_addresses
 from workshop.checks.callback_urls.order_stories import Story, Trouble
 
 # The best known statuses are tried in every check. Of all others, two are drawn anew for each.
@@ -214,7 +215,10 @@ class OrderOnce(Ordering):
 
         cases = {name: with_troubles(name, case) for name, case in cases.items()}
         seen = self._seen(lab, draw, cases)
-        return {name: self._story(lab, draw, name, cases[name], one) for name, one in seen.items()}
+        seen = {name: self._story(lab, draw, name, cases[name], one) for name, one in seen.items()}
+        if self.judge(seen):
+            require_addresses(lab, draw)
+        return seen
 
     def _seen(self, lab, draw, cases):
         seen = {}
@@ -270,8 +274,7 @@ class OrderOnce(Ordering):
         if seen.status != "SUCCEEDED":
             return Fault(
                 f"In the case of {seen.about}, a report {in_words(seen.answer)}, and the execution {seen.in_words()}.",
-                "It opens the callback with the new token, whenever it is invoked. (The address leads to that token if "
-                "lab.check(1) is done.)",
+                "It opens the callback with the new token, whenever it is invoked.",
                 slow=seen.answer is None,
             )
 
@@ -336,10 +339,9 @@ class OrderOnce(Ordering):
                 slow=is_unavailable(seen.invoked[-1]),
             )
         if len({order.url for order in seen.orders}) > 1:
-            return Fault(
+            return (
                 f"In the case of {seen.about}, the vendor got {len(seen.orders)} orders, and they had different "
-                "callback URLs.",
-                "The address is the same each time. Exercise 1 asks for that, so run lab.check(1) first.",
+                "callback URLs."
             )
         if len(seen.audits) != 1:
             audits = many(len(seen.audits), "audit")
@@ -373,7 +375,7 @@ class OrderOnce(Ordering):
         if has_token(seen):
             return Fault(
                 "The vendor's log has your task token: it is in the order, and not in its key.",
-                "The address does not contain the token. Exercise 1 asks for that, so run lab.check(1) first.",
+                "Nothing in the order contains the token.",
             )
 
     @contract(

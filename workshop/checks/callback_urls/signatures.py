@@ -10,6 +10,7 @@ from workshop.checking.messages import Sent, Waiters
 from workshop.checking.outcomes import shortened
 from workshop.checking.submitting import built
 from workshop.checking.waiting import side_by_side
+from workshop.checks.callback_urls.alone import require_addresses
 
 
 class Signature(Exercise):
@@ -42,6 +43,8 @@ class Signature(Exercise):
             seen = dict(zip(others, side_by_side(*plays), strict=True))
             if "again" in cases:
                 seen["again"] = [self._sent_again(waiters, draw.random("requests again"))]
+            if self.judge(seen):
+                require_addresses(lab, draw)
             return seen
         finally:
             waiters.end()

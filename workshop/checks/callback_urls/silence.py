@@ -1,6 +1,5 @@
 """Exercise 5: executions of the learner's state machine, with vendors that call late or never."""
 
-import dataclasses
 import datetime
 import json
 import math
@@ -11,13 +10,15 @@ from collections.abc import Mapping
 from workshop import faults
 from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY, is_success, send
 from workshop.checking.executions import Execution
-from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract
+from workshop.checking.exercises import LOOKS, Case, Exercise, Fault, contract, require_earlier
 from workshop.checking.messages import LAMENTS
 from workshop.checking.outcomes import NotAttempted, SandboxProblem, shortened, times
 from workshop.checking.resources import function, state_machine
 from workshop.checking.submitting import LONG, QUIET, many
 from workshop.checking.vendors import VendorRun, orders_of, rehearse, signed_up
 from workshop.checking.waiting import side_by_side, until, within_time
+from workshop.checks.callback_urls.answers import Answer
+from workshop.checks.callback_urls.orders import OrderOnce
 
 MOST = 8  # seconds of silence that are waited for; more than any heartbeat but one
 ROWS = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
@@ -196,6 +197,7 @@ class NeverCalls(Exercise):
             left = {name: case for name, case in cases.items() if self._was_disturbed(name, seen[name])}
             others = {name: one for name, one in seen.items() if name not in left}
             if not left or self.judge(others):
+                _blame_earlier(lab, draw, self.judge(others), others)
                 return others
         raise SandboxProblem("This machine is too busy for limits of a few seconds. Try again later.")
 
@@ -239,7 +241,7 @@ class NeverCalls(Exercise):
         cases="refused, unavailable",
     )
     def fails_with_the_order(self, seen: Execution):
-        wanted = "VendorRefused" if seen.about == self.cases["refused"].about else "VendorUnavailable"
+        [wanted] = (error for name, error in ORDER_FAILS.items() if self.cases[name].about == seen.about)
         if seen.status != "FAILED" or seen.error != wanted:
             return Fault(f"{seen}.", slow=seen.error == "VendorUnavailable")
 
@@ -288,14 +290,7 @@ class NeverCalls(Exercise):
     @contract("While there are signs of life, it asks nobody.", cases="calls, chatty")
     def leaves_alone(self, seen: Execution):
         if seen.facts["asked"]:
-            # Progress came often enough, and was the right limit's business: it was no heartbeat.
-            is_right = _limit(seen.events, "heartbeatInSeconds") == seen.input["HeartbeatSeconds"]
-            no_heartbeat = is_right and seen.about == self.cases["chatty"].about
-            return Fault(
-                f"{_limits(seen)} {seen}, and it had asked {times(seen.facts['asked'])}.",
-                "Progress is a heartbeat. Exercise 4 is about that: run lab.check(4) first." if no_heartbeat else None,
-                slow=True,
-            )
+            return Fault(f"{_limits(seen)} {seen}, and it had asked {times(seen.facts['asked'])}.", slow=True)
         return _not_as_it_should_end(seen) or _other_wait(seen)
 
     @contract(
@@ -316,10 +311,7 @@ class NeverCalls(Exercise):
     def one_audit(self, seen: Execution):
         if seen.facts["audits"] != 1:
             audits = many(seen.facts["audits"], "audit")
-            return Fault(
-                f"In the case of {seen.about}, the vendor made {audits} for one execution.",
-                "Exercise 2 is about that: run lab.check(2) first.",
-            )
+            return f"In the case of {seen.about}, the vendor made {audits} for one execution."
 
 
 def _limits(seen):
@@ -355,25 +347,39 @@ def _enters(event, state):
     return event.get("stateEnteredEventDetails", {}).get("name") == state
 
 
-def _missing_before(seen):
-    """What is missing where an earlier exercise's part fails; None where it does not."""
-    if seen.error in ("VendorRefused", "VendorUnavailable"):
-        return "The order is taken. Exercise 2 is about that: run lab.check(2) first."
-    if any("CheckId" in event.get("taskFailedEventDetails", {}).get("cause", "") for event in seen.events):
-        return "The item of the execution has the CheckId. Exercise 2 is about that: run lab.check(2) first."
-    if any(not is_success(answer) for answer in seen.facts["answers"]):
-        return "The vendor's callback gets 2xx. Exercise 4 is about that: run lab.check(4) first."
-    return None
+ORDER_FAILS = {"refused": "VendorRefused", "unavailable": "VendorUnavailable"}  # with what, in which cases
+# By which cases an earlier exercise tells whether a fault is its own: {its number: (the exercise, their names)}.
+EARLIER = {
+    2: (OrderOnce(), ("takes it", "again", "overloaded", "refuses")),
+    4: (Answer(), ("reported", "failed", "awake")),
+}
+
+
+def _blame_earlier(lab, draw, fault, seen):
+    """Raises NotYet where a fault is one of an earlier exercise; see `require_earlier`. fault: None for none."""
+    number = fault and earlier_of(seen[fault.case])
+    if number:
+        require_earlier(lab, draw, number, *EARLIER[number])
+
+
+def earlier_of(seen: Execution) -> int | None:
+    """The number of the earlier exercise that can have made an execution what it is; None where none can."""
+    failures = [event["taskFailedEventDetails"] for event in seen.events if event["type"] == "TaskFailed"]
+    right = {NeverCalls.cases[name].about: error for name, error in ORDER_FAILS.items()}.get(seen.about, "CheckFailed")
+    told, audits = seen.facts["answers"], seen.facts["audits"]
+    if audits > 1 or any("CheckId" in failure.get("cause", "") for failure in failures):  # it asks with that
+        return 2
+    if any(failure["error"] != right for failure in failures if failure["resource"].endswith(".waitForTaskToken")):
+        return 4 if told else 2
+    # Progress came often enough, and was the right limit's business: it was no heartbeat.
+    beats = _limit(seen.events, "heartbeatInSeconds") == seen.input["HeartbeatSeconds"]
+    is_deaf = seen.about == NeverCalls.cases["chatty"].about and seen.facts["asked"] and beats
+    another_output = told and seen.status == "SUCCEEDED" and seen.output != ITS_REPORT
+    return 4 if is_deaf or another_output or not all(map(is_success, told)) else None
 
 
 def _not_as_it_should_end(seen):
-    """What is wrong with its end, and which exercise that belongs to."""
-    fault = _wrong_end(seen)
-    missing = fault and _missing_before(seen)
-    return dataclasses.replace(fault, missing=missing) if missing else fault
-
-
-def _wrong_end(seen):
+    """What is wrong with its end."""
     lament = next(
         (
             how["fails"]
