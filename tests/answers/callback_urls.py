@@ -26,7 +26,9 @@ def give(lab, number, answer, scratch):
     """
     text = cells.changed(SOLVED[number], answer)
     before = list(CELLS)[: list(CELLS).index(f"task-{number}-answer")]
-    earlier = [cells.changed(SOLVED[task], {"changes": told}) for task, told in answer.get("earlier", {}).items()]
+    earlier = [
+        cells.changed(SOLVED[task], {**answer, "changes": told}) for task, told in answer.get("earlier", {}).items()
+    ]
     files = cells.written([*(CELLS[cell] for cell in [*before, *answer.get("cells", ())]), *earlier, text])
     for name, content in files.items():
         (scratch / name).write_text(content)
@@ -186,7 +188,7 @@ TASK_1 = [
             KEEPS_TOKEN: f"    if opened <= 2:\n    {KEEPS_TOKEN}",
         },
         says="not yet",
-        words=", and then of ",
+        words="After all of it, a report was answered with 500, and the execution was still running",
     ),
     dict(name="an HMAC of the execution, with a key that nobody else has", text=HMAC),
     dict(name="a UUID; the token is kept under the execution", text=BY_EXECUTION),
@@ -2089,7 +2091,7 @@ TASK_5 = [
     ),
     dict(
         name="right, with a submit.py that does not keep the vendor's check_id",
-        earlier={2: {'    keep(event["Execution"], CheckId=check_id)\n': ""}},
+        earlier={2: {'keep(event["Execution"], CheckId=check_id)': "print(check_id)"}},
         changes={},
         says="not yet",
         words="what exercise 2 made, and that is not right yet. In the case of a vendor that took the order",

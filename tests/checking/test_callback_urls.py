@@ -262,6 +262,35 @@ STORIES = [  # the sentence that is broken, the record, words
 ]
 
 
+OTHERS = order(ADDRESSES[1])
+PAIRS = [  # as STORIES, of exercise 1
+    (None, story((ordering.OVERTAKEN, [WELL, FAILED], [ORDER]), (ordering.LATE, [WELL, FAILED], [ORDER])), ""),
+    (
+        "keeps_the_address",
+        story((ordering.AGAIN, [WELL], [ORDER]), (ordering.TWICE, [WELL, WELL], [ORDER, OTHERS])),
+        "By then it had got 2 addresses for one execution",
+    ),
+    (
+        "leads_to_the_latest",
+        story((ordering.CALLED, [WELL], [ORDER]), (ordering.LATE, [WELL, WELL], [ORDER] * 2), status="RUNNING"),
+        "After all of it, a report was answered with 200, and the execution was still running",
+    ),
+]
+
+
+@pytest.mark.parametrize("sentence, record, words", PAIRS)
+def test_pairs_of_what_happens_to_one_execution(sentence, record, words):
+    found = broken_in(1, "pair", record)
+    assert list(found) == ([sentence] if sentence else [])
+    assert words in found.get(sentence, "")
+
+
+def test_a_fault_of_one_thing_alone_is_told_before_one_of_two():
+    both = {"late": submitted(1, "late", **ONE["late"]), "pair": PAIRS[-1][1]}
+    both["late"] = dataclasses.replace(both["late"], status="RUNNING")
+    assert EXERCISES[1].judge(both).case == "late"
+
+
 def broken_in(number, case, record):
     """{sentence: what it says} of those that are broken in a record."""
     exercise = EXERCISES[number]

@@ -284,8 +284,12 @@ def late(scene: Scene):
 
 
 def overtaken(scene: Scene):
-    """The function of the first attempt is slow: held before it writes its token, while the second one passes."""
-    first, second = scene.attempt(), scene.attempt()
+    """The function of the first attempt is slow, and the second one passes."""
+    overtake(scene, scene.attempt(), scene.attempt())
+
+
+def overtake(scene: Scene, first: Attempt, second: Attempt) -> list[Invoked]:
+    """The first one's function is held before it writes its token; returns how both ended, the second one first."""
     hold = {"fault": "hold", "operation": "dynamodb:*", "resource": first.token}
     with faults.during(hold, label="check") as gate:
         over = []
@@ -295,11 +299,13 @@ def overtaken(scene: Scene):
 
         def fast():
             until(lambda: over or gate.wait_until_held(1, 0), LONG, "a function to write its token")
-            scene.submit(second)
+            passed = scene.submit(second)
             gate.end()
+            return passed
 
-        side_by_side(slow, fast)
+        _, passed = side_by_side(slow, fast)
     was_held(gate, over[0].error)
+    return [passed, *over]
 
 
 def at_once(scene: Scene):
@@ -327,16 +333,6 @@ def killed(scene: Scene):
     with faults.during({"fault": "kill", "operation": "dynamodb:*", "resource": attempt.token}, label="check"):
         scene.submit(attempt)
     once(scene)
-
-
-def in_turn(*plays: Callable[[Scene], object]):
-    """These plays with the same execution, one after the other."""
-
-    def play(scene: Scene):
-        for each in plays:
-            each(scene)
-
-    return play
 
 
 def gives_away(text: str, tokens: Sequence[str]) -> bool:

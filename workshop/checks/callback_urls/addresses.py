@@ -5,6 +5,7 @@ machine would: now and again, too late, twice at the same moment.
 """
 
 import dataclasses
+import functools
 import secrets
 import urllib.parse
 
@@ -13,6 +14,7 @@ from workshop.checking.exercises import Case, Fault, contract
 from workshop.checking.guessing import computed, random_bits
 from workshop.checking.outcomes import listed
 from workshop.checking.resources import Invoked, invoke
+from workshop.checking.stories import broken
 from workshop.checking.submitting import (
     Ordering,
     Submitted,
@@ -20,7 +22,6 @@ from workshop.checking.submitting import (
     at_once,
     called_meanwhile,
     has_token,
-    in_turn,
     killed,
     late,
     once,
@@ -29,6 +30,8 @@ from workshop.checking.submitting import (
 )
 from workshop.checking.vendors import signed_up
 from workshop.checking.waiting import until
+from workshop.checks.callback_urls import order_stories as stories
+from workshop.checks.callback_urls.order_stories import Story, Trouble
 
 FEWEST_BITS = 100
 URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -66,7 +69,14 @@ class Address(Ordering):
         "by its name": Case("an execution whose ARN and name came in place of its address", play=once),
     }
     pairs = ("pair",)
-    OF_A_PAIR = ("again", "called meanwhile", "late", "overtaken", "at once", "killed")  # two of them, by chance
+    OF_A_PAIR = (  # two of them, by chance
+        stories.AGAIN,
+        stories.CALLED,
+        stories.LATE,
+        stories.OVERTAKEN,
+        stories.TWICE,
+        stories.KILLED_OPENING,
+    )
     UNREPORTED = ("second", "third", "namesake", "nobody", "by its name")
     # So that one process of the function `callback` gets all that is sent.
     ALONE = ("called meanwhile", *pairs)
@@ -76,11 +86,22 @@ class Address(Ordering):
         def drawn(name, case):
             if name not in self.pairs:
                 return case
-            first, then = (self.cases[each] for each in draw.random(name).sample(self.OF_A_PAIR, 2))
-            about = f"{first.about}, and then of {then.about}"
-            return dataclasses.replace(case, about=about, play=in_turn(first.play, then.play))
+            return dataclasses.replace(case, play=_goes_through(*stories.two_by(draw.random(name), self.OF_A_PAIR)))
 
-        return super().observe(lab, draw, {name: drawn(name, case) for name, case in cases.items()})
+        def told(name, one):
+            def again(trouble):
+                alone = dataclasses.replace(cases[name], play=_goes_through(trouble))
+                return seen_of({f"{name} again": alone})[f"{name} again"]
+
+            return stories.told(one, wrong_in, again)
+
+        seen_of = functools.partial(super().observe, lab, draw)
+        seen = seen_of({name: drawn(name, case) for name, case in cases.items()})
+        # A fault of one thing alone is told before one of two.
+        singles = {name: one for name, one in seen.items() if name not in self.pairs}
+        if self.judge(singles):
+            return singles
+        return {name: told(name, one) for name, one in seen.items()}
 
     def play(self, lab, scenes):
         verirow = signed_up(lab)
@@ -165,7 +186,9 @@ class Address(Ordering):
         "Called again for the same execution, also at the same moment, it returns the same address.",
         cases="again, at once, killed, late, overtaken, pair",
     )
-    def keeps_the_address(self, seen: Submitted):
+    def keeps_the_address(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return broken(seen, wrong_in, KEEPS_ADDRESS)
         failed = next((each for each in seen.invoked if each.error), None)
         # An attempt that a later one has overtaken may fail, and one whose process was ended must.
         if failed and seen.about in (self.cases[name].about for name in ("again", "at once")):
@@ -207,7 +230,9 @@ class Address(Ordering):
         "The address leads to the token of the latest attempt, in whatever order their functions begin and end.",
         cases="again, called meanwhile, killed, late, overtaken, at once, pair",
     )
-    def leads_to_the_latest(self, seen: Submitted):
+    def leads_to_the_latest(self, seen: Submitted | Story):
+        if isinstance(seen, Story):
+            return broken(seen, wrong_in, LEADS_TO_LATEST)
         if seen.status == "SUCCEEDED":
             return None
         missing = None
@@ -222,6 +247,24 @@ class Address(Ordering):
             missing,
             seen.invocations,
         )
+
+
+def _goes_through(*troubles: Trouble):
+    # Who was killed has saved nothing: only the next attempt can.
+    return stories.goes_through(*troubles, then_well=troubles[-1].what == stories.KILLED_OPENING)
+
+
+KEEPS_ADDRESS, LEADS_TO_LATEST = "keeps the address", "leads to the latest"  # what of the contract a story breaks
+
+
+def wrong_in(story: Story) -> tuple[str, str] | None:
+    """What goes wrong in a story: (which of the contract's sentences, what was observed), None where nothing does."""
+    urls = set()
+    for attempt in story.attempts:
+        urls |= {order.url for order in attempt.orders}
+        if len(urls) > 1:
+            return KEEPS_ADDRESS, f"{attempt}. By then it had got {len(urls)} addresses for one execution."
+    return None if story.end.status == "SUCCEEDED" else (LEADS_TO_LATEST, story.in_the_end)
 
 
 def _called(lab, address) -> Invoked:

@@ -1,17 +1,21 @@
-"""Exercise 2, when two things go wrong one after the other: how such a story is played, and what is wrong in it."""
+"""Exercises 1 and 2, when two things go wrong one after the other: how such a story is played and told.
+
+What is wrong in one is here for exercise 2, and in `addresses.py` for exercise 1.
+"""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from workshop import faults
 from workshop.checking import vendors
 from workshop.checking.attacks import in_words, is_success
 from workshop.checking.outcomes import shortened
 from workshop.checking.resources import Invoked
-from workshop.checking.submitting import Scene, Submitted, is_unavailable, many, twice_at_once
+from workshop.checking.stories import with_fewest_troubles
+from workshop.checking.submitting import Scene, Submitted, is_unavailable, many, overtake, twice_at_once
 from workshop.checking.vendors import Order
 
-KILLED_OPENING, KILLED_ORDERED, UNAVAILABLE, LOST, CALLED, LATE, TWICE, NAMESAKE, CLEAN = (
+KILLED_OPENING, KILLED_ORDERED, UNAVAILABLE, LOST, CALLED, LATE, TWICE, NAMESAKE, OVERTAKEN, AGAIN, CLEAN = (
     "its process ended before it had saved its token",
     "its process ended when the vendor had taken the order",
     "the vendor did not take the order",
@@ -20,6 +24,8 @@ KILLED_OPENING, KILLED_ORDERED, UNAVAILABLE, LOST, CALLED, LATE, TWICE, NAMESAKE
     "the function of the attempt before it ran once more when it was done",
     "it was invoked twice at the same moment",
     "it belongs to an execution of the same name, of another state machine",
+    "it was slow, and the function of the next attempt, with a newer token, overtook it",
+    "an attempt was there before",
     "nothing went wrong",
 )
 TROUBLES = (KILLED_OPENING, KILLED_ORDERED, UNAVAILABLE, LOST, CALLED, LATE, TWICE, NAMESAKE)
@@ -45,8 +51,8 @@ class Trouble:
 class Attempt:
     """What came of one.
 
-    who: a sentence without its full stop. invoked: how submit ended; of LATE that of the newer token is the first.
-    orders: what the vendor got then. met: whether the trouble came about. other: whether it is another execution's.
+    who: a sentence without its full stop. invoked: how submit ended; of LATE and OVERTAKEN that of the newer token is
+    the first. orders: what the vendor got then. met: whether the trouble came about. other: whether it is another execution's.
     """
 
     trouble: Trouble
@@ -85,6 +91,11 @@ class Story:
         """What happened, in order."""
         told = [f"{nth}. {shortened(str(attempt), 400)}." for nth, attempt in enumerate(self.attempts, start=1)]
         return [*told, f"{len(told) + 1}. {self.report()}."]
+
+    @property
+    def in_the_end(self) -> str:
+        """As a sentence."""
+        return f"After all of it, {self.report()[0].lower()}{self.report()[1:]}."
 
     def report(self) -> str:
         return f"A report {in_words(self.end.answer)}, and the execution {self.end.in_words()}"
@@ -134,7 +145,7 @@ def _wrong_in_the_end(story, own):
     if others != sum(attempt.other for attempt in story.attempts):
         return OWN, f"The vendor makes {many(others, 'audit')} for the execution that has the same name."
     if not is_success(story.end.answer) or story.end.status != "SUCCEEDED":
-        return OPENS, f"After all of it, {story.report()[0].lower()}{story.report()[1:]}."
+        return OPENS, story.in_the_end
     if story.end.item.get("CheckId") != audits[0]["check_id"]:
         return KEEPS, (
             f"The check_id is {audits[0]['check_id']}, and the item of the execution has the CheckId "
@@ -146,23 +157,23 @@ def _wrong_in_the_end(story, own):
 # -- playing -----------------------------------------------------------------------------------------------------------
 
 
-def two_by(chance) -> list[Trouble]:
-    """Two troubles that chance draws."""
+def two_by(chance, troubles: Sequence[str] = TROUBLES) -> list[Trouble]:
+    """Two of these troubles that chance draws."""
     return [
         Trouble(what, chance.random() < 0.5, chance.choice(list(STATUSES)), chance.choice(["closed", "error"]))
-        for what in chance.sample(TROUBLES, 2)
+        for what in chance.sample(troubles, 2)
     ]
 
 
-def goes_through(*troubles: Trouble):
-    """An execution's audit is ordered again and again, with these troubles, and then with none."""
+def goes_through(*troubles: Trouble, then_well=True):
+    """An execution's audit is ordered again and again, with these troubles, and then with none, unless told so."""
 
     def play(scene: Scene):
         attempts: list[Attempt] = []
         latest = None
-        for trouble in (*troubles, Trouble(CLEAN)):
+        for trouble in (*troubles, Trouble(CLEAN)) if then_well else troubles:
             # The vendor knows the URL first: it can call, and a report in the end is for the execution of the story.
-            first = [Trouble(CLEAN)] if trouble.what in (CALLED, NAMESAKE) and not scene.orders() else []
+            first = [Trouble(CLEAN)] if trouble.what in (CALLED, NAMESAKE, AGAIN) and not scene.orders() else []
             for each in (*first, trouble):
                 orders = len(scene.orders())
                 latest, attempt = _attempt(scene, each, latest)
@@ -192,12 +203,15 @@ def _attempt(scene, trouble, latest: vendors.Attempt | None):
         latest = scene.attempt(retries=before)
         invoked = [scene.submit(latest), scene.submit(before)]
         return latest, Attempt(trouble, f"{who}; {LATE}", invoked, met=True)
+    if what == OVERTAKEN:
+        before, latest = scene.attempt(), scene.attempt()
+        return latest, Attempt(trouble, f"{who}; {OVERTAKEN}", overtake(scene, before, latest), met=True)
     if latest is None or trouble.retried:
         latest = scene.attempt()
     if what == TWICE:
         both = twice_at_once(scene.run.arn, lambda: scene.submit(latest))
         return latest, Attempt(trouble, f"{who}; {TWICE}", both, met=True)
-    if what in (CLEAN, CALLED):
+    if what in (CLEAN, CALLED, AGAIN):
         called = what == CALLED
         return latest, Attempt(trouble, f"{who}; {CALLED}" if called else who, [scene.submit(latest)], met=called)
     at_vendor = {"operation": "execute-api:Invoke", "resource": scene.table}
@@ -213,6 +227,21 @@ def _attempt(scene, trouble, latest: vendors.Attempt | None):
     status = {UNAVAILABLE: STATUSES[trouble.code], LOST: {"error": 500}.get(trouble.answer)}.get(what)
     words = f"{what} ({status}; fault: {fault['fault']})" if status else f"{what} (fault: {fault['fault']})"
     return latest, Attempt(trouble, f"{who}; {words}" if met else who, [invoked], met=met)
+
+
+def told(seen: Submitted, wrong_in: Callable, again: Callable[[Trouble], Submitted]) -> Submitted | Story:
+    """The record as it is, or the story that it tells, with the fewest troubles in which something is wrong.
+
+    wrong_in: says what is wrong in a story. again: plays one trouble alone; returns the record.
+    """
+    if "story" not in seen.facts:
+        return seen
+
+    def alone(troubles):
+        for one in map(again, troubles):
+            yield Story(one.about, one.facts["story"], one)
+
+    return with_fewest_troubles(Story(seen.about, seen.facts["story"], seen), wrong_in, alone)
 
 
 def killed_ordered(scene: Scene) -> dict:

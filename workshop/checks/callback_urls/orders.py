@@ -11,7 +11,7 @@ from workshop import clients, deploy, faults
 from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY, in_words, is_success
 from workshop.checking.exercises import LOOKS, Case, Fault, contract
 from workshop.checking.outcomes import SandboxProblem, shortened, times
-from workshop.checking.stories import broken, with_fewest_troubles
+from workshop.checking.stories import broken
 from workshop.checking.submitting import (
     LONG,
     QUIET,
@@ -230,17 +230,11 @@ class OrderOnce(Ordering):
         raise SandboxProblem(TOO_BUSY)
 
     def _story(self, lab, draw, name, case, seen):
-        """The record as it is, or the story that it tells, with the fewest troubles in which something is wrong."""
-        if "story" not in seen.facts:
-            return seen
+        def again(trouble):
+            alone = dataclasses.replace(case, play=stories.goes_through(trouble))
+            return self._seen(lab, draw, {f"{name} again": alone})[f"{name} again"]
 
-        def alone(troubles):
-            for trouble in troubles:
-                again = dataclasses.replace(case, play=stories.goes_through(trouble))
-                [one] = self._seen(lab, draw, {f"{name} again": again}).values()
-                yield Story(one.about, one.facts["story"], one)
-
-        return with_fewest_troubles(Story(seen.about, seen.facts["story"], seen), stories.wrong_in, alone)
+        return stories.told(seen, stories.wrong_in, again)
 
     def _play(self, scene):
         if scene.facts["how"]["silent"]:
