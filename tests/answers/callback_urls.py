@@ -2080,6 +2080,15 @@ TASK_5 = [
         says="not yet",
         words="A stay in Check had heartbeatInSeconds 10: it would have asked after 10 s of silence",
     ),
+    dict(  # only after a question that had no answer, and with few signs of life
+        name="the silence counts from the start of the execution",
+        changes={
+            BEATS: '    "HeartbeatSeconds": "{% $max([1, $ceil($states.context.Execution.Input.HeartbeatSeconds - "\n'
+            '    + seconds + ")]) %}",\n',
+        },
+        says="not yet",
+        words="did not answer the first question, and then sent progress and the end ended",
+    ),
     dict(
         name="each stay gets what is left of the whole",
         changes={

@@ -640,6 +640,7 @@ def ended(case, seconds=9, stays=(), limits=None, scheduled=0, **changed):
 GAVE_UP = {"status": "FAILED", "error": "NoReport"}
 NOT_ASKED = {"facts": {"answers": [200], "asked": 0, "audits": 1}}
 FAILED_AUDIT = {"status": "FAILED", "error": "CheckFailed"}
+LAMENTED = {"answers": [], "asked": 1, "audits": 1, "lament": "Half."}
 WAITED = {
     "refused": {"status": "FAILED", "error": "VendorRefused"},
     "unavailable": {"status": "FAILED", "error": "VendorUnavailable"},
@@ -653,6 +654,8 @@ WAITED = {
     "chatty": NOT_ASKED,
     "endless": GAVE_UP,
     "chatty endless": GAVE_UP,
+    "no answer and progress": {**FAILED_AUDIT, "cause": "Half.", "facts": LAMENTED},
+    "lost and silent": {},
 }
 
 
@@ -696,6 +699,11 @@ WAITS_REFUSED = [
     ("silent failed", FAILED_AUDIT, "The vendor said: "),
     ("long", GAVE_UP, "in silence, and never called ended FAILED (NoReport)"),
     ("no answer", {"output": {}}, "with the output {}"),
+    ("no answer and progress", GAVE_UP, "ended FAILED (NoReport)"),
+    ("no answer and progress", {"facts": {**LAMENTED, "asked": 3}}, "It ends FAILED, with the error CheckFailed"),
+    ("no answer and progress", {"facts": {"answers": [], "asked": 3, "audits": 1}}, "it had asked 3 times"),
+    ("lost and silent", {"status": "RUNNING"}, "was lost, and that never called was still running"),
+    ("lost and silent", {"facts": {"answers": [], "asked": 1, "audits": 2}}, "made 2 audits for one execution"),
     ("calls", {"status": "RUNNING", **NOT_ASKED}, "a vendor that called was still running"),
     ("calls", {}, "it had asked once"),
     ("chatty", {}, "it asks nobody"),

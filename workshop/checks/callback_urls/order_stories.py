@@ -52,7 +52,8 @@ class Attempt:
     """What came of one.
 
     who: a sentence without its full stop. invoked: how submit ended; of LATE and OVERTAKEN that of the newer token is
-    the first. orders: what the vendor got then. met: whether the trouble came about. other: whether it is another execution's.
+    the first. orders: what the vendor got then. met: whether the trouble came about. other: whether it is another
+    execution's.
     """
 
     trouble: Trouble

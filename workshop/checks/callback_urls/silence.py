@@ -23,17 +23,19 @@ from workshop.checks.callback_urls.orders import OrderOnce
 MOST = 8  # seconds of silence that are waited for; more than any heartbeat but one
 ROWS = [{"iata": "ABC", "city": "Guam"}, {"iata": "DEF"}]
 ITS_REPORT = {"rows": 2, "missing": {"city": 1}, "out_of_range": 0}
+SLOWLY = 1.2  # seconds between signs of life that are fewer: less than any heartbeat, and more than the shortest limit
 MANY = 99  # orders, more than a check makes
 
 
 class Stage:
     """One execution of the learner's state machine while its case plays. Its `play` gets it.
 
-    table: the ARN of the table. how: how its audit goes.
+    table: the ARN of the table. how: how its audit goes. chance: for what its play draws.
     """
 
-    def __init__(self, lab, verirow, run, table, case, how):
+    def __init__(self, lab, verirow, run, table, case, how, chance):
         self.lab, self.verirow, self.run, self.table, self.case, self.how = lab, verirow, run, table, case, how
+        self.chance = chance
         self.facts = {}
         self._told = None  # when it was first seen that the vendor has told all, by time.time()
 
@@ -55,6 +57,15 @@ class Stage:
         """How often the function `ask` was invoked."""
         scheduled = (event for event in self.run.events() if event["type"].endswith("Scheduled"))
         return sum(self.lab.name("ask") in json.dumps(event, default=str) for event in scheduled)
+
+    def waits_again(self) -> bool:
+        """Wait until it waits for the second time; returns whether it does."""
+
+        def does():
+            return sum(event["type"] == "TaskSubmitted" for event in self.run.events()) > 1
+
+        until(lambda: does() or self._is_over(), LONG, "an execution to wait again")
+        return does()
 
     def waits_for_its_end(self, questions=3):
         """Until it has ended, or just waits, or has asked so often that it will go on to."""
@@ -103,18 +114,21 @@ def _shorter_limit(events) -> float:
     return min(_limit(events, "heartbeatInSeconds"), _limit(events, "timeoutInSeconds"))
 
 
-def chats(stage: Stage, seconds: float = math.inf):
-    """Send progress again and again, for so long, or until the execution has ended."""
+def chats(stage: Stage, seconds: float = math.inf, pause=0.4, waits_since: float | None = None):
+    """Send progress again and again, for so long, or until the execution has ended.
+
+    pause: seconds between two of them. waits_since: when its stay began, by time.time(); the execution's start if None.
+    """
     if stage.url() is None:
         return
     began = time.monotonic()
-    longest, before_last = 0, began - (time.time() - stage.run.began())
+    longest, before_last = 0, began - (time.time() - (waits_since or stage.run.began()))
     seconds = min(seconds, 15)
     while within_time("an execution to end") and time.monotonic() - began < seconds and not stage.run.look():
         starts = time.monotonic()
         stage.sends("check.progress", percent=1)
         longest, before_last = max(longest, time.monotonic() - before_last), starts
-        time.sleep(0.4)
+        time.sleep(pause)
     stage.facts["longest"] = longest
 
 
@@ -134,6 +148,24 @@ def does_not_answer(stage: Stage):
     with faults.during(refusal, label="check") as made:
         stage.waits_for_its_end()
     stage.facts["refused"] = made.met == [1]
+
+
+def does_not_answer_and_chats(stage: Stage):
+    """The first question gets no answer. Then the vendor sends progress, for longer than a heartbeat, and the end."""
+    if stage.url() is None:
+        return stage.waits_for_its_end()
+    spoiled = {"fault": stage.chance.choice(("refuse", "lost")), "operation": "execute-api:Invoke"}
+    with faults.during({**spoiled, "resource": stage.audits()[0]["check_id"]}, label="check") as made:
+        waits = stage.waits_again()
+    stage.facts["refused"] = made.met == [1]
+    if waits:
+        chats(stage, stage.run.input["HeartbeatSeconds"] * 1.2, SLOWLY, time.time())
+    if stage.chance.random() < 0.5:
+        stage.sends("check.completed", report=ITS_REPORT)
+    else:
+        stage.facts["lament"] = stage.chance.choice(LAMENTS)
+        stage.sends("check.failed", error={"code": "OutOfTime", "message": stage.facts["lament"]})
+    stage.waits_for_its_end()
 
 
 def _statuses(chance):
@@ -171,7 +203,14 @@ class NeverCalls(Exercise):
             {"HeartbeatSeconds": 5, "TimeoutSeconds": 7},
             play=chats,
         ),
+        "no answer and progress": Case(
+            "a vendor that did not answer the first question, and then sent progress and the end",
+            play=does_not_answer_and_chats,
+            needs_sandbox=True,
+        ),
+        "lost and silent": Case("a vendor whose answer to the order was lost, and that never called"),
     }
+    pairs = ("no answer and progress", "lost and silent")
     audits = {
         "calls": {"seconds": 5, "rows": ROWS},  # longer than any heartbeat but its own
         "calls failed": {"seconds": 1, "fails": LAMENTS[0]},
@@ -180,6 +219,7 @@ class NeverCalls(Exercise):
         "long": {"silent": True, "seconds": 4, "rows": ROWS},
         "calls late": {"seconds": 5, "rows": ROWS},
         "no answer": {"silent": True, "seconds": 1, "rows": ROWS},
+        "lost and silent": {"silent": True, "seconds": 1, "rows": ROWS, "answers": ["lost"]},
     }
     done = "It hears the vendor, asks it when it is silent, waits on while it works, and ends by itself."
 
@@ -222,7 +262,7 @@ class NeverCalls(Exercise):
         def play(name, case):
             with ordering:
                 run = VendorRun(machine, {"Table": tables[name], **self.common, **case.input})
-                stages.append(stage := Stage(lab, verirow, run, tables[name], case, hows[name]))
+                stages.append(stage := Stage(lab, verirow, run, tables[name], case, hows[name], draw.random(name)))
                 until(lambda: orders_of(verirow, stage.table) or run.look(), LONG, "an order")
             (case.play or Stage.waits_for_its_end)(stage)
             audits = stage.audits()
@@ -263,7 +303,7 @@ class NeverCalls(Exercise):
     @contract(
         "When nothing was heard for `HeartbeatSeconds`, it asks the vendor: `completed` and `failed` end it just as "
         "the callback would have.",
-        cases="silent, silent failed",
+        cases="silent, silent failed, lost and silent",
     )
     def asks(self, seen: Execution):
         first = next((event for event in seen.events if _enters(event, "Ask")), None)
@@ -275,7 +315,10 @@ class NeverCalls(Exercise):
                 return f"{_limits(seen)} The execution of {seen.about} asked after {passed:.1f} seconds."
         return _not_as_it_should_end(seen)
 
-    @contract("When there is no result yet, or no answer, it goes on waiting.", cases="long, no answer, calls late")
+    @contract(
+        "When there is no result yet, or no answer, it goes on waiting.",
+        cases="long, no answer, calls late, no answer and progress",
+    )
     def waits_on(self, seen: Execution):
         return _not_as_it_should_end(seen)
 
@@ -287,9 +330,9 @@ class NeverCalls(Exercise):
     def hears(self, seen: Execution):
         return _not_as_it_should_end(seen)
 
-    @contract("While there are signs of life, it asks nobody.", cases="calls, chatty")
+    @contract("While there are signs of life, it asks nobody.", cases="calls, chatty, no answer and progress")
     def leaves_alone(self, seen: Execution):
-        if seen.facts["asked"]:
+        if seen.facts["asked"] > (seen.about == self.cases["no answer and progress"].about):
             return Fault(f"{_limits(seen)} {seen}, and it had asked {times(seen.facts['asked'])}.", slow=True)
         return _not_as_it_should_end(seen) or _other_wait(seen)
 
@@ -307,7 +350,10 @@ class NeverCalls(Exercise):
             if visit.name == "Check" and stayed > most + 1 and _limit(seen.events, "timeoutInSeconds") > most:
                 return f"{_limits(seen)} The execution of {seen.about} stayed in Check for {stayed:.1f} seconds."
 
-    @contract("However often it submits, the vendor makes one audit.", cases="long, calls late, silent")
+    @contract(
+        "However often it submits, the vendor makes one audit.",
+        cases="long, calls late, silent, no answer and progress, lost and silent",
+    )
     def one_audit(self, seen: Execution):
         if seen.facts["audits"] != 1:
             audits = many(seen.facts["audits"], "audit")
@@ -380,14 +426,8 @@ def earlier_of(seen: Execution) -> int | None:
 
 def _not_as_it_should_end(seen):
     """What is wrong with its end."""
-    lament = next(
-        (
-            how["fails"]
-            for name, how in NeverCalls.audits.items()
-            if "fails" in how and NeverCalls.cases[name].about == seen.about
-        ),
-        None,
-    )
+    laments = {NeverCalls.cases[name].about: how.get("fails") for name, how in NeverCalls.audits.items()}
+    lament = seen.facts.get("lament", laments.get(seen.about))
     # Where a machine is busy, an execution that was told takes a while to go on.
     late = not seen.ended and any(map(is_success, seen.facts["answers"]))
     if lament is None:
