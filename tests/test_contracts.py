@@ -43,12 +43,18 @@ def without_asides(text):
 
 @pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
 def test_each_point_of_the_notebook_s_contract_is_judged(notebook, number, exercise):
-    """All of it: what a point says beside the exercise's sentences is no more than an aside."""
+    """All of it: what a point says beside the exercise's sentences is no more than an aside.
+
+    What stands before the points says what there is and what it gets. Where a sentence there says what "it" does, as
+    those of contracts do, it is a point, too.
+    """
     cells = nbformat.read(NOTEBOOKS[notebook], as_version=4).cells
     contracts = [cell.source for cell in cells if cell.cell_type == "markdown" and "**Contract.**" in cell.source]
     assert len(contracts) == len(exercises_of(notebook))
     contract = contracts[[*exercises_of(notebook)].index(number)].partition("**Contract.**")[2]
-    for point in re.findall(r"^- (?!\*\*)(.+)$", contract, re.MULTILINE):
+    head = re.split(r"(?<=\.)\s+", contract.strip().partition("\n")[0])
+    promised = [sentence for sentence in head if re.search(r"\bit\b", sentence, re.IGNORECASE)]
+    for point in [*promised, *re.findall(r"^- (?!\*\*)(.+)$", contract, re.MULTILINE)]:
         left = words(without_asides(point))
         for sentence in exercise.contract:
             left = left.replace(words(without_asides(sentence.text)), "")
@@ -86,5 +92,10 @@ def test_no_error_or_status_is_tried_with_one_value_only(notebook, number, exerc
                 what = fault.get("fault") or fault["kind"], str(fault.get("operation", ""))
                 for option in OPTIONS:
                     tried.setdefault((*what, option), set()).add(fault.get(option))
-    once = {what: values for what, values in tried.items() if len(values) == 1 and values != {None}}
+    # Who refuses always says why, also where it is left out.
+    once = {
+        what: values
+        for what, values in tried.items()
+        if len(values) == 1 and (values != {None} or (what[0], what[-1]) == ("refuse", "code"))
+    }
     assert not once

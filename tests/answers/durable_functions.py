@@ -600,7 +600,7 @@ from aws_durable_execution_sdk_python import CallbackExternalError, CallbackTime
 from aws_durable_execution_sdk_python.config import Duration, WaitForCallbackConfig
 from aws_durable_execution_sdk_python.retries import RetryPresets
 from dms_task import describe, dms, start
-from runs import MigrationFailed, last_start, outcome
+from runs import MigrationFailed, begun, last_start, outcome
 from waiting import save
 
 
@@ -614,6 +614,8 @@ def migrated(context, arn, seconds):
             try:
                 start(arn, again=bool(before))
             except dms.exceptions.InvalidResourceStateFault:
+                if not begun(describe(arn), before):
+                    raise
                 context.logger.info("it has been started")
 
     config = WaitForCallbackConfig(timeout=Duration(seconds), retry_strategy=RetryPresets.linear())
@@ -730,7 +732,44 @@ TASK_2 = [
         words="when nobody had answered for `seconds`, it looked 4 times",
     ),
     dict(name="a callback and steps, one by one", text=BY_HAND),
-    dict(name="lets DMS say that it runs, reads the JSON itself", text=CATCHES_DMS),
+    dict(name="lets DMS say that it runs, looks whether it does, reads the JSON itself", text=CATCHES_DMS),
+    dict(
+        name="what DMS does not start has been started",
+        text=CATCHES_DMS.replace(
+            "                if not begun(describe(arn), before):\n                    raise\n", ""
+        ),
+        says="not yet",
+        words="(InvalidResourceStateFault) was still running, and the migration was not started",
+    ),
+    dict(
+        name="whatever DMS refuses but for throttling has been started",
+        changes={
+            'start(arn, again=before != "")\n': "try:\n                start(arn, again=before != '')\n"
+            "            except (dms.exceptions.AccessDeniedFault, dms.exceptions.ResourceNotFoundFault):\n"
+            "                pass\n",
+            "from dms_task import": "from dms_task import dms,",
+        },
+        says="not yet",
+        words="Fault) was still running, and the migration was not started",
+    ),
+    dict(
+        name="gives up where DMS refuses for good",
+        changes={
+            CONFIG: CONFIG + ", retry_strategy=while_it_may_pass",
+            "def migrated(": "def while_it_may_pass(error, attempts):\n"
+            "    if type(error).__name__.endswith('Fault') or attempts > 5:\n"
+            "        return RetryDecision.no_retry()\n"
+            "    return RetryDecision.retry(Duration.from_seconds(1))\n\n\n"
+            "def migrated(",
+            "from dms_task": "from aws_durable_execution_sdk_python.retries import RetryDecision\nfrom dms_task",
+        },
+    ),
+    dict(
+        name="never starts",
+        changes={STARTS: ""},
+        says="not yet",
+        words="was still running, and the migration was not started",
+    ),
     dict(
         name="blank",
         text="%%writefile told.py\ndef migrated(context, arn, seconds):\n    return ...\n",
@@ -1424,7 +1463,7 @@ TASK_4 = [
             "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryPresets\n",
         },
         says="not yet",
-        words="ended FAILED (CallbackSubmitterError: Verirow answered 503",
+        words="ended FAILED (CallbackSubmitterError: Verirow answered",
     ),
     dict(
         name="no heartbeat",
@@ -1521,6 +1560,33 @@ TASK_4 = [
         changes={"**limits": 'timeout=limits["timeout"], heartbeat_timeout=Duration.from_seconds(59)'},
         says="not yet",
         words="It does not wait for ever",
+    ),
+    dict(
+        name="never orders",
+        changes={"        save(address, callback_id, seconds, CheckId=order(table, address))\n": ""},
+        says="not yet",
+        words="the vendor got no order that it could take",
+    ),
+    dict(
+        name="tries again after a 502 and a 503 only",
+        changes={
+            "retry_strategy=while_unavailable": "retry_strategy=lambda error, attempts: RetryDecision.retry("
+            "Duration.from_seconds(1)) if attempts < 5 and str(error)[-4:] in ('502.', '503.') "
+            "else RetryDecision.no_retry()",
+            "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryDecision\n",
+        },
+        says="not yet",
+        words="VendorUnavailable is tried again",
+    ),
+    dict(
+        name="tries again whatever was refused, but for a 400",
+        changes={
+            "retry_strategy=while_unavailable": "retry_strategy=lambda error, attempts: RetryDecision.retry("
+            "Duration.from_seconds(1)) if attempts < 5 and '400' not in str(error) else RetryDecision.no_retry()",
+            "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryDecision\n",
+        },
+        says="not yet",
+        words="it was ordered again",
     ),
     dict(
         name="the two limits the wrong way round",
@@ -1659,7 +1725,7 @@ TASK_5 = [
         name="stops it in the same invocation",
         changes={ENDS: ""},
         says="not yet",
-        words="DMS took two seconds to start the migration ended FAILED",
+        words="DMS took two seconds to start the migration, and the vendor refused the order at once (",
     ),
     dict(
         name="looks again and again, in the same invocation, for a second",
@@ -1673,8 +1739,17 @@ TASK_5 = [
     dict(
         name="stops it only where the check has failed late",
         changes={
-            STOPS: '        if "refused" not in batch.get_errors()[0].message and "40" not in '
+            STOPS: '        if "refused" not in batch.get_errors()[0].message and "answered" not in '
             "batch.get_errors()[0].message:\n    " + STOPS
+        },
+        says="not yet",
+        words="and the migration was left running",
+    ),
+    dict(
+        name="stops it where the order was refused with 400, and not with another status",
+        changes={
+            STOPS: "        said = batch.get_errors()[0].message\n"
+            '        if "answered" not in said or "400" in said:\n    ' + STOPS
         },
         says="not yet",
         words="and the migration was left running",

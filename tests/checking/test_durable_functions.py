@@ -6,13 +6,15 @@ import itertools
 
 import pytest
 
+from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY
 from workshop.checking.executions import Execution
+from workshop.checking.exercises import Draw
 from workshop.checking.explorations import Crashes, Played
 from workshop.checking.outcomes import NotYet
 from workshop.checks.durable_answers import Check, Tell
 from workshop.checks.durable_designs import Approve, Nightly, Pair
 from workshop.checks.durable_exercises import blame_earlier
-from workshop.checks.durable_plays import Answer, Telling
+from workshop.checks.durable_plays import Answer, Telling, rehearsed
 from workshop.checks.durable_waits import NOBODY, Migrate, Poll
 from workshop.checks.durable_worlds import REFUSING
 
@@ -115,6 +117,8 @@ MIGRATE = {
     "killed after": told(),
     "killed before": told(),
     "refused": told(),
+    "not ready": told(),
+    "forbidden": told(),
     "rival": told(facts={"beside a rival": ITEM}),
     "others": told(status="RUNNING", facts={"item": {}}),
     "succeeds": told(answer=Answer(success={"Rows": 60})),
@@ -156,7 +160,7 @@ TELL = {
     },
     **{
         case: told(output={"ReplicationTaskArn": ARN}, migration=HEARD)
-        for case in ("in time", "twice", "early", "late", "stale", "very stale")
+        for case in ("in time", "twice", "early", "late", "stale", "very stale", "pair", "another pair")
     },
     **{
         case: told(status="FAILED", error="MigrationFailed", cause="Line 49 is bad.", migration=FAILED)
@@ -193,7 +197,11 @@ SILENT = {"status": "FAILED", "error": "VendorSilent"}
 CHECK = {
     "killed": checking(),
     "overloaded": checking(),
-    "refused": checking("FAILED", facts={"checks": [], "failures": [("VendorRefused", False)]}),
+    "unavailable": checking(),
+    **{
+        case: checking("FAILED", facts={"checks": [], "failures": [("VendorRefused", False)]})
+        for case in ("refused", "refused otherwise")
+    },
     "quick": checking(),
     "reports": checking(),
     "reports little": checking(),
@@ -324,6 +332,15 @@ JUDGED = {
             ("killed before", has(MIGRATE["killed before"], starts=0), "starts_once", "was not started"),
             ("told meanwhile", has(MIGRATE["told meanwhile"], starts=2), "starts_once", "started twice"),
             ("refused", {"status": "FAILED"}, "starts_once", "ended FAILED"),
+            ("refused", {"status": "FAILED", **has(MIGRATE["refused"], begun=False)}, "starts_once", "not started"),
+            (
+                "not ready",
+                {"status": "RUNNING", **has(MIGRATE["not ready"], begun=False)},
+                "starts_once",
+                "not started",
+            ),
+            ("not ready", has(MIGRATE["not ready"], begun=False), "starts_once", "not started"),
+            ("forbidden", {"status": "FAILED"}, "starts_once", "ended FAILED"),
             ("rival", has(MIGRATE["rival"], **{"beside a rival": {}}), "leaves_others_alone", "no longer in the table"),
             ("rival", has(MIGRATE["rival"], starts=2), "leaves_others_alone", "started twice"),
             ("taken", BROKE_IN_HOURS, "leaves_others_alone", "it waited for 60 s"),
@@ -386,6 +403,8 @@ JUDGED = {
                 "tries_again_what_is_worth_it",
                 "ordered again",
             ),
+            ("refused otherwise", {"status": "RUNNING"}, "tries_again_what_is_worth_it", "It fails"),
+            ("unavailable", {"status": "FAILED"}, "tries_again_what_is_worth_it", "ended FAILED"),
             ("overloaded", {"status": "FAILED"}, "tries_again_what_is_worth_it", "ended FAILED"),
             ("reports little", {"output": '{"rows": 3}'}, "returns_the_report", "It returned"),
             ("reports", has(CHECK["reports"], answers=[200, 500]), "returns_the_report", "a second time"),
@@ -437,8 +456,10 @@ JUDGED = {
                 "starts_the_same",
                 "FAILED",
             ),
-            ("ran before", mine("ran before", status="SUCCEEDED"), "starts_the_same", "succeeded"),
-            ("withdrawn", mine("withdrawn", status="SUCCEEDED"), "starts_the_same", "fails, too"),
+            ("ran before", mine("ran before", status="SUCCEEDED"), "ends_the_same", "durable function ended SUCCEEDED"),
+            ("withdrawn", mine("withdrawn", status="SUCCEEDED"), "ends_the_same", "state machine ended FAILED"),
+            ("withdrawn", mine("withdrawn", status="RUNNING"), "ends_the_same", "was still running"),
+            ("fails", mine("fails", status="RUNNING"), "ends_the_same", "was still running"),
             (
                 "approved",
                 begins("approved", False),
@@ -471,6 +492,33 @@ def test_a_sentence_that_is_not_kept_is_named(kind, case, other, judge, words):
     refused = kind().judge(records | {case: dataclasses.replace(records[case], **other)})
     assert refused.contract == getattr(kind, judge).sentence.text
     assert words in str(refused)
+
+
+@pytest.mark.parametrize("case", Migrate.FOR_GOOD)
+def test_a_start_that_is_refused_for_good_may_end_the_execution(case):
+    """Whoever waits for what has not begun waits in vain."""
+    not_begun = {"about": Migrate.cases[case].about, **has(MIGRATE[case], begun=False, starts=0)}
+    ended, waits = (dataclasses.replace(MIGRATE[case], status=status, **not_begun) for status in ("FAILED", "RUNNING"))
+    assert Migrate().judge({case: ended}) is None
+    assert "was still running, and the migration was not started" in str(Migrate().judge({case: waits}))
+
+
+def test_what_may_pass_is_waited_for():
+    seen = dataclasses.replace(APPROVE["ran before"].mine, about=Approve.cases["ran before"].about, status="RUNNING")
+    assert Approve().judge({"ran before": dataclasses.replace(APPROVE["ran before"], mine=seen)}) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_the_vendor_s_answers_two_of_each_kind_are_drawn_and_told(seed):
+    drawn = {name: rehearsed(Draw(seed), name, case) for name, case in Check.cases.items() if "vendor" in vars(case)}
+    for names, kind in ((("overloaded", "unavailable"), WORTH_ANOTHER_TRY), (("refused", "refused otherwise"), FINAL)):
+        statuses = [drawn[name].vendor["answers"][0] for name in names]
+        assert len(set(statuses)) == 2 and set(statuses) <= set(kind)
+        assert [f"({status})" in drawn[name].about for name, status in zip(names, statuses, strict=True)] == [
+            True,
+            True,
+        ]
+    assert drawn["reports"].about == Check.cases["reports"].about
 
 
 # -- what is said of a right answer ------------------------------------------------------------------------------------

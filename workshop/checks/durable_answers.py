@@ -6,7 +6,7 @@ import datetime
 import json
 
 from workshop import faults
-from workshop.checking.attacks import in_words, is_final, is_success
+from workshop.checking.attacks import FINAL, WORTH_ANOTHER_TRY, in_words, is_final, is_success
 from workshop.checking.executions import Execution
 from workshop.checking.exercises import Case, Exercise, Fault, contract, one_of
 from workshop.checking.explorations import Crashes, Played
@@ -42,6 +42,7 @@ from workshop.checks.durable_plays import (
     Telling,
     Told,
     deleted,
+    each_of,
     expired,
     failed,
     keeps_awake,
@@ -49,6 +50,7 @@ from workshop.checks.durable_plays import (
     left_in_silence,
     overtaken,
     refused,
+    rehearsed,
     reported,
     reported_after,
     reported_failed,
@@ -75,6 +77,7 @@ class Tell(Exercise):
     )
     common = {}
     by_default = staticmethod(to_its_end)
+    CAME = {"early": "early", "delay": "late", "duplicate": "twice"}  # {kind of fault: how it is told}
     _told = {
         "data": Case("data", {"success": {"rows": 3, "missing": {"city": 1}, "first": "São Paulo"}}, play=tells),
         "small data": Case("data that is easily taken for none", {"success": one_of({}, [], 0, "")}, play=tells),
@@ -160,7 +163,7 @@ class Tell(Exercise):
         "pair": Case(
             "a migration whose event came early, late or twice, and that DMS still called `running` then",
             {"TimeoutSeconds": 60},
-            faults=({"kind": one_of("early", "delay", "duplicate")}, {"kind": "stale", "count": 3}),
+            faults=({"kind": one_of(*CAME)}, {"kind": "stale", "count": 3}),
             needs_sandbox=True,
         ),
         "another pair": Case(
@@ -187,6 +190,10 @@ class Tell(Exercise):
 
         said = [lambda name=name, case=case: tell(name, case) for name, case in cases.items() if name in self._told]
         heard = {name: case for name, case in cases.items() if name in self._heard}
+        if "pair" in heard:
+            pair = draw.case("pair", heard["pair"])
+            about = pair.about.replace("early, late or twice", self.CAME[pair.faults[0]["kind"]])
+            heard["pair"] = dataclasses.replace(pair, about=about)
 
         def begin(input):
             return Told(migrate, input, table)
@@ -294,12 +301,24 @@ class Check(Durable):
             needs_sandbox=True,
         ),
         "overloaded": Rehearsed(
-            "an audit whose first order was refused (503), and whose second was taken, the answer lost (502)",
+            "an audit whose second order was taken, the answer lost (502), after a first that was refused",
             play=reported_after(lambda run: len(run.orders()) > 2),
-            vendor={**QUIET, "answers": [503, "lost"]},
+            vendor={**QUIET, "answers": each_of(WORTH_ANOTHER_TRY[::2], then=["lost"])},
+        ),
+        "unavailable": Rehearsed(
+            "an audit whose first order was refused for now",
+            play=reported_after(lambda run: len(run.orders()) > 1),
+            vendor={**QUIET, "answers": each_of(WORTH_ANOTHER_TRY[1::2])},
         ),
         "refused": Rehearsed(
-            "an audit that the vendor refused (400)", play=refused, vendor={**QUIET, "answers": [400] * MANY}
+            "an audit that the vendor refused",
+            play=refused,
+            vendor={**QUIET, "answers": each_of(FINAL[::2], MANY)},
+        ),
+        "refused otherwise": Rehearsed(
+            "another audit that the vendor refused",
+            play=refused,
+            vendor={**QUIET, "answers": each_of(FINAL[1::2], MANY)},
         ),
         # Its callback comes before the answer to the order.
         "quick": Rehearsed(
@@ -331,7 +350,16 @@ class Check(Durable):
         "bounded": Rehearsed("an audit without an end", {"TimeoutSeconds": 6}, play=left_in_silence),
         "crashes": CRASHED,
     }
-    _by_callback = ("killed", "overloaded", "quick", "reports", "reports little", "fails", "fails otherwise")
+    _by_callback = (
+        "killed",
+        "overloaded",
+        "unavailable",
+        "quick",
+        "reports",
+        "reports little",
+        "fails",
+        "fails otherwise",
+    )
     earlier: Earlier = {
         **dict.fromkeys(_by_callback, ((3, Tell(), ("data", "failure", "succeeded")),)),
         "awake": ((3, Tell(), ("awake",)),),
@@ -344,6 +372,7 @@ class Check(Durable):
         function(lab, "callback")
         verirow = signed_up(lab)
         Table(lab, "Id").find("nobody")
+        cases = {name: rehearsed(draw, name, case) for name, case in cases.items()}
         tables = rehearse(lab, verirow, {name: case.vendor for name, case in cases.items()})
 
         def begin(name):
@@ -370,8 +399,7 @@ class Check(Durable):
             def begin_one():
                 tables.update(rehearse(lab, verirow, {name: cases[name].vendor}))  # without the order of one before
                 run = begin(name)
-                run.url  # noqa: B018  the vendor has taken the order
-                return run, run
+                return run, run if run.url else None  # the vendor has taken the order, or never will
 
             run, _, status = kept_awake(begin_one, beat)
             try:
@@ -391,7 +419,7 @@ class Check(Durable):
 
     @contract(
         "It orders one audit, however often the submitter runs, with one **address** for each execution.",
-        cases="reports, killed, overloaded, crashes",
+        cases="reports, killed, overloaded, unavailable, crashes",
     )
     def orders_once(self, seen: Execution | Crashes):
         if isinstance(seen, Crashes):
@@ -402,7 +430,7 @@ class Check(Durable):
         if len(urls) > 1 or len(checks) > 1:
             return Fault(
                 f"{seen}; the vendor got {len(urls)} addresses, and makes {len(checks)} audits for one execution.",
-                "Each execution has one address, however often the handler runs. What is random belongs in a step.",
+                "Each execution has one address, however often the handler runs.",
             )
 
     @contract(
@@ -457,7 +485,10 @@ class Check(Durable):
         if seen.status != "SUCCEEDED":
             return f"{seen}."
 
-    @contract("`VendorUnavailable` is tried again, `VendorRefused` is not.", cases="overloaded, killed, refused")
+    @contract(
+        "`VendorUnavailable` is tried again, `VendorRefused` is not.",
+        cases="overloaded, unavailable, killed, refused, refused otherwise",
+    )
     def tries_again_what_is_worth_it(self, seen: Execution):
         refused = [error for error, again in seen.facts["failures"] if again and error == "VendorRefused"]
         if refused or (not seen.facts["checks"] and len(seen.facts["orders"]) > 1):

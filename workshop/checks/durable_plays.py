@@ -10,16 +10,38 @@ from collections.abc import Callable, Mapping, Sequence
 from workshop import clients, deploy, faults
 from workshop.checking.attacks import is_final
 from workshop.checking.executions import DurableRun, Execution, details_of
-from workshop.checking.exercises import Case, on_sandbox
+from workshop.checking.exercises import Case, Draw, OneOf, on_sandbox, one_of
 from workshop.checking.migrations import LONG, ended, ran_before, started
 from workshop.checking.outcomes import SandboxProblem, TooBusy
 from workshop.checking.resources import Table, invoke
-from workshop.checking.stages import ENOUGH, Scene, to_its_end
+from workshop.checking.stages import ENOUGH, Scene, ends_within
 from workshop.checking.vendors import Messages
 from workshop.checking.waiting import side_by_side, until
 from workshop.migrations import Migration
 
+SOON = 2  # seconds of patience with what has happened already, and may not be told yet
 ASKS, STARTS = "dms:DescribeReplicationTasks", "dms:StartReplicationTask"
+
+
+def sleeps(run: DurableRun) -> bool:
+    """Whether it does nothing until a callback of its is answered or times out: no call of its can come any more."""
+    events = run.events()
+    if not events or events[-1]["EventType"] != "InvocationCompleted" or "Error" in details_of(events[-1]):
+        return False
+    latest = {event.get("Id"): event for event in events[:-1]}.values()
+    ahead = [
+        event
+        for event in latest
+        if event["EventType"] in ("StepStarted", "WaitStarted")
+        or "NextAttemptDelaySeconds" in details_of(event).get("RetryDetails", {})
+    ]
+    return not ahead and any(event["EventType"] == "CallbackStarted" for event in latest)
+
+
+def came(run: DurableRun, condition: Callable[[], object], what: str) -> bool:
+    """Wait for what an execution does; returns whether it has done it: not where it has ended, or sleeps, before."""
+    until(lambda: condition() or run.look() or sleeps(run), ENOUGH, what)
+    return bool(condition()) or (not run.look() and sleeps(run) and until(condition, SOON, what))
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -126,16 +148,17 @@ def answered(**how):
         def is_through():
             return run.has_submitted() and run.item() and begun(scene.migration, before)
 
-        until(lambda: run.look() or is_through(), ENOUGH, "a submitter to be through")
-        answer(scene, Answer(**how))
+        # Who is not through by now has had the time in which it ends, too.
+        patience = ENOUGH if came(run, is_through, "a submitter to be through") else SOON
+        answer(scene, Answer(**how), patience=patience)
 
     return play
 
 
-def answer(scene: Scene, answer: Answer, then: Callable[[], object] = lambda: None):
+def answer(scene: Scene, answer: Answer, then: Callable[[], object] = lambda: None, patience: float = ENOUGH):
     """Answer its callback, if its ID is in the table, and wait for its end. Notes item, starts and answer.
 
-    then: what happens when it has been answered.
+    then: what happens when it has been answered. patience: seconds until it has ended.
     """
     run, item = scene.run, scene.run.item()
     scene.facts |= {"item": item, "mine": run.callback_ids(), "failures": run.failures(), "told": None}
@@ -144,7 +167,7 @@ def answer(scene: Scene, answer: Answer, then: Callable[[], object] = lambda: No
         scene.facts["told"] = answer
         answer.give(item["CallbackId"])
         then()
-        to_its_end(scene)
+        ends_within(patience)(scene)
     scene.facts["starts"] = starts(scene)
 
 
@@ -159,20 +182,19 @@ def starts(scene: Scene) -> int | None:
 
 def watched(scene: Scene):
     """Its start is held at a gate: what is in the table by then?"""
-    was_held = until(lambda: scene.run.look() or _is_held(scene), ENOUGH, "a migration to be started")
+    was_held = came(scene.run, lambda: _is_held(scene), "a migration to be started")
     scene.facts["by then"] = scene.run.item()
     scene.calls.end()
     if was_held:
         answered(success={})(scene)
     else:
-        answer(scene, Answer(success={}))
+        answer(scene, Answer(success={}), patience=SOON)
 
 
 def told_meanwhile(scene: Scene):
     """The answer to its start is held at a gate until the migration is over and `resume` has told it, and is lost."""
     run = scene.run
-    until(lambda: run.look() or _is_held(scene), ENOUGH, "a migration to be started")
-    if _is_held(scene):
+    if came(run, lambda: _is_held(scene), "a migration to be started"):
         until(lambda: ended(scene.migration), LONG, "a migration to end")
 
     def forgotten():
@@ -184,7 +206,7 @@ def told_meanwhile(scene: Scene):
 
 def with_a_rival(scene: Scene):
     """While its start is held at a gate, a second execution for the same task begins."""
-    until(lambda: scene.run.look() or _is_held(scene), ENOUGH, "a migration to be started")
+    came(scene.run, lambda: _is_held(scene), "a migration to be started")
     rival = scene.run.another()
     try:
         until(lambda: rival.look() or rival.failures() or rival.has_submitted(), ENOUGH, "a second execution to begin")
@@ -357,12 +379,15 @@ def keeps_awake(teller: Teller, about: str, input: Mapping) -> Telling:
 def kept_awake(begin: Callable, beat: Callable):
     """Keep an execution awake with a sign of life every second, for longer than its heartbeat, or until one fails.
 
-    begin: returns (an execution, what `beat` takes). beat: sends a sign of life; returns what is wrong, or nothing.
+    begin: returns (an execution, what `beat` takes; None where it cannot be kept awake at all).
+    beat: sends a sign of life; returns what is wrong, or nothing.
     Returns (the execution, what was wrong, its status when the signs ended). Begins anew where the machine was too
     busy to send signs in time. Raises SandboxProblem where it always is.
     """
     for _ in range(3):
         run, about = begin()
+        if about is None:
+            return run, "It cannot be kept awake.", run.status
         last = began = _callback_began(run)  # the last sign came no earlier than that
         while last < began + HEARTBEAT + 1:
             sent = time.time()
@@ -398,12 +423,25 @@ class Rehearsed(Case):
     vendor: Mapping = dataclasses.field(default_factory=lambda: QUIET)
 
 
+def each_of(statuses: Sequence[int], times: int = 1, then: Sequence = ()) -> OneOf:
+    """What the vendor answers to orders: one of these statuses, so many times, and `then`."""
+    return one_of(*([status] * times + [*then] for status in statuses))
+
+
+def rehearsed(draw: Draw, name: str, case: Rehearsed) -> Rehearsed:
+    """The case with what was drawn of `each_of`, and the status at the end of its `about`."""
+    drawn = draw.values(f"{name}, vendor:", case.vendor)
+    about = case.about if drawn == case.vendor else f"{case.about} ({drawn['answers'][0]})"
+    return dataclasses.replace(case, vendor=drawn, about=about)
+
+
 class Checking(DurableRun):
     """An execution that waits for the vendor's audit of a table. facts: what a play has seen, for the record."""
 
     def __init__(self, function: str, input: Mapping, verirow):
         super().__init__(function, input)
         self.vendor, self.messages, self.facts = verirow, Messages(verirow), {"answers": []}
+        self._ordered = None  # not known yet
 
     def orders(self) -> list[dict]:
         return self.vendor.orders(self.input["Table"])
@@ -414,7 +452,8 @@ class Checking(DurableRun):
     @property
     def url(self) -> str | None:
         """The callback URL that the vendor got; None where it took no order."""
-        until(lambda: self.checks() or self.look(), ENOUGH, "an order")
+        if self._ordered is None:
+            self._ordered = came(self, self.checks, "an order")
         return next((check["callback_url"] for check in self.checks()), None)
 
     def send(self, send: Callable, *more) -> bool:
@@ -475,7 +514,7 @@ def reported_after(condition: Callable):
 
 def refused(run: Checking):
     """Until it is clear whether a refused order is ordered again."""
-    until(lambda: run.look() or any(again for _, again in run.failures()), ENOUGH, "an order to be refused")
+    came(run, lambda: any(again for _, again in run.failures()), "an order to be refused")
 
 
 def overtaken(run: Checking):
@@ -484,14 +523,15 @@ def overtaken(run: Checking):
     def answers():
         return [told["answer"] for check in run.checks() for told in check["deliveries"]]
 
-    until(lambda: answers() or run.look(), ENOUGH, "a callback")
+    was_called = came(run, answers, "a callback")
     run.facts["answers"] = answers()
-    if not any(map(is_final, answers())):
+    if was_called and not any(map(is_final, answers())):
         run.to_its_end()
 
 
 def left_in_silence(run: Checking):
-    run.to_its_end(20)
+    if run.url is not None:
+        run.to_its_end(20)
 
 
 # -- two at once ------------------------------------------------------------------------------------------------------

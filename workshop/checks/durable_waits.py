@@ -41,6 +41,8 @@ from workshop.checks.durable_plays import (
 )
 from workshop.migrations import Migration
 
+# What DMS says to a start beside ThrottlingException and InvalidResourceStateFault, by its API reference.
+FORBIDDEN = ("AccessDeniedFault", "ResourceNotFoundFault")
 NOBODY = [f"arn:aws:dms:us-east-1:111122223333:task:{name}" for name in ("ITWASNEVERTHEREANDWILLNOTBE", "nobody-x1")]
 
 
@@ -280,6 +282,7 @@ class Migrate(Durable):
     )
     common = {"TimeoutSeconds": 60}
     by_default = staticmethod(answered(success={}))
+    FOR_GOOD = ("not ready", "forbidden")  # what DMS says of its start need not pass
     LEFT_OVER = "left over"  # its item is put there before it begins
     _hold = ({"fault": "hold", "operation": STARTS, "seconds": 30},)
     _lose = ({"fault": "lost", "operation": STARTS, "tries": "all"},)
@@ -335,6 +338,16 @@ class Migrate(Durable):
             calls=({"fault": "refuse", "operation": STARTS},),
             needs_sandbox=True,
         ),
+        "not ready": Case(
+            "a migration that DMS did not start at first, and that did not run either (InvalidResourceStateFault)",
+            calls=({"fault": "refuse", "operation": STARTS, "code": "InvalidResourceStateFault"},),
+            needs_sandbox=True,
+        ),
+        "forbidden": Case(
+            "a migration whose first start DMS refused",
+            calls=({"fault": "refuse", "operation": STARTS, "code": one_of(*FORBIDDEN)},),
+            needs_sandbox=True,
+        ),
         "rival": Case(
             "a migration for which a second execution came",
             migration="is slow",
@@ -387,6 +400,9 @@ class Migrate(Durable):
         if self.LEFT_OVER in cases:
             its = replace(cases[self.LEFT_OVER], before=lambda migration: left_over(table, migration))
             cases = {**cases, self.LEFT_OVER: its}
+        if "forbidden" in cases:
+            case = draw.case("forbidden", cases["forbidden"])
+            cases = {**cases, "forbidden": replace(case, about=f"{case.about} ({case.calls[0]['code']})")}
         with unheard(lab):
             return play(
                 lab,
@@ -434,19 +450,22 @@ class Migrate(Durable):
             again = " after another attempt of the submitter" if seen.facts["failures"] else ""
             return Fault(
                 f"{ran}, and{again} StartedBefore is {saved!r}.",
-                "StartedBefore stays what it was before the migration was started: look in a step." if again else None,
+                "StartedBefore stays what it was before the migration was started." if again else None,
             )
 
     @contract(
         "It starts the migration once, however often the submitter runs, and also if it has run before.",
         cases="ran before, failed before, left over, lost, lost and over, ran before and lost, killed after, "
-        "told meanwhile, killed before, refused, crashes",
+        "told meanwhile, killed before, refused, not ready, forbidden, crashes",
     )
     def starts_once(self, seen: Execution | Crashes):
         if isinstance(seen, Crashes):
             return broken(seen, inside=True)
         if not seen.facts["begun"] or seen.facts["starts"] == 0:
-            return f"{seen}, and the migration was not started."
+            # What is refused for good need not be tried again; but then nobody waits for it either.
+            gives_up = seen.about.startswith(tuple(self.cases[name].about for name in self.FOR_GOOD))
+            is_right = gives_up and seen.status == "FAILED" and not seen.facts["begun"]
+            return None if is_right else f"{seen}, and the migration was not started."
         if seen.facts["starts"] and seen.facts["starts"] > 1:
             return f"{seen}, and the migration was started {times(seen.facts['starts'])}."
         if seen.status != "SUCCEEDED":
