@@ -1576,7 +1576,7 @@ TASK_4 = [
             "import secrets\n": "import secrets\nfrom aws_durable_execution_sdk_python.retries import RetryDecision\n",
         },
         says="not yet",
-        words="VendorUnavailable is tried again",
+        words="ended FAILED (CallbackSubmitterError: Verirow answered",
     ),
     dict(
         name="tries again whatever was refused, but for a 400",

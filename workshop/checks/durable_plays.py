@@ -156,14 +156,16 @@ def answered(**how):
 
 
 def answer(scene: Scene, answer: Answer, then: Callable[[], object] = lambda: None, patience: float = ENOUGH):
-    """Answer its callback, if its ID is in the table, and wait for its end. Notes item, starts and answer.
+    """Answer its callback, if its migration was started and its ID is in the table, and wait for its end.
+
+    Notes item, starts and answer.
 
     then: what happens when it has been answered. patience: seconds until it has ended.
     """
     run, item = scene.run, scene.run.item()
     scene.facts |= {"item": item, "mine": run.callback_ids(), "failures": run.failures(), "told": None}
     scene.facts["begun"] = begun(scene.migration, scene.facts["before"] or "")
-    if not run.look() and item.get("CallbackId") in scene.facts["mine"]:
+    if scene.facts["begun"] and not run.look() and item.get("CallbackId") in scene.facts["mine"]:
         scene.facts["told"] = answer
         answer.give(item["CallbackId"])
         then()
