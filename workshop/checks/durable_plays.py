@@ -148,9 +148,12 @@ def answered(**how):
         def is_through():
             return run.has_submitted() and run.item() and begun(scene.migration, before)
 
+        def goes_wrong():  # one call does at most: the attempt after that one finds out how it stands
+            return len(run.failures()) > 2
+
+        came(run, lambda: is_through() or goes_wrong(), "a submitter to be through")
         # Who is not through by now has had the time in which it ends, too.
-        patience = ENOUGH if came(run, is_through, "a submitter to be through") else SOON
-        answer(scene, Answer(**how), patience=patience)
+        answer(scene, Answer(**how), patience=ENOUGH if is_through() else SOON)
 
     return play
 
