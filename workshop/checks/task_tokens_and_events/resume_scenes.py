@@ -286,6 +286,8 @@ def refused_and_told_again(scene):
             again = "The same event came again, and " if scene.told else ""
             scene.tell(f"{again}{operation} was refused ({code})", event, answered=False)
             scene.facts["met"].append(made.met[0])
+        if not scene.told[-1].item:
+            break  # nobody waits any more, and what it answers would be waited for each time
     scene.tell("The same event came again, and nothing was refused any more", event)
 
 
