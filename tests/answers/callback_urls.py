@@ -688,6 +688,12 @@ def lambda_handler(event, context):
 
 TASK_2 = [
     dict(name="the solution"),
+    dict(
+        name="opens the callback without the attempt",
+        changes={OPENS: OPENS.replace(', event.get("Attempt", "")', "")},
+        says="not yet",
+        words="an attempt whose function began when that of its retry was done, a report",
+    ),
     dict(name="another key, and all that urllib raises in one", text=HASH_AS_KEY),
     dict(name="with http.client", text=HTTP_CLIENT),
     dict(name="the ARN of the execution as the key", changes={KEY: 'key=event["Execution"]'}),

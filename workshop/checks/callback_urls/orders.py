@@ -26,6 +26,7 @@ from workshop.checking.submitting import (
     gives_away,
     has_token,
     is_unavailable,
+    late,
     many,
     once,
     with_a_namesake,
@@ -152,6 +153,7 @@ class OrderOnce(Ordering):
     cases = {
         "takes it": Case("a vendor that took the order", play=once),
         "again": Case("a vendor that took the order, and a state that was tried again all the same", play=again),
+        "late": Case("an attempt whose function began when that of its retry was done", play=late),
         "other": Case("two executions with the same table", play=two_executions),
         "namesake": Case(
             "two executions with the same table and the same name, of two state machines", play=with_a_namesake
@@ -246,7 +248,7 @@ class OrderOnce(Ordering):
 
     @contract(
         "It opens the callback and *then* orders, since the vendor may call before it has answered the order.",
-        cases="takes it, again, overloaded, calls at once, lost and killed, pair, another pair",
+        cases="takes it, again, late, overloaded, calls at once, lost and killed, pair, another pair",
     )
     def opens_and_orders(self, seen: Submitted | Story):
         if isinstance(seen, Story):
@@ -266,9 +268,12 @@ class OrderOnce(Ordering):
                 slow=answers[0] is None,
             )
         if seen.status != "SUCCEEDED":
+            is_late = seen.about == self.cases["late"].about
             return Fault(
                 f"In the case of {seen.about}, a report {in_words(seen.answer)}, and the execution {seen.in_words()}.",
-                "It opens the callback with the new token, whenever it is invoked.",
+                "The token of an attempt does not take the place of a later one's."
+                if is_late
+                else "It opens the callback with the new token, whenever it is invoked.",
                 slow=seen.answer is None,
             )
 
