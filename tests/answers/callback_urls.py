@@ -1333,6 +1333,7 @@ TASK_3 = [
         says="not yet",
         words="A report with a timestamp of 5,000 digits was answered with 500 (ValueError",
     ),
+    # Nobody but the vendor can make what these two take.
     dict(
         name="whatever version the signature is of",
         changes={
@@ -1340,8 +1341,6 @@ TASK_3 = [
                 "signature.encode()", 'signature.rpartition("=")[2].encode()'
             )
         },
-        says="not yet",
-        words='A report with its signature after "v2=" in place of "v1=" got through',
     ),
     dict(
         name="with or without the version before the signature",
@@ -1350,8 +1349,6 @@ TASK_3 = [
                 "signature.encode()", 'signature.removeprefix("v1=").encode()'
             )
         },
-        says="not yet",
-        words='A report with its signature, and no "v1=" before it got through',
     ),
     dict(
         name="takes the signature apart at its equals sign",
