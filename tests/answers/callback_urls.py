@@ -1918,7 +1918,7 @@ TASK_5 = [
         name="the heartbeat is the limit for the whole stay",
         changes={BEATS + ENDS: ENDS.replace("Input.TimeoutSeconds", "Input.HeartbeatSeconds")},
         says="not yet",
-        words="a vendor that sent progress, and a report in the end ended SUCCEEDED, and it had asked",
+        words="While there are signs of life, it asks nobody",
     ),
     dict(
         name="the limits in each other's place",

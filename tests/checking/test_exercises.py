@@ -95,6 +95,12 @@ def test_what_a_busy_machine_could_not_show_is_played_again_some_times(monkeypat
         Toy({}).check(None, 1)
 
 
+def test_what_is_looked_at_again_are_cases_that_were_asked_for():
+    toy = Toy({"a": "slow"}, {})
+    assert toy.check(None, 1, ["a", "c"]) == "It is right."
+    assert toy.played == [["a", "c"], ["a"]]
+
+
 def test_cases_can_be_played_in_waves_of_whole_sentences():
     toy = Toy({"sandbox": "second: wrong."})
     toy.at_once = 2

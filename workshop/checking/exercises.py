@@ -201,7 +201,8 @@ class Exercise:
 
     def _check(self, lab, draw, only):
         seen = {}
-        for sentences, cases in self._waves(only):
+        playable = {name: case for name, case in self.playable().items() if not only or name in only}
+        for sentences, cases in self._waves(playable):
             for look in range(LOOKS):
                 try:
                     seen |= self.observe(lab, draw, cases)
@@ -212,15 +213,14 @@ class Exercise:
                 fault, again = self._first_fault(seen, sentences)
                 if again is None:
                     break
-                cases = {name: self.cases[name] for name in again.cases}
+                cases = {name: playable[name] for name in again.cases if name in playable}
             if fault:
                 raise fault
         return "\n".join(filter(None, [self.says_done(seen), self.says_more(seen)]))
 
-    def _waves(self, only):
+    def _waves(self, playable):
         """The sentences that are judged together, with the cases that are played for them, wave after wave."""
         known, sentences, cases = set(), [], {}
-        playable = {name: case for name, case in self.playable().items() if not only or name in only}
         for nth, sentence in enumerate(self.contract, start=1):
             sentences.append(sentence)
             cases |= {name: playable[name] for name in sentence.cases if name in playable and name not in known}

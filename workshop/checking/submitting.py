@@ -12,7 +12,7 @@ from workshop import clients, faults, logs
 from workshop.checking.attacks import is_success
 from workshop.checking.exercises import Case, Exercise
 from workshop.checking.guessing import pieces
-from workshop.checking.outcomes import NotAttempted, TooBusy, shortened
+from workshop.checking.outcomes import NotAttempted, NotYet, TooBusy, shortened
 from workshop.checking.resources import Invoked, function, invoke, was_held
 from workshop.checking.vendors import (
     Attempt,
@@ -114,6 +114,7 @@ class Scene:
         self._one_by_one = threading.Lock()
         self.facts: dict = {"how": how}
         self.answer = None
+        self.broken_off: NotYet | None = None  # what ended its play, as an answer to its token by whomever does
 
     def attempt(self, retries: Attempt | None = None) -> Attempt:
         """The first attempt of its state, or the next one: then the token of the one before is dead.
@@ -222,15 +223,29 @@ class Ordering(Exercise):
             side_by_side(*(run.stop for scene in scenes.values() for run in scene.runs))
         addresses = [one.orders[0].address for one in seen if one.orders]
         facts = {"addresses": sorted(set(addresses)), "executions": len(addresses)}
-        return {name: dataclasses.replace(one, facts=one.facts | facts) for name, one in zip(scenes, seen, strict=True)}
+        seen = {name: dataclasses.replace(one, facts=one.facts | facts) for name, one in zip(scenes, seen, strict=True)}
+        wrong = next((scene.broken_off for scene in scenes.values() if scene.broken_off), None)
+        if not wrong:
+            return seen
+        # What all others show comes first, such as one address for two.
+        whole = {name: one for name, one in seen.items() if not (scenes[name].broken_off or "story" in one.facts)}
+        if not self.judge(whole):
+            raise wrong
+        return whole
 
     def play(self, lab, scenes: Mapping[str, Scene]):
         """Play all scenes, a few at a time, and send a report to each in the end."""
         together = [scene for name, scene in scenes.items() if name not in self.ALONE]
-        side_by_side(*(lambda scene=scene: self._play(scene) for scene in together), most=AT_A_TIME)
+        side_by_side(*(lambda scene=scene: self._play_one(scene) for scene in together), most=AT_A_TIME)
         for name in self.ALONE:
             if name in scenes:
-                self._play(scenes[name])
+                self._play_one(scenes[name])
+
+    def _play_one(self, scene: Scene):
+        try:
+            self._play(scene)
+        except NotYet as wrong:
+            scene.broken_off = wrong
 
     def _play(self, scene: Scene):
         (scene.case.play or self.by_default)(scene)
