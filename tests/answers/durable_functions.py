@@ -750,7 +750,7 @@ TASK_2 = [
             "from dms_task import": "from dms_task import dms,",
         },
         says="not yet",
-        words="Fault) was still running, and the migration was not started",
+        words="the migration was not started, and the execution waited for 86400 s",
     ),
     dict(
         name="gives up where DMS refuses for good",

@@ -41,8 +41,6 @@ from workshop.checks.durable_plays import (
 )
 from workshop.migrations import Migration
 
-# What DMS says to a start beside ThrottlingException and InvalidResourceStateFault, by its API reference.
-FORBIDDEN = ("AccessDeniedFault", "ResourceNotFoundFault")
 NOBODY = [f"arn:aws:dms:us-east-1:111122223333:task:{name}" for name in ("ITWASNEVERTHEREANDWILLNOTBE", "nobody-x1")]
 
 
@@ -282,7 +280,6 @@ class Migrate(Durable):
     )
     common = {"TimeoutSeconds": 60}
     by_default = staticmethod(answered(success={}))
-    FOR_GOOD = ("not ready", "forbidden")  # what DMS says of its start need not pass
     LEFT_OVER = "left over"  # its item is put there before it begins
     _hold = ({"fault": "hold", "operation": STARTS, "seconds": 30},)
     _lose = ({"fault": "lost", "operation": STARTS, "tries": "all"},)
@@ -343,11 +340,6 @@ class Migrate(Durable):
             calls=({"fault": "refuse", "operation": STARTS, "code": "InvalidResourceStateFault"},),
             needs_sandbox=True,
         ),
-        "forbidden": Case(
-            "a migration whose first start DMS refused",
-            calls=({"fault": "refuse", "operation": STARTS, "code": one_of(*FORBIDDEN)},),
-            needs_sandbox=True,
-        ),
         "rival": Case(
             "a migration for which a second execution came",
             migration="is slow",
@@ -390,6 +382,7 @@ class Migrate(Durable):
         "unheard for a day": imagined(worlds.UnheardForADay),
         "runs on": imagined(worlds.RunsOn),
         "taken": imagined(worlds.Taken),
+        **{code: imagined(world) for code, world in worlds.NOT_STARTED.items()},
         "crashes": CRASHED,
     }
     done = "It saves first, starts once, tells failure from silence, and looks before it gives up."
@@ -400,9 +393,6 @@ class Migrate(Durable):
         if self.LEFT_OVER in cases:
             its = replace(cases[self.LEFT_OVER], before=lambda migration: left_over(table, migration))
             cases = {**cases, self.LEFT_OVER: its}
-        if "forbidden" in cases:
-            case = draw.case("forbidden", cases["forbidden"])
-            cases = {**cases, "forbidden": replace(case, about=f"{case.about} ({case.calls[0]['code']})")}
         with unheard(lab):
             return play(
                 lab,
@@ -456,16 +446,13 @@ class Migrate(Durable):
     @contract(
         "It starts the migration once, however often the submitter runs, and also if it has run before.",
         cases="ran before, failed before, left over, lost, lost and over, ran before and lost, killed after, "
-        "told meanwhile, killed before, refused, not ready, forbidden, crashes",
+        "told meanwhile, killed before, refused, crashes",
     )
     def starts_once(self, seen: Execution | Crashes):
         if isinstance(seen, Crashes):
             return broken(seen, inside=True)
         if not seen.facts["begun"] or seen.facts["starts"] == 0:
-            # What is refused for good need not be tried again; but then nobody waits for it either.
-            gives_up = seen.about.startswith(tuple(self.cases[name].about for name in self.FOR_GOOD))
-            is_right = gives_up and seen.status == "FAILED" and not seen.facts["begun"]
-            return None if is_right else f"{seen}, and the migration was not started."
+            return f"{seen}, and the migration was not started."
         if seen.facts["starts"] and seen.facts["starts"] > 1:
             return f"{seen}, and the migration was started {times(seen.facts['starts'])}."
         if seen.status != "SUCCEEDED":
@@ -537,6 +524,17 @@ class Migrate(Durable):
         elif seen.status != "SUCCEEDED" or seen.output != {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]}:
             told = f" It returned {shortened(repr(seen.output))}." if seen.status == "SUCCEEDED" else ""
             return Fault(observed + told, "It looks once more before it gives up, and ends as the migration did.")
+
+    @contract(
+        "Where DMS refuses to start it, it tries again, or it fails: it does not wait for a run that has not begun.",
+        cases=", ".join(["not ready", *worlds.NOT_STARTED]),
+    )
+    def waits_for_what_has_begun(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
+        if not seen.facts["begun"]:
+            return None if seen.status == "FAILED" else f"{seen}, and the migration was not started."
+        return self.starts_once(seen)
 
     @contract(GOES_ON, cases="crashes")
     def goes_on_after_crashes(self, seen: Crashes):

@@ -320,6 +320,36 @@ class Taken(Migrating):
         return _ended(run) if run.status == "SUCCEEDED" else None
 
 
+class _NotStarted(Migrating):
+    """DMS refuses its first start. code: of the error."""
+
+    code, refused = "", False
+
+    def _start(self, kind):
+        if not self.refused:
+            self.refused = True
+            raise Refused(self.code, "It cannot be started.")
+        return super()._start(kind)
+
+    def wrong(self, run):
+        if self.times("start"):
+            return super().wrong(run)
+        if run.status == "FAILED" and run.seconds < WAITS["TimeoutSeconds"]:
+            return None
+        return f"the migration was not started, and the execution waited for {run.seconds} s"
+
+
+def _not_started(code):
+    about = f"a migration whose first start DMS refused ({code})"
+    return type(f"NotStarted{code}", (_NotStarted,), {"about": about, "code": code})
+
+
+# What StartReplicationTask documents beside the InvalidResourceStateFault that an account plays:
+# https://docs.aws.amazon.com/dms/latest/APIReference/API_StartReplicationTask.html
+NOT_STARTED = {code: _not_started(code) for code in ("AccessDeniedFault", "ResourceNotFoundFault")}
+globals().update({world.__name__: world for world in NOT_STARTED.values()})
+
+
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 ASKING = {"ReplicationTaskArn": ARN, "PollSeconds": 60, "MaxPollSeconds": 600, "MaxPolls": 6}
