@@ -40,8 +40,15 @@ def sleeps(run: DurableRun) -> bool:
 
 def came(run: DurableRun, condition: Callable[[], object], what: str) -> bool:
     """Wait for what an execution does; returns whether it has done it: not where it has ended, or sleeps, before."""
-    until(lambda: condition() or run.look() or sleeps(run), ENOUGH, what)
-    return bool(condition()) or (not run.look() and sleeps(run) and until(condition, SOON, what))
+    seen = []  # it may be over again soon: between two steps, say
+
+    def is_seen():
+        if not seen and condition():
+            seen.append(True)
+        return bool(seen)
+
+    until(lambda: is_seen() or run.look() or sleeps(run), ENOUGH, what)
+    return is_seen() or (not run.look() and sleeps(run) and until(is_seen, SOON, what))
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -151,9 +158,9 @@ def answered(**how):
         def goes_wrong():  # one call does at most: the attempt after that one finds out how it stands
             return len(run.failures()) > 2
 
-        came(run, lambda: is_through() or goes_wrong(), "a submitter to be through")
+        was_through = came(run, lambda: is_through() or goes_wrong(), "a submitter to be through") and not goes_wrong()
         # Who is not through by now has had the time in which it ends, too.
-        answer(scene, Answer(**how), patience=ENOUGH if is_through() else SOON)
+        answer(scene, Answer(**how), patience=ENOUGH if was_through else SOON)
 
     return play
 
