@@ -59,8 +59,8 @@ def play(
 
 def _play(case, migration, begin, input, by_default, started, whose):
     for each in case.faults if on_sandbox() else ():
-        kind, options = each["kind"], {name: value for name, value in each.items() if name != "kind"}
-        fault(kind, migration, **options, **({"label": _stale(migration)} if kind == "stale" else {}))
+        options = {**each, "label": _stale(migration)} if each["kind"] == "stale" else dict(each)
+        fault(options.pop("kind"), migration, **options)
     before = case.before(migration) if case.before else None
     if started:
         migration.start()

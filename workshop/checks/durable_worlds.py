@@ -339,15 +339,19 @@ class _NotStarted(Migrating):
         return f"the migration was not started, and the execution waited for {run.seconds} s"
 
 
-def _not_started(code):
+class StartDenied(_NotStarted):
+    code = "AccessDeniedFault"
     about = f"a migration whose first start DMS refused ({code})"
-    return type(f"NotStarted{code}", (_NotStarted,), {"about": about, "code": code})
+
+
+class StartOfNothing(_NotStarted):
+    code = "ResourceNotFoundFault"
+    about = f"a migration whose first start DMS refused ({code})"
 
 
 # What StartReplicationTask documents beside the InvalidResourceStateFault that an account plays:
 # https://docs.aws.amazon.com/dms/latest/APIReference/API_StartReplicationTask.html
-NOT_STARTED = {code: _not_started(code) for code in ("AccessDeniedFault", "ResourceNotFoundFault")}
-globals().update({world.__name__: world for world in NOT_STARTED.values()})
+NOT_STARTED = {world.code: world for world in (StartDenied, StartOfNothing)}
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
