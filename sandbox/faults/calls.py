@@ -111,17 +111,20 @@ def get(wanted):
     since = int(wanted.get("since", 0))
     owner, about = ({key: wanted[key] for key in some & wanted.keys()} for some in (_OWNERS, _ABOUT))
     resource, operation = wanted.get("resource"), wanted.get("operation")
+    service = operation and operation.partition(":")[0]
     with _lock:
         rings = [ring for (kind, name), ring in _rings.items() if owner.items() <= {(kind, name)}]
         records = [
             each for ring in rings for each in itertools.takewhile(lambda each: each.came > since, reversed(ring))
         ]
+    # There may be thousands: what is known at once is asked first.
     found = [
         record
         for record in records
         if (not about or about.items() <= record.about.items())
+        and (operation is None or record.request.service == service)
         and (resource is None or record.request.mentions(resource))
-        and (operation is None or record.request.operation == operation)  # the last, since it may take a while to know
+        and (operation is None or record.request.operation == operation)
     ]
     found.sort(key=lambda record: record.came)
     return {"calls": [record.shown() for record in found]}

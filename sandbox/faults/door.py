@@ -48,11 +48,11 @@ async def serve(application, scope, receive, send, headers, service):
     done = False
     try:
         with credentials.kept(key[1]) if process else contextlib.nullcontext():
-            ending = await _wait(passage.stage("before"))
+            ending = await _wait(passage.stage("before"), process)
             if ending is None:
                 await application(scope, receive_again, answer)
                 done = answer.status is not None
-                ending = await _wait(passage.stage("after"))
+                ending = await _wait(passage.stage("after"), process)
         if ending is None:
             await answer.let_go()
         elif ending.kind == "kill":
@@ -128,11 +128,12 @@ async def _read(receive):
             return messages, body
 
 
-async def _wait(steps):
-    """Go through a stage of a passage on the event loop; returns what it returns."""
+async def _wait(steps, process):
+    """Go through a stage of a passage on the event loop; returns what it returns. process: who calls, if a function."""
     try:
         while True:
-            future, seconds = next(steps)
-            await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
+            future, seconds, at_gate = next(steps)
+            with process.at_gate() if process and at_gate else contextlib.nullcontext():
+                await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
     except StopIteration as end:
         return end.value

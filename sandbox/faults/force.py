@@ -191,9 +191,9 @@ class Passage:
         return any(fault.where == "after" for fault in self._faults)
 
     def stage(self, where):
-        """Go through the faults of one stage: yields (future, seconds) to wait for; returns the fault that ends it.
+        """Go through the faults of one stage; returns the one that ends it: of the kind refuse, lost or kill, or None.
 
-        That is one of the kind refuse, lost or kill; None where the call goes on.
+        Yields what to wait for: (future, seconds, whether that is a gate).
         """
         if self._spoiler is not None:
             self.met.append(self._spoiler.id)
@@ -212,7 +212,7 @@ class Passage:
             if future is None:
                 continue
             self.held = fault.id
-            yield future, min(fault.wanted["seconds"], max(0, fault.ends - time.monotonic()))
+            yield future, min(fault.wanted["seconds"], max(0, fault.ends - time.monotonic())), fault.kind == "hold"
             self.held = None
             with _lock:
                 fault.leave(future)
@@ -234,7 +234,7 @@ def wait(steps):
     """Go through a stage in a thread; returns what it returns."""
     try:
         while True:
-            future, seconds = next(steps)
+            future, seconds, _ = next(steps)
             concurrent.futures.wait([future], timeout=seconds)
     except StopIteration as end:
         return end.value

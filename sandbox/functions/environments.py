@@ -87,6 +87,8 @@ class Environment:
         self._answers = queue.SimpleQueue()
         self._ending = threading.Lock()
         self._ended = False
+        self._at_gates = 0  # calls that are held now
+        self._held_since = self._held_for = 0.0  # a moment of time.monotonic(); seconds, up to then
 
     def prepare(self):
         """Start the process and have the handler loaded; returns the milliseconds that importing its module took.
@@ -120,6 +122,7 @@ class Environment:
         (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html). Raises Ended, TimedOut.
         """
         self.request_id = request["request_id"]
+        self._held_for = 0.0
         self._freeze(False)
         self._send(request)
         answer = self._await(time.monotonic() + self.config["Timeout"])
@@ -127,6 +130,19 @@ class Environment:
         self._freeze(True)
         self.peak = max(self.peak, answer.get("peak", 0))
         return answer
+
+    @contextlib.contextmanager
+    def at_gate(self):
+        """In this block a call of the process is held by a fault, and the time of the invocation stands still."""
+        if not self._at_gates:
+            self._held_since = time.monotonic()
+        self._at_gates += 1
+        try:
+            yield
+        finally:
+            if self._at_gates == 1:
+                self._held_for += time.monotonic() - self._held_since
+            self._at_gates -= 1
 
     def works(self):
         """Whether the process can take an invocation."""
@@ -207,10 +223,10 @@ class Environment:
         self._answers.put(None)
 
     def _await(self, until):
-        """The next answer of the process. Meanwhile its memory is looked at."""
+        """The next answer of the process. Meanwhile its memory is looked at. until: if no call is held."""
         while True:
             try:
-                answer = self._answers.get(timeout=max(0, min(LOOK_SECONDS, until - time.monotonic())))
+                answer = self._answers.get(timeout=max(0, min(LOOK_SECONDS, self._left(until))))
             except queue.Empty:
                 held = memory.held(self._process.pid, self.config["MemorySize"])
                 self.peak = max(self.peak, held)
@@ -218,7 +234,7 @@ class Environment:
                     self._cut_short()
                     raise Ended("Runtime exited with error: signal: killed", out_of_memory=True) from None
                 if self._process.poll() is None:
-                    if time.monotonic() < until:
+                    if self._left(until) > 0:
                         continue
                     self._cut_short()
                     raise TimedOut from None
@@ -228,6 +244,11 @@ class Environment:
                 self._cut_short()
                 raise Ended(reason)
             return answer
+
+    def _left(self, until):
+        """Seconds that the process has until it is cut short. They do not pass while a call of its is held."""
+        held_now = time.monotonic() - self._held_since if self._at_gates else 0
+        return until + self._held_for + held_now - time.monotonic()
 
     def _last_answer(self):
         """What the process said before it ended, None if nothing. It may not have been read yet."""

@@ -56,6 +56,7 @@ import logging  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
+import threading  # noqa: E402
 import time  # noqa: E402
 
 # The services whose models are read beforehand: those that handlers of this workshop call.
@@ -219,6 +220,7 @@ def _begin(session):
         os._exit(1)  # whoever asked for this process does not want it any more
     setup = json.loads(first)
     coerced = {name: os.environ[name] for name in ("LC_CTYPE",) if name in os.environ}  # by Python itself (PEP 538)
+    threading.main_thread()._set_native_id()  # the server's until then (Python renews its others)
     os.environ.clear()
     os.environ.update(setup["environment"] | coerced)
     time.tzset()
@@ -235,6 +237,7 @@ def _begin(session):
         sys.modules["boto3"].DEFAULT_SESSION = None
     else:
         session._register_user_agent_creator()  # it reads AWS_EXECUTION_ENV
+        session._config = session._profile_map = None  # the function's code may name another file before it asks
     runtime.run(requests, answers, setup)
 
 

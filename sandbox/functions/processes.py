@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from . import forks
 from .settings import settings
 
 # The names of variables that are read when the interpreter, the C library or boto3 starts begin with one of these.
+_ARCHIVES = {"zip", "whl", "egg", "pyz", "tar", "tgz", "tbz2", "txz"}  # what stands behind a dot of their names
 _READ_AT_THE_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OPENSSL_", "BOTO", "HOME")
 _PASSED_ON = ("PATH", "HOME", "SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "AWS_ENDPOINT_URL",
               "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED")  # fmt: skip
@@ -122,9 +124,13 @@ def _modules_in(folder):
             stem, _, kind = file.partition(".")
             if kind == "py" or kind.endswith(("so", "pyd", "pyc")):
                 names.add(stem)
-            elif kind.lower().endswith(("zip", "whl", "egg", "pyz")) or zipfile.is_zipfile(os.path.join(where, file)):
-                return names, file  # Python imports from an archive whatever it is called
+            elif _ARCHIVES & set(kind.lower().split(".")) or _is_archive(os.path.join(where, file)):
+                return names, file  # Python imports from a zip whatever it is called, and a function may unpack others
     return names, closed[0] if closed else None
+
+
+def _is_archive(file):
+    return zipfile.is_zipfile(file) or tarfile.is_tarfile(file)
 
 
 def _new_interpreter(folder, variables):

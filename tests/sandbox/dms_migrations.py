@@ -92,7 +92,8 @@ class Migrations:
     def wait(self, waiter, filter_name, arn):
         """Use one of boto3's waiters, patiently but quickly."""
         self.dms.get_waiter(waiter).wait(
-            Filters=[{"Name": filter_name, "Values": [arn]}], WaiterConfig={"Delay": 0.03, "MaxAttempts": 500}
+            Filters=[{"Name": filter_name, "Values": [arn]}],
+            WaiterConfig={"Delay": 0.03, "MaxAttempts": int(PATIENCE / 0.03)},
         )
 
     def table(self, keys=(("code", "S"),)):

@@ -396,7 +396,7 @@ def test_how_other_ends_are_told(durable, aws, queue):
     events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.lambda"], "detail": detail}))
     events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": queue.arn, "InputPath": "$.detail.status"}])
     durable.start(name, {"fail": True})
-    assert queue.next(20)[0] == "FAILED"
+    assert queue.next()[0] == "FAILED"
     durable.client.stop_durable_execution(DurableExecutionArn=durable.start(name))
     assert queue.next()[0] == "STOPPED"
     durable.start(late)

@@ -389,11 +389,29 @@ def test_two_that_look_before_either_puts(functions, table, faults, aside, condi
         assert faults.shown(one)["unmet"] == 0
 
 
+def test_while_a_call_is_held_the_time_of_its_function_stands_still(functions, table, faults):
+    """It is held for longer than its timeout, twice, and is done; then a call is slow, and it is not."""
+    name = functions.create(PUTTING_TWO, Timeout=2)
+    event = {"table": table.name, "id": unique("held")}
+    about = {"operation": "dynamodb:PutItem", "function": name}
+    functions.invoke(name, event)  # so that it calls long before its time is over
+    for _ in range(10):  # on a busy machine it may take all of its time by itself
+        [one] = faults.add({**about, "fault": "hold", "seconds": 2.5, "count": 2})
+        result, error = functions.invoke(name, event)
+        if error is None:
+            break
+        assert result["errorType"] == "Sandbox.Timedout"
+        faults.end()
+    assert (result, faults.shown(one)["met"]) == ("done", 2)
+    faults.add({**about, "fault": "hold", "seconds": 2.5}, {**about, "fault": "slow", "seconds": 50, "nth": 2})
+    assert functions.failure(name, event)["errorType"] == "Sandbox.Timedout"
+
+
 def test_a_call_is_done_though_its_process_has_ended(functions, table, faults):
     name = functions.create(PUTTING_TWO, Timeout=2)
     functions.invoke(name, {"table": table.name, "id": unique("warm")})  # so that it calls long before its time is over
     for _ in range(10):  # on a busy machine its time may be over before it calls
-        [one] = faults.add({"fault": "hold", "operation": "dynamodb:PutItem", "function": name, "seconds": 50})
+        [one] = faults.add({"fault": "slow", "operation": "dynamodb:PutItem", "function": name, "seconds": 50})
         key = unique("late")
         assert functions.failure(name, {"table": table.name, "id": key})["errorType"] == "Sandbox.Timedout"
         if faults.shown(one)["met"]:

@@ -5,12 +5,15 @@ A function whose configuration has a variable `PYTHON...` gets new interpreters,
 
 import contextlib
 import errno
+import gzip
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +87,8 @@ def handler(event, context):
         "leads its session": os.getsid(0) == os.getpid() == os.getpgid(0),
         "collector": gc.isenabled(),
         "threads": [threading.current_thread() is threading.main_thread(), threading.active_count(),
-                    threading.main_thread().ident == threading.get_ident(), threading.get_native_id() == os.getpid()],
+                    threading.main_thread().ident == threading.get_ident(), threading.get_native_id() == os.getpid(),
+                    threading.main_thread().native_id == os.getpid()],
         "flags": [getattr(sys.flags, name) for name in ("safe_path", "no_user_site", "utf8_mode")],
         "locale": [locale.getpreferredencoding(), locale.setlocale(locale.LC_ALL), sys.getfilesystemencoding()],
         "log": [logging.getLogger().level, [type(each).__name__ for each in logging.getLogger().handlers]],
@@ -210,11 +214,23 @@ def test_a_layer_s_boto3_wins(functions, server):
 INNER = archive({"boto3.py": "mine = 1"})
 
 
+def tarred(files, kind):
+    """The bytes of a tar. kind: how it is compressed, "" for not at all. files: {name: content}."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode=f"w:{kind}") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [("lib.zip", "?"), ("LIB.ZIP", "?"), ("app.pyz", b"#!/usr/bin/env python3\n" + INNER), ("app.PYZ", "?"),
-     ("deep/vendored", INNER), ("data.bin", b"first " + INNER)],
-    ids=["zip", "ZIP", "pyz", "PYZ", "of no kind", "behind something else"],
+     ("deep/vendored", INNER), ("data.bin", b"first " + INNER), ("lib.tar.zst", "?"),
+     ("lib.tar.gz", tarred({"boto3.py": "mine = 1"}, "gz")), ("data.xz", tarred({"boto3.py": "mine = 1"}, "xz"))],
+    ids=["zip", "ZIP", "pyz", "PYZ", "of no kind", "behind something else", "tar.zst", "tar.gz", "a tar, of no kind"],
 )  # fmt: skip
 def test_an_archive_inside_of_which_nobody_knows_what_is_there(functions, server, file, content):
     name = functions.create({"index.py": WHOSE_CHILD, file: content})
@@ -222,7 +238,16 @@ def test_an_archive_inside_of_which_nobody_knows_what_is_there(functions, server
 
 
 def test_other_files_are_no_archives(functions, server):
-    name = functions.create({"index.py": WHOSE_CHILD, "data.bin": b"PK, but nothing else", "zip": "x", "egg.txt": "x"})
+    name = functions.create(
+        {
+            "index.py": WHOSE_CHILD,
+            "data.bin": b"PK, but nothing else",
+            "zip": "x",
+            "egg.txt": "x",
+            "tar": "x",
+            "data.json.gz": gzip.compress(b"{}"),
+        }
+    )
     assert parent(functions, name) == server
 
 
@@ -264,6 +289,19 @@ def handler(event, context):
     variables = {"TZ": "Asia/Tokyo", "AWS_MAX_ATTEMPTS": "7", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}
     name = functions.create(code, Environment={"Variables": variables})
     assert functions.result(name) == ["JST", 7, "http://127.0.0.1:9", server]
+
+
+@pytest.mark.parametrize("config", [{}, NEW], ids=["fork", "new interpreter"])
+def test_a_file_of_settings_that_the_code_names_before_it_imports_boto3(functions, server, config):
+    code = """
+import os
+os.environ |= {"AWS_CONFIG_FILE": os.environ["LAMBDA_TASK_ROOT"] + "/settings", "AWS_PROFILE": "mine"}
+import boto3
+retries = boto3.client("sqs").meta.config.retries["total_max_attempts"]
+def handler(event, context): return retries
+"""
+    settings = "[profile mine]\nmax_attempts = 8\nregion = us-east-1\n"
+    assert functions.result(functions.create({"index.py": code, "settings": settings}, **config)) == 8
 
 
 def test_a_durable_function_has_the_mended_sdk_and_another_one_has_it_as_it_is(functions, server):

@@ -242,10 +242,13 @@ def handler(event, context):
     while True:
         os.write(1, b"x" * 999 + b"\\n")
 """
-    name = functions.create(code, Timeout=2)
-    assert functions.failure(name)["errorType"] == "Sandbox.Timedout"
     words = "[sandbox] The log of one invocation ends after 16 MB.\n"
-    assert functions.messages(name, filterPattern='"[sandbox]"') == [words]
+    for timeout in (2, 10, 60):  # whatever the sandbox's machine reads in that time
+        name = functions.create(code, Timeout=timeout)
+        assert functions.failure(name)["errorType"] == "Sandbox.Timedout"
+        if said := functions.messages(name, filterPattern='"[sandbox]"'):
+            break
+    assert said == [words]
     assert len(functions.messages(name, filterPattern="END")) == 1
     pages = functions.logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
     assert sum(len(event["message"]) for page in pages for event in page["events"]) < 17 * 2**20
@@ -363,7 +366,7 @@ def test_modules_named_like_ours_are_the_functions_own(functions):
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is bounded on Linux only")
 def test_memory_that_is_taken_at_once(functions):
     name = functions.create(
-        "import time\ndef handler(event, context):\n    b'x' * 2**30\n    time.sleep(1)", Timeout=30
+        "import time\ndef handler(event, context):\n    kept = b'x' * 2**30\n    time.sleep(600)", Timeout=900
     )
     assert functions.failure(name)["errorMessage"].endswith("signal: killed")
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
+from patience import PATIENCE
 from state_machines import StateMachines, details, function, role, unique, until
 
 from workshop import environments
@@ -357,7 +358,7 @@ def test_a_thousand_paused_executions(machines, aws):
     with ThreadPoolExecutor(8) as pool:
         arns = list(pool.map(start, range(1000)))
         sqs, tokens = aws("sqs"), {}
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while len(tokens) < 1000 and time.monotonic() < end:
             for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
                 body = json.loads(message["Body"])
