@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 from botocore.exceptions import ClientError
+from patience import PATIENCE
 
 from workshop import clients, deploy, faults, sandbox
 from workshop.events import ENDINGS
@@ -73,7 +74,7 @@ def test_calls_stand_at_a_gate_until_the_block_ends(tables, mine):
         with faults.during({**hold, "count": 2}) as block:
             assert not block.wait_until_held(1, seconds=0)
             calls = [pool.submit(look, tables, mine) for _ in range(2)]
-            assert block.wait_until_held(2)
+            assert block.wait_until_held(2, seconds=PATIENCE)
             assert not any(call.done() for call in calls)
         assert all(call.result() for call in calls)
     assert block.met == [2] and block.records[0]["unmet"] == 0

@@ -7,6 +7,7 @@ from contextlib import suppress
 import boto3
 import pytest
 from answers import cells, durable_functions
+from patience import PATIENCE
 
 from workshop import account as accounts
 from workshop import deploy, faults, labs, rule
@@ -17,8 +18,6 @@ from workshop.events import permit
 from workshop.migrations import migration
 
 pytestmark = pytest.mark.takes(40)
-
-SECONDS = 60  # of patience with a message: Lambda tries three times first
 
 
 class Lab(labs.Lab):
@@ -36,7 +35,7 @@ class Letters:
     def about(self, text):
         """The next message in whose body this text occurs, which is deleted: (body, attributes)."""
         found = []
-        assert until(lambda: found.extend(self._look_for(text)) or found, SECONDS, "a message")
+        assert until(lambda: found.extend(self._look_for(text)) or found, PATIENCE, "a message")
         return found[0]
 
     def _look_for(self, text):
@@ -119,12 +118,12 @@ def test_lab_02_keeps_an_event_at_which_resume_failed_and_it_can_be_redriven(lab
     job, letters, resume = job_of(lab_02), Letters(lab_02.name("failed")), lab_02.name("resume")
     with refused(resume, job):
         run = begin(lab_02, job)
-        assert until(lambda: rings(lab_02), SECONDS, "an alarm")
+        assert until(lambda: rings(lab_02), PATIENCE, "an alarm")
     event, why = letters.about(job.arn)
     assert "AccessDeniedFault" in why["ErrorMessage"]
     assert not run.look()
     boto3.client("lambda").invoke(FunctionName=resume, Payload=json.dumps(event))
-    assert until(run.look, SECONDS, "an execution to end")
+    assert until(run.look, PATIENCE, "an execution to end")
     assert run.status == "SUCCEEDED"
 
 
@@ -180,14 +179,14 @@ def test_lab_04_keeps_an_event_at_which_resume_failed_and_it_can_be_redriven(lab
     assert "AccessDeniedFault" in why["ErrorMessage"]
     assert not run.look()
     boto3.client("lambda").invoke(FunctionName=resume, Payload=json.dumps(event))
-    assert until(run.look, SECONDS, "an execution to end")
+    assert until(run.look, PATIENCE, "an execution to end")
     assert run.status == "SUCCEEDED"
 
 
 def test_lab_04_keeps_the_input_of_an_execution_that_failed(lab_04, job_of):
     job, letters = job_of(lab_04, fails="bad row"), Letters(lab_04.name("failed"))
     run = sleeper(lab_04, job)
-    assert until(run.look, SECONDS, "an execution to end")
+    assert until(run.look, PATIENCE, "an execution to end")
     assert run.status == "FAILED"
     body, _why = letters.about(job.arn)
     assert body == {"ReplicationTaskArn": job.arn, "TimeoutSeconds": 600}

@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 import stacks
-from patience import until
+from patience import PATIENCE, until
 from state_machines import unique
 
 from workshop import account as accounts
@@ -168,7 +168,7 @@ def test_a_lost_event_is_found_by_the_schedule(aws, bucket, token_and_event):
     text = text.replace("rate(5 minutes)", f"at({soon:%Y-%m-%dT%H:%M:%S})").replace(": 600", ": 0")
     assert "at(" in text
     stacks.deploy(aws, lab.name("").removesuffix("-"), text, TaskPrefix=lab.name(""))
-    assert executions.wait(begun["executionArn"], timeout=60)["status"] == "SUCCEEDED"
+    assert executions.wait(begun["executionArn"], timeout=PATIENCE)["status"] == "SUCCEEDED"
 
 
 def test_what_fails_for_good_is_kept_and_rings(aws, token_and_event):
@@ -233,7 +233,7 @@ def test_the_published_version_of_the_durable_function(aws, durable):
             DurableExecutionName=unique(what),
             Payload=json.dumps({"ReplicationTaskArn": arn, "TimeoutSeconds": 600}),
         )
-        ends[what] = executions.wait(begun["DurableExecutionArn"], timeout=60)
+        ends[what] = executions.wait(begun["DurableExecutionArn"], timeout=PATIENCE)
     assert ends["good"]["Status"] == "SUCCEEDED"
     assert (ends["failing"]["Status"], ends["failing"]["Error"]["ErrorType"]) == ("FAILED", "dms_task.MigrationFailed")
     queue = aws("sqs").get_queue_url(QueueName=durable.name("failed"))["QueueUrl"]
@@ -266,7 +266,7 @@ def test_a_loop_that_fails_rings(aws, loop):
     machine = deploy.arn("states", f"stateMachine:{loop.name('loop')}")
     job = {"ReplicationTaskArn": deploy.arn("dms", "task:nowhere"), "PollSeconds": 1, "MaxPolls": 2}
     begun = boto3.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(job))
-    assert executions.wait(begun["executionArn"], timeout=60)["status"] == "FAILED"
+    assert executions.wait(begun["executionArn"], timeout=PATIENCE)["status"] == "FAILED"
     alarms = boto3.client("cloudwatch").describe_alarms(AlarmNamePrefix=loop.name("loop"))["MetricAlarms"]
     states = {alarm["AlarmName"].removeprefix(loop.name("loop-")): alarm["StateValue"] for alarm in alarms}
     assert states == {"failed": "ALARM", "timed-out": "OK"}

@@ -7,6 +7,7 @@ import time
 import boto3
 import nbformat
 import pytest
+from patience import PATIENCE
 
 from workshop import cleaning, deploy, logs, needs_sandbox
 from workshop.environments import CHECKOUT
@@ -55,7 +56,7 @@ class Heard:
 
 def eventually(condition):
     """Wait until it holds. Generous, since the machine may be busy."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "It did not come about."
         time.sleep(0.1)

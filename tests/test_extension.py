@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from jupyter_client.manager import start_new_kernel
+from patience import PATIENCE
 from state_machines import until
 from test_life import alive
 
@@ -31,7 +32,7 @@ def kernel(tmp_path, monkeypatch):
             elif message["msg_type"] == "error":
                 error = "\n".join(message["content"]["traceback"])
 
-        client.execute_interactive(code, timeout=60, output_hook=listen)
+        client.execute_interactive(code, timeout=PATIENCE, output_hook=listen)
         return "".join(printed), error
 
     yield run

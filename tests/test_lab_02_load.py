@@ -83,7 +83,7 @@ def replication_tasks():
         )
         arns.append(task["ReplicationTask"]["ReplicationTaskArn"])
     last = [{"Name": "replication-task-arn", "Values": arns[-1:]}]
-    dms.get_waiter("replication_task_ready").wait(Filters=last, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
+    dms.get_waiter("replication_task_ready").wait(Filters=last, WaiterConfig={"Delay": 0.1, "MaxAttempts": 3000})
     return arns
 
 

@@ -5,6 +5,7 @@ import json
 import boto3
 import pytest
 from answers import callback_urls, cells
+from patience import PATIENCE
 from test_dead_letters import Letters, refused
 
 from workshop import account as accounts
@@ -74,7 +75,7 @@ def test_a_second_execution_leaves_the_first_ones_token(lab):
     assert until(second.look, 30)
     assert "Another execution" in second.outcome()[2]
     assert (item(lab, job) or {}).get("TaskToken", token) == token
-    assert until(lambda: has_migrated(first), 60)
+    assert until(lambda: has_migrated(first), PATIENCE)
     assert until(lambda: item(lab, job) is None, 30)
     first.stop()
 
@@ -87,7 +88,7 @@ def test_who_did_not_start_does_not_wait(lab, job):
     assert run.status == "FAILED"
     assert item(lab, job) is None
     again = begin(lab, job)
-    assert until(lambda: has_migrated(again), 60)
+    assert until(lambda: has_migrated(again), PATIENCE)
     again.stop()
 
 
@@ -95,7 +96,7 @@ def test_a_lost_answer_to_the_start_is_no_failure(lab, job):
     lost = {"fault": "lost", "operation": "dms:StartReplicationTask", "tries": "all", "answer": "error"}
     with faults.during({**lost, "function": lab.name("migrate")}) as made:
         run = begin(lab, job)
-        assert until(lambda: has_migrated(run) or run.look(), 60)
+        assert until(lambda: has_migrated(run) or run.look(), PATIENCE)
     assert made.met == [1]
     assert has_migrated(run)
     run.stop()
@@ -103,22 +104,22 @@ def test_a_lost_answer_to_the_start_is_no_failure(lab, job):
 
 def test_the_end_of_the_run_before_wakes_nobody(lab, job):
     job.start()
-    assert until(lambda: job.describe()["Status"] == "stopped", 60)
-    hold = {"fault": "hold", "operation": "dms:StartReplicationTask", "function": lab.name("migrate"), "seconds": 30}
+    assert until(lambda: job.describe()["Status"] == "stopped", PATIENCE)
+    hold = {"fault": "hold", "operation": "dms:StartReplicationTask", "function": lab.name("migrate"), "seconds": 50}
     with faults.during(hold) as gate:
         run = begin(lab, job)
-        assert gate.wait_until_held(1, 30)
+        assert gate.wait_until_held(1, PATIENCE)
         assert tell(lab, dms_events.stopped(job.arn)) is None
         assert not has_migrated(run)
         assert item(lab, job)
-    assert until(lambda: has_migrated(run), 60)
+    assert until(lambda: has_migrated(run), PATIENCE)
     run.stop()
 
 
 def test_only_an_event_of_this_wait_is_worth_to_be_asked_about_again(lab, job):
     slow = job.another(f"{job.name}-slow", rows_per_second=1)
     run = begin(lab, slow)
-    assert until(lambda: slow.describe()["Status"] == "running", 60)
+    assert until(lambda: slow.describe()["Status"] == "running", PATIENCE)
     event = dms_events.stopped(slow.arn)
     assert tell(lab, {**event, "time": "2026-01-01T00:00:00Z"}) is None
     assert tell(lab, event) == "RuntimeError"
@@ -132,16 +133,16 @@ def test_a_token_that_came_meanwhile_stays(lab, job):
     answers = {"operation": "states:SendTaskSuccess", "function": lab.name("event")}
     with faults.during({"fault": "hold", "seconds": 40, **answers}) as gate:
         run = begin(lab, job)
-        assert until(lambda: gate.records[0].get("held"), 60)
+        assert until(lambda: gate.records[0].get("held"), PATIENCE)
         table = boto3.resource("dynamodb").Table(lab.name("waiting"))
         table.update_item(
             Key={"Id": job.arn},
             UpdateExpression="SET TaskToken = :newer",
             ExpressionAttributeValues={":newer": "the newer token"},
         )
-    assert until(lambda: has_migrated(run), 60)
+    assert until(lambda: has_migrated(run), PATIENCE)
     tries = {"function": lab.name("event"), "operation": "dynamodb:DeleteItem", "resource": job.arn}
-    assert until(lambda: [call for call in faults.calls(**tries) if call["outcome"] != "under way"], 60)
+    assert until(lambda: [call for call in faults.calls(**tries) if call["outcome"] != "under way"], PATIENCE)
     assert item(lab, job)["TaskToken"] == "the newer token"
     run.stop()
 
@@ -153,5 +154,5 @@ def test_what_failed_is_kept(lab, job):
         event, why = letters.about(job.arn)
     assert "AccessDeniedFault" in why["ErrorMessage"]
     assert tell(lab, event) is None
-    assert until(lambda: has_migrated(run), 60)
+    assert until(lambda: has_migrated(run), PATIENCE)
     run.stop()

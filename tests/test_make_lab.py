@@ -24,7 +24,7 @@ expect = playwright.expect
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NOTEBOOKS = ("notebooks/00-start-here.ipynb", "notebooks/01-polling-loop.ipynb", "labs/01-polling-loop.ipynb")
 _NOT_A_NEWCOMERS = ("BROWSER", "JUPYTER", "PYTEST", "WORKSHOP")
-SECONDS = 60  # what anything may take on a busy machine; mostly it takes one
+SECONDS = 300  # what anything may take on a busy machine; mostly it takes one
 
 
 class Terminal:

@@ -20,6 +20,7 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from patience import PATIENCE
 
 from workshop import environments
 from workshop.environments import CHECKOUT, Environment, SetupError
@@ -291,12 +292,12 @@ def test_interrupted_in_the_middle_the_next_run_goes_on(checkout, tiny, tmp_path
     while first.stdout.readline() != "installing\n":
         assert first.poll() is None
     os.killpg(first.pid, how)
-    _, said = first.communicate(timeout=60)
+    _, said = first.communicate(timeout=PATIENCE)
     if how == signal.SIGINT:
         assert said == "\nSet-up was interrupted; the next run goes on from here.\n"
     assert first.returncode and not tiny.ready()
     second = process(checkout)
-    assert second.wait(60) == 0, second.communicate()
+    assert second.wait(PATIENCE) == 0, second.communicate()
     assert tiny.ready() and version_of(tiny) == "1"
 
 
@@ -315,8 +316,8 @@ def test_of_two_at_once_the_second_waits_and_has_nothing_to_do(checkout, tiny, t
         second.wait(0.5)
     assert not tiny.ready()
     go.write_text("go\n")
-    assert first.wait(60) == 0, first.communicate()
-    assert second.wait(60) == 0
+    assert first.wait(PATIENCE) == 0, first.communicate()
+    assert second.wait(PATIENCE) == 0
     assert second.communicate() == ("", "")
     assert tiny.ready()
 

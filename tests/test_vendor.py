@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import boto3
 import pytest
+from patience import PATIENCE
 
 from workshop import account as accounts
 from workshop import clients, deploy, migration, vendor
@@ -88,7 +89,7 @@ class Customer:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    def came(self, callback_url, count=1, within=60):
+    def came(self, callback_url, count=1, within=PATIENCE):
         """The callbacks that came to a URL, once there are so many: dicts with headers, body (bytes), message, at."""
         found = []
 
@@ -110,7 +111,7 @@ class Customer:
         assert status == 202
         return answer["check_id"], self.came(url, count)
 
-    def deliveries(self, check_id, count=1, within=60):
+    def deliveries(self, check_id, count=1, within=PATIENCE):
         """The deliveries of a check, once there are so many."""
 
         def told():
@@ -142,7 +143,7 @@ def test_an_order_is_taken_at_once_and_its_check_takes_a_while(customer):
 def test_the_report_is_true(customer):
     airports = migration(name("93", "vendor-airports"), rows_per_second=3000)
     airports.start()
-    assert until(lambda: airports.describe()["Status"] == "stopped", 60)
+    assert until(lambda: airports.describe()["Status"] == "stopped", PATIENCE)
     _, [callback] = customer.checked(deploy.arn("dynamodb", f"table/{airports.table}"))
     assert callback["message"]["type"] == "check.completed"
     assert callback["message"]["report"] == {"rows": 3376, "missing": {"city": 12, "state": 12}, "out_of_range": 0}
@@ -238,7 +239,7 @@ def test_without_a_callback_url_it_calls_nobody(customer):
     def shown():
         return customer.call(f"/v1/checks/{answer['check_id']}")[1]
 
-    assert until(lambda: shown()["status"] == "completed", 60)
+    assert until(lambda: shown()["status"] == "completed", PATIENCE)
     assert (shown()["report"]["rows"], shown()["deliveries"]) == (1, [])
     assert datetime.fromisoformat(shown()["ended"]).tzinfo
 
@@ -322,7 +323,7 @@ def test_no_answer_in_time_is_delivered_again(customer):
     def answers():
         return [each["answer"] for each in customer.deliveries(check_id)]
 
-    assert until(lambda: answers()[-1:] == [200], 60), answers()
+    assert until(lambda: answers()[-1:] == [200], PATIENCE), answers()
     *before, _ = answers()
     assert before and set(before) == {None}
 
@@ -346,7 +347,7 @@ def test_it_gives_up_in_the_end(customer):
     )["DurableExecutions"]
     arn = executions[0]["DurableExecutionArn"]
     client = boto3.client("lambda")
-    assert until(lambda: client.get_durable_execution(DurableExecutionArn=arn)["Status"] == "SUCCEEDED", 60)
+    assert until(lambda: client.get_durable_execution(DurableExecutionArn=arn)["Status"] == "SUCCEEDED", PATIENCE)
     assert len(customer.deliveries(check_id)) == 2
 
 
@@ -389,7 +390,7 @@ def test_silence_and_the_truth_in_its_status(customer):
     def shown():
         return customer.call(f"/v1/checks/{answer['check_id']}")[1]
 
-    assert until(lambda: shown()["status"] == "completed", 60)
+    assert until(lambda: shown()["status"] == "completed", PATIENCE)
     assert shown()["report"]["rows"] == 1
     assert customer.kept.get_item(Key={"id": url.partition("?")[0].rpartition("/")[2]}).get("Item") is None
 
