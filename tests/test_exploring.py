@@ -941,3 +941,12 @@ def test_in_a_notebook_it_goes_on_until_it_is_interrupted():
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_each_execution_has_request_ids_of_its_own():
+    """As on AWS: what is made of one is no key that another execution has, too."""
+
+    def handler(event, context):
+        return context.step(lambda _: context.lambda_context.aws_request_id)
+
+    assert play(handler, None).result != play(handler, None).result

@@ -151,7 +151,8 @@ def explored_in(
     """Explore the function lab.name(thing) in several worlds; returns {name: Explored}, with the names of `cases`.
 
     worlds: the module of the worlds. cases: {name: {"about": text, "world": name of a class in it, "input": dict}}. A
-        world is made with the input, and has wrong(run), which returns (broken, wrong), as in Explored, or None.
+        world is made with the input, and has wrong(run), which returns (broken, wrong), as in Explored, or None. Its
+        `another` is the world of another execution with the same input, which drew other values and is over.
     seconds: for all of them together; all single crashes are played, whatever they take. inside: the first words of
         effects after which it crashes, too. seed, tell: as `explored` takes them.
     Raises NotYet where the function calls what its world does not have, SandboxProblem where there was no time.
@@ -427,7 +428,7 @@ def _explore_each(worlds, cases, folder, inside, seed, seconds, told=None):
     with in_place() as unknown:
         for left, (name, case) in zip(range(len(cases), 0, -1), cases.items(), strict=True):
             world = functools.partial(getattr(module, case["world"]), case["input"])
-            run = play(source, case["input"], world=world)
+            run = play(source, case["input"], world=world, draws="another ")
             orders[name] = _orders(run)
             if run.status == "HANGS":  # what hangs goes on in this process, and each one more makes it slower
                 told = Explored(case["about"], "replays", run.faults[0], story=run.tell().splitlines(), hangs=True)
@@ -436,8 +437,16 @@ def _explore_each(worlds, cases, folder, inside, seed, seconds, told=None):
             if seconds is not None:
                 share = max(0, end - time.monotonic()) / left
                 how = {"inside": set(inside) or False, "seed": seed, "progress": _for_so_long(share, unknown, told)}
-                found[name] = dataclasses.asdict(_explore_one(source, world, case, how))
+                beside = functools.partial(_beside, world, run.acted_on)
+                found[name] = dataclasses.asdict(_explore_one(source, beside, case, how))
     return {"found": found, "orders": orders, "unknown": unknown[0] if unknown else ""}
+
+
+def _beside(world, another):
+    """A world, which knows what has become of the one of another execution."""
+    made = world()
+    made.another = another
+    return made
 
 
 def _orders(run):

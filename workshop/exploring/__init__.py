@@ -196,7 +196,8 @@ class _Search:
         last = []
         for world in self.worlds:
             run = self.play(world, ())
-            self._references[world] = (run, run if run.faults else self.play(world, ()))
+            twin = run if run.faults or self._intended else self.play(world, ())
+            self._references[world] = (run, twin)
             self._count(0, 1)
             yield run, self._wrong(run)
             last.append(run)

@@ -14,6 +14,7 @@ import datetime
 import heapq
 import itertools
 import threading
+import uuid
 from concurrent.futures import Future
 
 from aws_durable_execution_sdk_python.lambda_service import ErrorObject, OperationAction, OperationStatus, OperationType
@@ -235,7 +236,8 @@ class Engine(Executor):
                 return
             _, invocation_input, seen = claim
             context = create_test_lambda_context(function_name="explored:$LATEST")
-            context = dataclasses.replace(context, aws_request_id=f"invocation-{next(self._requests)}")
+            request = uuid.uuid5(uuid.NAMESPACE_URL, f"{self.arn} {next(self._requests)}")  # another in each execution
+            context = dataclasses.replace(context, aws_request_id=str(request))
             began = self._clock.now()
             try:
                 response = self._invoke(invocation_input, context)
