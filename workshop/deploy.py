@@ -12,6 +12,7 @@ import importlib.util
 import io
 import json
 import textwrap
+import threading
 import time
 import tokenize
 import zipfile
@@ -29,6 +30,7 @@ RUNTIME = "python3.13"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 SPREAD_SECONDS = 10
 KEPT_DAYS = 7  # logs, and what durable executions did
+_parsing = threading.Lock()
 
 # What AWS says while something that a call builds on is still on its way: a role that was just made has not spread to
 # all services yet, a state machine or a replication task of that name has not ended yet.
@@ -381,10 +383,16 @@ def _delete_function(client, name):
         client.delete_function(FunctionName=name)
 
 
+def _parsed(text):
+    # Two threads that parse at the same time can fail in Python 3.11: https://github.com/python/cpython/issues/106905
+    with _parsing:
+        return ast.parse(text)
+
+
 def _checked_source(source):
     """The text of a function's source, once it compiles and has the handler that Lambda will call."""
     where, text = _read_source(source)
-    statements = ast.parse(text).body
+    statements = _parsed(text).body
     if "lambda_handler" not in {name for statement in statements for name in _names_made_by(statement)}:
         raise DeployError(f"{where} defines no lambda_handler(event, context), which is what Lambda calls.")
     return text
@@ -399,7 +407,7 @@ def _read_source(source):
             raise DeployError(f"There is no file {where} in {Path.cwd()}: first run the cell that writes it.")
         text = Path(source).read_text(encoding="utf-8")
     try:
-        ast.parse(text)
+        _parsed(text)
     except SyntaxError as error:
         raise DeployError(f"{where}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}") from None
     return where, text
@@ -470,7 +478,7 @@ def _is_blank_of_before(text):
     One of the functions that these labs left to be written ends with `...`, or with `return ...`. A learner's other
     functions are not looked at: `def nothing(*_): ...` is Python.
     """
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(ast.walk(_parsed(text)))
     methods = {id(each) for node in nodes if isinstance(node, ast.ClassDef) for each in node.body}
     left = [
         node

@@ -79,6 +79,14 @@ def test_what_a_busy_machine_can_spoil_is_played_again_and_nothing_else():
     assert refusal(Toy({"a": "slow"})).args[0] == "slow"
 
 
+def test_a_function_whose_time_was_over_is_looked_at_again_whatever_the_sentence_says_of_it():
+    over = "It raised Sandbox.Timedout: RequestId: 1 Error: Task timed out after 10.00 seconds."
+    toy = Toy({"a": over}, {})
+    assert toy.check(None, 1) == "It is right."
+    assert toy.played == [["a", "b", "c", "sandbox"], ["a", "b"]]
+    assert refusal(Toy({"a": over})).args[0] == over
+
+
 def test_what_a_busy_machine_could_not_show_is_played_again_some_times(monkeypatch):
     busy, observe = [True, True], Toy.observe
 
