@@ -617,12 +617,82 @@ MAPPED = jsonata(
     },
     Finished=DONE,
     Failed={"Type": "Fail", "Error": "{% $states.input.Error %}", "Cause": "{% $states.input.Cause %}"},
-    **{"Gave up": {"Type": "Fail", "Error": "GaveUp"}},
+    **{"Gave up": {"Type": "Fail", "Error": "GaveUp", "Cause": "It was asked often enough."}},
 )
+
+# At the bound another state comes, which is called "Gave up".
+GIVES_UP = choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"), (UNDER_WAY, "Gave up"))
+
+GIVEN_UP = {"Type": "Fail", "Error": "GaveUp", "Cause": "It was asked often enough."}
+
+# It looks first whether the migration has run before, and starts it as it has to be started.
+LOOKS = task(
+    "describeReplicationTasks",
+    Arguments={"Filters": FILTER, "WithoutSettings": True},
+    Assign={
+        "kind": "{% $exists($states.result.ReplicationTasks[0].ReplicationTaskStats.StartDate)"
+        " ? 'reload-target' : 'start-replication' %}"
+    },
+    Output={},
+)
+STARTS_BY_KIND = {**LOOP["Start"], "Arguments": {**STARTED, "StartReplicationTaskType": "{% $kind %}"}}
 
 _TASK = "$states.result.ReplicationTasks[0]"
 TRAIL = f"{{% [$seen, {{'Status': {_TASK}.Status, 'Stats': {_TASK}.ReplicationTaskStats}}] %}}"
 TASK_3 = [
+    dict(
+        name="counts its polls before it looks at what the last one said",
+        machine=loop(
+            Choose=choose((f"$not({WITHIN_BOUND})", "Gave up"), (FINISHED, "Finished"), (UNDER_WAY, "Wait")),
+            **{"Gave up": GIVEN_UP},
+        ),
+        says="not yet",
+        words="The execution of a migration that had finished by the last poll ended FAILED (GaveUp",
+    ),
+    dict(
+        name="counts its polls before it looks whether the migration failed",
+        machine=loop(
+            Choose=choose((FINISHED, "Finished"), (f"$not({WITHIN_BOUND})", "Gave up"), (UNDER_WAY, "Wait")),
+            **{"Gave up": GIVEN_UP},
+        ),
+        says="not yet",
+        words="DMS said of a migration that had failed by the last poll: ",
+    ),
+    dict(
+        name="looks at all ends, and then counts its polls",
+        machine=loop(
+            Choose=choose(
+                (FINISHED, "Finished"),
+                ("$states.input.Status in ['stopped', 'failed']", "Failed"),
+                (f"$not({WITHIN_BOUND})", "Gave up"),
+                otherwise="Wait",
+            ),
+            **{"Gave up": GIVEN_UP},
+        ),
+    ),
+    dict(
+        name="fails as soon as a table has an error",
+        machine=loop(
+            Choose=choose(
+                (FINISHED, "Finished"),
+                ("$states.input.TablesErrored > 0", "Failed"),
+                (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"),
+            )
+        ),
+        says="not yet",
+        words="when one of its tables had an error ended FAILED (NotMigrated",
+    ),
+    dict(
+        name="looks how to start, then waits and asks", machine=jsonata(Look=LOOKS, **LOOP | {"Start": STARTS_BY_KIND})
+    ),
+    dict(
+        name="looks how to start, asks at once, then waits",
+        machine=jsonata(
+            Look=LOOKS,
+            Start=STARTS_BY_KIND,
+            **{name: POLL_FIRST["States"][name] for name in ("Poll", "Choose", "Wait", "Failed", "Finished")},
+        ),
+    ),
     dict(
         name="looks a second time, at once, where a task has stopped for another reason",
         machine=loop(
@@ -708,6 +778,85 @@ TASK_3 = [
         words="With PollSeconds 2 in its input it waited",
     ),
     dict(
+        name="waits a second before it asks again, whatever the input says",
+        machine=loop(
+            Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait again")),
+            **{"Wait again": {"Type": "Wait", "Seconds": 1, "Next": "Poll"}},
+        ),
+        says="not yet",
+        words="With PollSeconds 2 in its input it waited 1.0 s before it asked",
+    ),
+    dict(
+        name="waits twice as long before it asks again",
+        machine=loop(
+            Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait again")),
+            **{
+                "Wait again": {
+                    "Type": "Wait",
+                    "Seconds": "{% 2 * $states.context.Execution.Input.PollSeconds %}",
+                    "Next": "Poll",
+                }
+            },
+        ),
+        says="not yet",
+        words="before it asked",
+    ),
+    dict(
+        name="gives up without an error and a cause",
+        machine=loop(Choose=GIVES_UP, **{"Gave up": {"Type": "Fail"}}),
+        says="not yet",
+        words="It has an error and a cause",
+    ),
+    dict(
+        name="gives up without a cause",
+        machine=loop(Choose=GIVES_UP, **{"Gave up": {"Type": "Fail", "Error": "GaveUp"}}),
+        says="not yet",
+        words="ended FAILED (GaveUp)",
+    ),
+    dict(
+        name="gives up with a cause that a task under way does not have",
+        machine={
+            **PATH_COUNTED,
+            "States": {**PATH_COUNTED["States"], "Gave up": {**PATH_FAIL_STOPPED, "Error": "GaveUp"}},
+        },
+        says="not yet",
+        words="by a fault in a state",
+    ),
+    dict(
+        name="ends well at the bound, within a TimeoutSeconds",
+        machine={
+            **loop(
+                Choose=choose(
+                    (FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"), (UNDER_WAY, "Finished")
+                )
+            ),
+            "TimeoutSeconds": 86_400,
+        },
+        says="not yet",
+        words="of a migration that still ran ended SUCCEEDED",
+    ),
+    dict(
+        name="gives up within a TimeoutSeconds, with an error and a cause that a Pass has made",
+        machine={
+            **loop(
+                Choose=GIVES_UP,
+                **{
+                    "Gave up": {
+                        "Type": "Pass",
+                        "Output": {"Error": "GaveUp", "Cause": "{% 'polls: ' & $string($polls) %}"},
+                        "Next": "Given up",
+                    },
+                    "Given up": {
+                        "Type": "Fail",
+                        "Error": "{% $states.input.Error %}",
+                        "Cause": "{% $states.input.Cause %}",
+                    },
+                },
+            ),
+            "TimeoutSeconds": 86_400,
+        },
+    ),
+    dict(
         name="waits only before the first poll",
         machine=loop(
             Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Poll")),
@@ -779,7 +928,7 @@ TASK_3 = [
         name="a poll that fails is made again, and not counted",
         machine=loop(Poll={**LOOP["Poll"], "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Wait"}]}),
         says="not yet",
-        words="With MaxPolls 1 in its input, and a migration about which DMS refused to speak, it came to its poll 2",
+        words="With MaxPolls 1 in its input, and a migration about which DMS refused to speak, it came to its poll",
     ),
     dict(
         name="a poll that fails is made again twice, and then again, and not counted",
@@ -791,7 +940,7 @@ TASK_3 = [
             }
         ),
         says="not yet",
-        words="With MaxPolls 1 in its input, and a migration about which DMS refused to speak, it came to its poll 2",
+        words="With MaxPolls 1 in its input, and a migration about which DMS refused to speak, it came to its poll",
     ),
     dict(
         name="a poll that fails is counted, and made again where it may",
@@ -972,7 +1121,7 @@ TASK_3 = [
             Choose=choose((FINISHED, "Finished"), (f"{UNDER_WAY} and {WITHIN_BOUND}", "Wait"), (UNDER_WAY, "Finished"))
         ),
         says="not yet",
-        words="of a migration that still ran it ended SUCCEEDED",
+        words="of a migration that still ran ended SUCCEEDED",
     ),
     dict(
         name="asks once, and whatever is not finished has failed",
@@ -1034,6 +1183,16 @@ def count_transitions(events):
     return sum(max(1, number) for number in attempts.values())
 """
 
+# A retry is an attempt after an event of which the type ends in one of ENDINGS.
+AFTER = """
+def count_transitions(events):
+    kinds = {event["id"]: event["type"] for event in events}
+    entered = sum(kind.endswith("StateEntered") for kind in kinds.values())
+    return entered + sum(
+        event["type"].endswith("Scheduled") and kinds[event["previousEventId"]].endswith(ENDINGS) for event in events
+    )
+"""
+
 TASK_4 = [
     dict(
         name="takes two TaskScheduled in a row for a retry, also where branches run side by side",
@@ -1054,6 +1213,39 @@ def count_transitions(events):
         words="count_transitions",
     ),
     dict(name="as in the solution", machine=loop(), functions=COUNT + PREDICT),
+    dict(
+        name="a retry is what is scheduled, and not by the entrance into its state",
+        machine=loop(),
+        functions="""
+def count_transitions(events):
+    kinds = {event["id"]: event["type"] for event in events}
+    entered = sum(kind.endswith("StateEntered") for kind in kinds.values())
+    return entered + sum(
+        event["type"].endswith("Scheduled") and not kinds[event["previousEventId"]].endswith("StateEntered")
+        for event in events
+    )
+"""
+        + PREDICT,
+    ),
+    dict(
+        name="a retry is what is scheduled after a failure",
+        machine=loop(),
+        functions=AFTER.replace("ENDINGS", '"Failed"') + PREDICT,
+        says="not yet",
+        words="returns 1 for a Task state that timed out and was retried, where AWS bills 2",
+    ),
+    dict(
+        name="a retry is what is scheduled after a failure, or a timeout of a task",
+        machine=loop(),
+        functions=AFTER.replace("ENDINGS", '("Failed", "TaskTimedOut")') + PREDICT,
+        says="not yet",
+        words="returns 1 for a Lambda function that timed out and was retried, where AWS bills 2",
+    ),
+    dict(
+        name="a retry is what is scheduled after a failure or a timeout",
+        machine=loop(),
+        functions=AFTER.replace("ENDINGS", '("Failed", "TimedOut")') + PREDICT,
+    ),
     dict(
         name="state by state, with previousEventId; passes rounded down, floating point",
         machine=loop(),
@@ -1425,6 +1617,12 @@ TASK_5 = [
         machine=backoff(Failed={"Type": "Pass", "End": True}),
         says="not yet",
         words="a migration that failed ended SUCCEEDED",
+    ),
+    dict(
+        name="gives up without an error and a cause",
+        machine=backoff(Choose=GIVES_UP, **{"Gave up": {"Type": "Fail"}}),
+        says="not yet",
+        words="It has an error and a cause",
     ),
     dict(
         name="the bound lost",

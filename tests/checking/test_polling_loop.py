@@ -111,8 +111,8 @@ def test_a_large_output_is_told():
 
 # -- loop --------------------------------------------------------------------------------------------------------------
 
-BOUND = {"facts": {"TimeoutSeconds": float("inf")}}
-RUNS_ON = {"status": "RUNNING", "polls": [2, 3, 4], "pauses": [1, 1, 1], **BOUND}
+BOUND = {"facts": {"TimeoutSeconds": float("inf")}, "starts": [0.5]}
+RUNS_ON = {"status": "RUNNING", "polls": [2, 3, 4], "pauses": [2, 2, 2], **BOUND}
 FINISHED = {"polls": [3], "pauses": [2], "migration": described(stopped=0.5, **ENDED), **BOUND}
 FAILED = {
     "status": "FAILED",
@@ -137,11 +137,22 @@ RAN_AGAIN["ReplicationTaskStats"]["StartDate"] = NOON + datetime.timedelta(hours
         ("under way", RUNS_ON, {"status": "FAILED"}, "While the migration still ran"),
         ("not begun", RUNS_ON, {"status": "FAILED", "polls": [2]}, "While the migration still ran"),
         ("under way", RUNS_ON, {"polls": [2], "pauses": [1]}, "did not ask a second time"),
-        ("under way", RUNS_ON, {"pauses": [1, 3, 3]}, "it waited 3.0 s before it asked"),
-        ("under way", RUNS_ON, {"pauses": [0, 1, 1]}, None),  # it may ask before it waits
+        ("under way", RUNS_ON, {"pauses": [2, 3, 3]}, "it waited 3.0 s before it asked"),
+        ("under way", RUNS_ON, {"pauses": [2, 1, 1]}, "it waited 1.0 s before it asked"),
+        ("under way", RUNS_ON, {"pauses": [0, 2, 2]}, None),  # it may ask before it waits
         ("finished", FINISHED, {}, None),
         ("finished", FINISHED, {"status": "FAILED", "error": "NotMigrated"}, "when the load finished"),
         ("finished", FINISHED, {"migration": described(stopped=60, **ENDED)}, "while the migration still ran"),
+        ("last poll", FINISHED, {"polls": [1, 3]}, None),
+        ("last poll", GAVE_UP, {"migration": described(stopped=1, **ENDED)}, "by the last poll ended FAILED (GaveUp"),
+        ("last poll", GAVE_UP, {"migration": described(stopped=9, **ENDED)}, None),  # it still ran when it was asked
+        ("last poll", GAVE_UP, {"migration": described(stopped=1, **ENDED), "polls": [2]}, None),  # a bound of its own
+        ("failed last poll", FAILED, {"polls": [1, 2, 3], "pauses": [1, 1, 1]}, None),
+        ("failed last poll", FAILED, {"polls": [1, 2, 3], "pauses": [1, 1, 1], "cause": "No."}, "The cause is 'No.'"),
+        ("error in a table", RUNS_ON, {"pauses": [1, 1, 1]}, None),
+        ("error in a table", FAILED, {"polls": [2, 3, 4], "pauses": [1, 1, 1]}, None),
+        ("error in a table", FAILED, {"polls": [2, 3], "pauses": [1, 1]}, "had an error ended FAILED"),
+        ("error in a table", FAILED, {}, "had an error ended FAILED"),
         ("failed", FAILED, {}, None),
         ("failed", FAILED, {"status": "RUNNING"}, "ends FAILED soon after"),
         ("failed", FAILED, {"status": "SUCCEEDED"}, "'stopped' alone is not success"),
@@ -151,8 +162,14 @@ RAN_AGAIN["ReplicationTaskStats"]["StartDate"] = NOON + datetime.timedelta(hours
         ("two polls", GAVE_UP, {}, None),
         ("two polls", GAVE_UP, {"facts": {"TimeoutSeconds": 60}, "status": "RUNNING"}, None),
         ("two polls", GAVE_UP, {"facts": {"TimeoutSeconds": 31536000}, "status": "RUNNING"}, "was still running"),
-        ("two polls", GAVE_UP, {"status": "SUCCEEDED"}, "of a migration that still ran it ended SUCCEEDED"),
+        ("two polls", GAVE_UP, {"status": "SUCCEEDED"}, "of a migration that still ran ended SUCCEEDED"),
+        ("two polls", GAVE_UP, {"status": "TIMED_OUT", "facts": {"TimeoutSeconds": 60}}, None),
+        ("two polls", GAVE_UP, {"status": "SUCCEEDED", "facts": {"TimeoutSeconds": 60}}, "still ran ended SUCCEEDED"),
+        ("two polls", GAVE_UP, {"cause": ""}, "It has an error and a cause"),
+        ("four polls", GAVE_UP, {"error": "States.Runtime"}, "a decision of yours"),
+        ("not told", GAVE_UP, {"status": "SUCCEEDED"}, "of a migration that still ran ended SUCCEEDED"),
         ("two polls", GAVE_UP, {"polls": [2, 3, 4], "pauses": [1, 1, 1]}, "it asked 3 times"),
+        ("two polls", GAVE_UP, {"polls": [0.2, 2, 3]}, None),  # it may look how to start it
         ("four polls", GAVE_UP, {}, "it asked 2 times"),
         ("not told", GAVE_UP, {"visits": POLLED[:1]}, None),
         ("not told", GAVE_UP, {"visits": POLLED[:1], "status": "RUNNING"}, None),  # it tries its only poll again

@@ -15,6 +15,10 @@ _WORKED = ("TaskScheduled", "TaskStarted", "TaskSucceeded")
 _FAILED = ("TaskScheduled", "TaskStarted", "TaskFailed")
 _LAMBDA_WORKED = ("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded")
 _LAMBDA_FAILED = ("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionFailed")
+_TIMED_OUT = ("TaskScheduled", "TaskStarted", "TaskTimedOut")
+_LAMBDA_TIMED_OUT = ("LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionTimedOut")
+# The error that an event tells, by how its type ends.
+_ERRORS = {"Failed": "DatabaseMigration.DatabaseMigrationException", "TimedOut": "States.Timeout"}
 
 
 def made_up(*visits: tuple, step: float = 1) -> list[dict]:
@@ -58,9 +62,10 @@ def _history(events, branches=MappingProxyType({}), step=1):
 
 def _visit(kind, name, *work):
     """The events of a visit to a state: [(type, details)]."""
-    error = {"error": "DatabaseMigration.DatabaseMigrationException"}
     events = [_event(f"{kind}StateEntered", name=name)]
-    events += [_event(each, **(error if each.endswith("Failed") else {})) for each in work]
+    for each in work:
+        error = next((error for ending, error in _ERRORS.items() if each.endswith(ending)), None)
+        events.append(_event(each, **({"error": error} if error else {})))
     return events + ([] if kind == "Fail" else [_event(f"{kind}StateExited", name=name)])
 
 
@@ -89,6 +94,11 @@ COUNTED = {
         4,
     ),
     "Pass, Choice and Succeed states": (made_up(("Pass", "Tidy"), ("Choice", "Done?"), ("Succeed", "Done")), 3),
+    "a Task state that timed out and was retried": (made_up(("Task", "Poll", *_TIMED_OUT, *_WORKED)), 2),
+    "a Lambda function that timed out and was retried": (
+        made_up(("Task", "Ask", *_LAMBDA_TIMED_OUT, *_LAMBDA_WORKED)),
+        2,
+    ),
 }
 
 
@@ -98,8 +108,10 @@ def drawn_history(chance: random.Random) -> tuple[list[dict], int]:
     for nth in range(chance.randrange(3, 9)):
         kind = chance.choice(("Task", "Task", "Lambda", "Wait", "Choice", "Pass"))
         retries = chance.randrange(4) if kind in ("Task", "Lambda") else 0
-        failed, worked = (_LAMBDA_FAILED, _LAMBDA_WORKED) if kind == "Lambda" else (_FAILED, _WORKED)
-        work = [*failed * retries, *worked] if kind in ("Task", "Lambda") else []
+        ends = (_LAMBDA_FAILED, _LAMBDA_TIMED_OUT) if kind == "Lambda" else (_FAILED, _TIMED_OUT)
+        worked = _LAMBDA_WORKED if kind == "Lambda" else _WORKED
+        work = [event for _ in range(retries) for event in chance.choice(ends)]
+        work += worked if kind in ("Task", "Lambda") else ()
         visits.append(("Task" if kind == "Lambda" else kind, f"State {nth}", *work))
         transitions += 1 + retries
     return made_up(*visits), transitions

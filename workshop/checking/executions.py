@@ -47,6 +47,11 @@ class Execution:
         return self.status != "RUNNING"
 
     @property
+    def polls_of_run(self) -> list[float]:
+        """The polls since its migration was started: it may have looked before, to see how to start it."""
+        return since_start(self.starts, self.polls)
+
+    @property
     def history(self) -> History:
         """Of a state machine's execution."""
         return History("execution", list(self.events))
@@ -97,13 +102,13 @@ class Run:
 
         By whomever it had do that, where that can be known: a function of its own, or another state machine.
         """
-        found = {call["came"]: call for call in faults.calls(resource=self.input["ReplicationTaskArn"])}
-        found |= {call["came"]: call for call in faults.calls(execution=self.arn)}
-        began, (starts, polls) = self.began(), ([], [])
-        for _, call in sorted(found.items()):
-            if call["operation"] in (START, POLL):
-                (starts if call["operation"] == START else polls).append(call["time"] - began)
+        began = self.began()
+        starts, polls = ([call["time"] - began for call in self._calls(each)] for each in (START, POLL))
         return starts, polls
+
+    def _calls(self, operation: str) -> list[dict]:
+        """The calls of this operation about its migration, in the order in which they came; on the sandbox only."""
+        return faults.calls(operation=operation, resource=self.input["ReplicationTaskArn"])
 
     def pauses(self, events: list[dict]) -> list[float]:
         """The seconds that it decided to wait before each poll so far. events: its history."""
@@ -170,11 +175,17 @@ class StateMachineRun(Run):
         history = History.of(self.arn)
         return moments(history, "startReplicationTask"), moments(history, "describeReplicationTasks")
 
+    def _calls(self, operation):
+        about_it = super()._calls(operation)
+        # Whom it asks about no migration, or about another, it asks itself.
+        itself = faults.calls(state_machine=self.arn.split(":")[6], execution=self.arn, operation=operation)
+        return [call for _, call in sorted({call["came"]: call for call in [*about_it, *itself]}.items())]
+
     def pauses(self, events):
         history = History("execution", events)
         starts, polls = moments(history, "startReplicationTask"), moments(history, "describeReplicationTasks")
         if polls:
-            times = [*starts[:1], *polls]
+            times = [*starts[:1], *since_start(starts, polls)]
             return [waited(history, since, then) for since, then in itertools.pairwise(times)]
         starts, polls = self.asked()  # somebody else did it for this execution, and waited for it
         return [then - since for since, then in itertools.pairwise([*starts[:1], *polls])]
@@ -273,6 +284,11 @@ def scheduled(history: History, action: str) -> list[dict]:
         for event in history.events
         if event["type"] == "TaskScheduled" and event["taskScheduledEventDetails"]["resource"].startswith(action)
     ]
+
+
+def since_start(starts: Sequence[float], polls: Sequence[float]) -> list[float]:
+    """Those of the polls that came after the first start; all, where there was none."""
+    return [poll for poll in polls if not starts or poll > starts[0]]
 
 
 def moments(history: History, action: str) -> list[float]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from workshop import faults, sandbox
 from workshop.checking import migrations
-from workshop.checking.executions import Execution, Run
+from workshop.checking.executions import Execution, Run, since_start
 from workshop.checking.exercises import Case, Draw, on_sandbox
 from workshop.checking.waiting import side_by_side, until
 from workshop.events import fault
@@ -24,8 +24,8 @@ class Scene:
         self.run, self.migration, self.calls, self.facts = run, migration, calls, {"before": before}
 
     def polls(self) -> int:
-        """How often it was asked about the migration so far."""
-        return len(self.run.asked()[1])
+        """How often it was asked about the migration so far, since that was started."""
+        return len(since_start(*self.run.asked()))
 
 
 def play(

@@ -34,6 +34,8 @@ AT_ONCE = 1.5  # seconds, where the machine is not busy
 # Why a full load can stop before its end, of the reasons that DMS names:
 # https://docs.aws.amazon.com/dms/latest/APIReference/API_ReplicationTask.html
 INTERRUPTED = (
+    "RECOVERABLE_ERROR",
+    "FATAL_ERROR",
     "STOPPED_DUE_TO_LOW_MEMORY",
     "STOPPED_DUE_TO_LOW_DISK",
     "EXPRESS_LICENSE_LIMITS_REACHED",
@@ -210,7 +212,7 @@ class Loop(Machine):
         "Assign), or give the state machine a TimeoutSeconds.",
     )
     cases = {
-        "under way": Case("a migration that still ran", migration="is slow", play=until_polled(3)),
+        "under way": Case("a migration that still ran", {"PollSeconds": 2}, "is slow", until_polled(3)),
         "asked often": Case(
             "a migration that still ran when it had been asked about 60 times",
             {"PollSeconds": 0, "MaxPolls": 80},
@@ -233,6 +235,13 @@ class Loop(Machine):
         "stopped": Case("a migration that somebody stopped", migration="is slow", play=stopped_by_hand),
         "ran before": Case("a migration that had run before, whose start DMS refused", before=ran_before),
         "set aside": Case("a migration that finished without one of its tables", migration="sets a table aside"),
+        "error in a table": Case(
+            "a migration of which DMS said `running` when one of its tables had an error",
+            migration="sets a table aside",
+            play=until_polled(3),
+            faults=[{"kind": "stale", "count": 4}],
+            needs_sandbox=True,
+        ),
         "interrupted": Case(
             "a migration that DMS stopped half-way",
             faults=[{"kind": "interrupt", "reason": one_of(*INTERRUPTED)}],
@@ -240,6 +249,19 @@ class Loop(Machine):
         ),
         "two polls": Case("a migration that outlived MaxPolls 2", {"MaxPolls": 2}, "is slow", until_polled(3)),
         "four polls": Case("a migration that outlived MaxPolls 4", {"MaxPolls": 4}, "is slow", until_polled(5)),
+        "last poll": Case(
+            "a migration that had finished by the last poll",
+            {"MaxPolls": 2},
+            faults=[{"kind": "stale", "status": "running"}],
+            needs_sandbox=True,
+        ),
+        "failed last poll": Case(
+            "a migration that had failed by the last poll",
+            {"MaxPolls": 3},
+            "fails",
+            faults=[{"kind": "stale", "status": status} for status in ("starting", "running")],
+            needs_sandbox=True,
+        ),
         "not told": Case(
             "a migration about which DMS refused to speak",
             {"MaxPolls": 1},
@@ -260,8 +282,12 @@ class Loop(Machine):
             if fault := wrong_pause(seen, nth, seen.input["PollSeconds"]):
                 return fault
 
-    @contract("It goes on asking while the migration is under way.", cases="under way, not begun")
+    @contract("It goes on asking while the migration is under way.", cases="under way, not begun, error in a table")
     def goes_on(self, seen: Execution):
+        if seen.about == self.cases["error in a table"].about and len(seen.polls_of_run) > 2:
+            return None  # from the third on DMS may have told it of the end
+        if seen.about == self.cases["error in a table"].about and seen.ended:
+            return f"{seen} while the migration still ran."
         if seen.ended:
             return f"While the migration still ran, the execution {seen.in_words()}."
         if len(seen.polls) < 2:
@@ -270,8 +296,10 @@ class Loop(Machine):
                 "It loops: it waits, asks, chooses, and waits again.",
             )
 
-    @contract("It ends `SUCCEEDED` when the load finished and no table had an error.", cases="finished")
+    @contract("It ends `SUCCEEDED` when the load finished and no table had an error.", cases="finished, last poll")
     def succeeds(self, seen: Execution):
+        if seen.about == self.cases["last poll"].about and not _last_poll_told(seen):
+            return None  # the bound is judged below
         if seen.status != "SUCCEEDED":
             return f"{seen}."
         if not _outlived(seen):
@@ -279,9 +307,14 @@ class Loop(Machine):
 
     @contract(
         "In every other case it ends `FAILED`, with an error and a cause of its own.",
-        cases="failed, no file, stopped, set aside, interrupted, ran before",
+        cases="failed, no file, stopped, set aside, interrupted, ran before, two polls, four polls",
     )
     def fails(self, seen: Execution):
+        if seen.about in (self.cases[name].about for name in ("two polls", "four polls")):
+            if seen.status in ("RUNNING", "TIMED_OUT"):
+                return None  # whether it has a bound is asked below
+            if seen.status == "SUCCEEDED":
+                return _too_early(seen)
         if seen.status in ("RUNNING", "TIMED_OUT"):
             return Fault(f"{seen}.", "It ends FAILED soon after the migration.")
         if seen.about == self.cases["ran before"].about and seen.status == "SUCCEEDED":
@@ -300,10 +333,16 @@ class Loop(Machine):
         if seen.error.startswith("States."):
             return Fault(f"{seen}.", "It ends by a decision of yours, not by a fault in a state.")
 
-    @contract("Where the migration failed, the cause contains DMS's `LastFailureMessage`.", cases="failed, no file")
+    @contract(
+        "Where the migration failed, the cause contains DMS's `LastFailureMessage`.",
+        cases="failed, no file, failed last poll",
+    )
     def says_why(self, seen: Execution):
+        if seen.about == self.cases["failed last poll"].about and not _last_poll_told(seen):
+            return None
         if seen.migration["LastFailureMessage"] not in seen.cause:
-            return f"DMS said: {shortened(seen.migration['LastFailureMessage'])} The cause is {_short(seen.cause)}."
+            said = shortened(seen.migration["LastFailureMessage"])
+            return f"DMS said of {seen.about}: {said} The cause is {_short(seen.cause)}."
 
     @contract(
         "It cannot run for ever: it gives up after `MaxPolls` polls, failed ones included, or its definition has a "
@@ -313,9 +352,9 @@ class Loop(Machine):
     def has_a_bound(self, seen: Execution):
         if seen.facts["TimeoutSeconds"] <= LONGEST_TIMEOUT:
             return None
-        most, polls = seen.input["MaxPolls"], len(seen.polls)
+        most, polls = seen.input["MaxPolls"], len(seen.polls_of_run)
         if seen.status == "SUCCEEDED":
-            return Fault(f"After {most} polls of a migration that still ran it ended SUCCEEDED.", "It ends FAILED.")
+            return _too_early(seen)
         if seen.about == self.cases["not told"].about:
             if seen.ended or passes(seen.history) <= most:
                 return None
@@ -329,7 +368,7 @@ class Loop(Machine):
                 f"With MaxPolls {most} in its input it had asked {_times(polls)} and was still running, and the state "
                 "machine has no TimeoutSeconds of a week or less."
             )
-        if polls != most:
+        if most not in (polls, len(seen.polls)):  # a look before the start may count as one, or not
             observed = f"With MaxPolls {most} in its input it asked {_times(polls)}."
             return Fault(observed, "It gives up after MaxPolls polls.")
 
@@ -548,10 +587,27 @@ def too_large_output(seen: Execution):
             )
 
 
+def _too_early(seen: Execution):
+    """The Fault of an execution that has succeeded before its migration had."""
+    most = seen.input["MaxPolls"]
+    return Fault(
+        f"With MaxPolls {most} in its input the execution of a migration that still ran ended SUCCEEDED.",
+        "It ends FAILED.",
+    )
+
+
 def _outlived(seen: Execution):
     """Whether the execution ended after its migration."""
     stopped = seen.migration["ReplicationTaskStats"].get("StopDate")
     return bool(stopped) and seen.events[-1]["timestamp"] >= stopped
+
+
+def _last_poll_told(seen: Execution):
+    """Whether it has made as many polls as MaxPolls allows, the last of them when the migration had ended."""
+    if len(seen.polls_of_run) < seen.input["MaxPolls"]:
+        return False
+    asked = seen.history.started + datetime.timedelta(seconds=seen.polls[-1])
+    return asked > seen.migration["ReplicationTaskStats"]["StopDate"]
 
 
 def _statuses_when_asked(seen: Execution):
