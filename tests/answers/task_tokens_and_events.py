@@ -137,6 +137,7 @@ _FAILED = (
     '        if runs or not begun(describe(task["ReplicationTaskArn"]), new["StartedBefore"]):\n'
     "            forget(new)\n            raise\n"
 )
+_EXPIRED = '        if old and not again and old["ExpiresAt"] < new["CreatedAt"]:\n'
 _SAVED = '    if old.get("TaskToken") != new["TaskToken"]:\n'
 
 _IN_PYTHON = """
@@ -880,6 +881,54 @@ TASK_1 = [
         words="found an item that had expired, and both invocations ended without an error",
     ),
     dict(
+        name="deletes what has expired, and then saves where nothing is",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                _EXPIRED
+                + '            table.delete_item(Key={"ReplicationTaskArn": new["ReplicationTaskArn"]})\n'
+                + _PUT,
+            ),
+            (_FREE, '"attribute_not_exists(TaskToken) OR TaskToken = :mine"'),
+            (', ":now": new["CreatedAt"]', ""),
+        ),
+        says="not yet",
+        words="and found an item that had expired, and both invocations ended without an error",
+    ),
+    dict(
+        name="forgets what has expired, and then saves where nothing is",
+        files=changed(
+            "start.py",
+            (_PUT, _EXPIRED + "            forget(old)\n" + _PUT),
+            (_FREE, '"attribute_not_exists(TaskToken) OR TaskToken = :mine"'),
+            (', ":now": new["CreatedAt"]', ""),
+        ),
+    ),
+    dict(
+        name="forgets its old token, and then saves the new one",
+        files=changed("start.py", (_PUT, "        if again:\n            forget(old)\n" + _PUT)),
+        says="not yet",
+        words="died as soon as it had changed the table (fault: kill); then another one came, and StartedBefore",
+    ),
+    dict(
+        name="a state that is retried overwrites whatever its execution has",
+        files=changed(
+            "start.py",
+            (
+                _PUT,
+                """        if again:
+            mine = {"ConditionExpression": "Execution = :me", "ExpressionAttributeValues": {":me": new["Execution"]}}
+            table.put_item(Item=new, **mine)
+        else:
+"""
+                + _PUT.replace("    table", "        table"),
+            ),
+        ),
+        says="not yet",
+        words="The second attempt of an execution was slow (fault: hold), and went on when the next one had saved",
+    ),
+    dict(
         name="deletes whatever item there is when its start fails",
         files=changed(
             "start.py",
@@ -1146,7 +1195,7 @@ def caught(**fields):
     # What a state catches is its output, so the copy takes its input from the execution's.
     job = {**PAYLOAD, **{name: f"{{% $states.context.Execution.Input.{name} %}}" for name in JOB}}
     again["Arguments"] = {"FunctionName": "START", "Payload": job}
-    if again.get("TimeoutSeconds"):
+    if "TimeoutSeconds" not in fields:
         again["TimeoutSeconds"] = job["TimeoutSeconds"]
     return {**first, "States": {**first["States"], "Again": again}}
 
@@ -1345,8 +1394,8 @@ TASK_2 = [
         words="Lambda failed once (Lambda.",
     ),
     dict(
-        name="a second try after a minute",
-        machine=machine(Retry=[{"ErrorEquals": LAMBDA_FAILS, "IntervalSeconds": 60}]),
+        name="a second try after an hour",
+        machine=machine(Retry=[{"ErrorEquals": LAMBDA_FAILS, "IntervalSeconds": 3600}]),
         says="not yet",
         words="Lambda failed once (Lambda.",
     ),
@@ -1373,6 +1422,18 @@ TASK_2 = [
         machine=machine(TimeoutSeconds=2),
         says="not yet",
         words="With TimeoutSeconds 4 in its input",
+    ),
+    dict(
+        name="a second more than the bound",
+        machine=machine(TimeoutSeconds="{% $states.input.TimeoutSeconds + 1 %}"),
+        says="not yet",
+        words="With TimeoutSeconds 2 in its input, the state that invoked the function waited with a limit of 3 s",
+    ),
+    dict(
+        name="a copy of the state for the second try that waits a second more",
+        machine=caught(TimeoutSeconds="{% $states.context.Execution.Input.TimeoutSeconds + 1 %}"),
+        says="not yet",
+        words="the state that invoked the function waited with a limit of",
     ),
     dict(
         name="twice the bound",

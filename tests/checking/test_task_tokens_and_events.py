@@ -49,6 +49,7 @@ ITEM = came().item
 AGAIN = came(before=RUNS, item=ITEM)
 RETRIED = came(before=RUNS, token="t2", item={**ITEM, "TaskToken": "t2"})
 DIED = came(error="Runtime.ExitError", after=NEW)
+KILLED_BETWEEN = dataclasses.replace(RETRIED, error="Runtime.ExitError", item={})
 WAS = {"was": ITEM}
 BOTH = START.cases["two find it expired"].about
 TWO = SAME = {"item": ITEM, "stood": RUNS}
@@ -87,6 +88,12 @@ STARTS = [
     ("takes_a_new_token", starts(came(), came(before=RUNS, token="t2")), "StartedBefore changed from '' to '1'"),
     ("takes_a_new_token", starts(came(), dataclasses.replace(RETRIED, before=OVER)), "started a second time"),
     ("takes_a_new_token", starts(DIED, RETRIED, facts={"killed": 1}), ""),
+    (
+        "takes_a_new_token",
+        starts(came(), KILLED_BETWEEN, came(before=RUNS, token="t3", item={**ITEM, "TaskToken": "t3"})),
+        "",
+    ),
+    ("takes_a_new_token", starts(came(), KILLED_BETWEEN, came(before=OVER, token="t3")), "changed from '' to '1'"),
     (
         "takes_a_new_token",
         starts(came(), dataclasses.replace(RETRIED, item={**RETRIED.item, "CreatedAt": 5, "ExpiresAt": 65})),
@@ -233,7 +240,8 @@ def judged(exercise, sentence, record, words):
 
 def ended(status="SUCCEEDED", seconds=1.0, attempts=1, bounds=(), **more):
     """An execution of `migrate` that ended like this. bounds: for how long its state would have waited."""
-    events = made_up(("Task", "Migrate", *["TaskScheduled"] * attempts), ("Succeed", "Migrated"))
+    work = [*["TaskScheduled"] * attempts, *["TaskTimedOut"] * (more.get("error") == "MigrationTimedOut")]
+    events = made_up(("Task", "Migrate", *work), ("Succeed", "Migrated"))
     for event in events:
         if event["type"] == "TaskScheduled":
             event["taskScheduledEventDetails"] = {"resource": "invoke.waitForTaskToken", **dict(bounds)}
@@ -268,6 +276,10 @@ MACHINES = [
     ("times_out", ended(**{**LATE, "error": "States.Timeout"}), "with the error MigrationTimedOut"),
     ("times_out", ended(**{**LATE, "seconds": 2.1}), "ended after 2.1 s"),
     ("times_out", ended(**{**LATE, "seconds": 8.0}), "ended after 8.0 s"),
+    ("times_out", ended(**LATE, bounds={"timeoutInSeconds": 4}), ""),
+    ("times_out", ended(**LATE, bounds={"timeoutInSeconds": 5}), "waited with a limit of 5 s"),
+    ("times_out", ended(**LATE, bounds={"timeoutInSeconds": 86400, "heartbeatInSeconds": 4}), ""),
+    ("times_out", ended(**LATE, bounds={"timeoutInSeconds": 86400, "heartbeatInSeconds": 5}), "a limit of 5 s"),
     ("times_out", ended(bounds={"timeoutInSeconds": 60}), ""),
     ("times_out", ended(facts={"TimeoutSeconds": 60}), ""),
     ("times_out", ended(facts={"TimeoutSeconds": 50}), "the state machine as a whole has TimeoutSeconds 50"),

@@ -175,6 +175,8 @@ class Migrate(Exercise):
             return Fault(f"{observed}{seen.in_words()}.", "It waits for TimeoutSeconds, and no longer.")
         if seen.status != "FAILED" or seen.error != "MigrationTimedOut":
             return Fault(f"{observed}{seen.in_words()}.", "It ends FAILED, with the error MigrationTimedOut.")
+        if fault := _longer_wait(seen):
+            return fault
         if not seconds - 0.1 < seen.history.seconds < seconds + 1.5:
             return Fault(
                 f"{observed}ended after {seen.history.seconds:.1f} s.",
@@ -185,7 +187,7 @@ class Migrate(Exercise):
     @contract(
         "Where Lambda itself fails (`Lambda.ServiceException`, `Lambda.AWSLambdaException`, "
         "`Lambda.SdkClientException`, `Lambda.ClientExecutionTimeoutException`, `Lambda.TooManyRequestsException`), it "
-        "invokes the function again.",
+        "invokes the function again, within seconds.",
         cases=", ".join([*(f"Lambda fails with {code}" for code in machines.LAMBDA_FAILS), "answer lost", *pairs]),
     )
     def tries_again(self, seen: Execution):
@@ -210,7 +212,7 @@ def _after_a_fault(seen: Execution):
     failed = f"Lambda failed once ({seen.facts['failure']}){', and the state was tried again' * was_tried_again}."
     if not seen.facts["cause"]:
         if seen.status == "FAILED" and seen.error == "MigrationTimedOut":
-            return None
+            return _longer_wait(seen)
         return Fault(
             f"{failed} No answer came for its TimeoutSeconds, {seen.input['TimeoutSeconds']}, and the execution "
             f"{seen.in_words()}.",
@@ -243,3 +245,21 @@ def _shorter_wait(seen: Execution):
                     f"{name} {told[field]}: without an answer it would have given up after {told[field]} s.",
                     "It waits for TimeoutSeconds; nobody sends heartbeats.",
                 )
+
+
+def _longer_wait(seen: Execution):
+    """A Fault where the attempt that timed out was to wait for longer: the history says so, to the second.
+
+    A heartbeat that nobody sends bounds it as a timeout does. Where something else ended the wait it says nothing.
+    """
+    seconds, attempts = seen.input["TimeoutSeconds"], scheduled(seen.history, "invoke")
+    if not attempts or not any(event["type"] == "TaskTimedOut" for event in seen.events):
+        return None
+    told = attempts[-1]["taskScheduledEventDetails"]
+    limit = min((told[name] for name in ("heartbeatInSeconds", "timeoutInSeconds") if name in told), default=seconds)
+    if limit > seconds:
+        return Fault(
+            f"With TimeoutSeconds {seconds} in its input, the state that invoked the function waited with a limit of "
+            f"{limit} s.",
+            "It waits for TimeoutSeconds, and no longer.",
+        )

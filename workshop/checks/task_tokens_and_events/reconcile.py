@@ -84,7 +84,7 @@ class Reconcile(Exercise):
         if not then.ended:
             return Fault(
                 f"The event of {seen.about} was lost (fault: drop), and its execution was still waiting after "
-                f"reconcile; the items fill two pages of a Scan.{raised}",
+                f"reconcile; the items fill more than one page of a Scan.{raised}",
                 "It answers for every item on every page that is as old as OlderThanSeconds, or older.",
             )
         return _wrong_end(seen, then)

@@ -37,6 +37,11 @@ class Start(Exercise):
         ),
         "new token": Case("a state that was retried", migration="is slow", play=starting.is_retried),
         "new token later": Case("a state that was retried after the end", play=starting.is_retried),
+        "died between": Case(
+            "a state that was retried twice, and whose function died meanwhile",
+            play=starting.dies_as_it_is_retried,
+            needs_sandbox=True,
+        ),
         "not told yet": Case(
             "a state that was retried while DMS told how the task had been",
             migration="is slow",
@@ -47,6 +52,12 @@ class Start(Exercise):
             "an attempt that ended after the next one",
             migration="is slow",
             play=starting.ends_after_the_next,
+            needs_sandbox=True,
+        ),
+        "second late": Case(
+            "a second attempt that ended after the third",
+            migration="is slow",
+            play=starting.ends_after_the_third,
             needs_sandbox=True,
         ),
         "late and refused": Case(
@@ -142,13 +153,13 @@ class Start(Exercise):
     @contract(
         "A new token of the same execution takes the old one's place, in an item as `new_item` makes it, but "
         "`StartedBefore` stays as it was; and nothing is started that already runs, or has run for it.",
-        cases="new token, new token later, not told yet, died after the start, died and another, answers lost and "
-        "retried, pair, another pair",
+        cases="new token, new token later, died between, not told yet, died after the start, died and another, "
+        "answers lost and retried, pair, another pair",
     )
     def takes_a_new_token(self, seen: Starts | Story):
         if isinstance(seen, Story):
             return _broken(seen, starting.TWICE)
-        first, again = seen.came
+        first, *_, again = seen.came
         if (first.error and not seen.facts.get("killed")) or again.error:
             return f"{again if again.error else first}."
         if again.item.get("TaskToken") != again.sent["TaskToken"]:
@@ -164,10 +175,11 @@ class Start(Exercise):
     @contract(
         "An attempt that ends after the next one leaves the item of the next one alone: it neither puts its dead token "
         "back nor deletes the new one.",
-        cases="late, late and refused",
+        cases="late, second late, late and refused",
     )
     def leaves_the_newest_token(self, seen: Starts):
-        item, late = seen.came[-1].item, next(came for came in seen.came if came.sent["TaskToken"] != seen.newest)
+        item = seen.came[-1].item
+        *_, late = (came for came in seen.came if came.sent["TaskToken"] != seen.newest)
         if item.get("TaskToken") != seen.newest:
             return Fault(
                 f"{late.who}, and went on when the next one had saved its token. After that the table had "

@@ -257,6 +257,20 @@ def is_retried(scene):
     scene.comes(who, first, token)
 
 
+def dies_as_it_is_retried(scene):
+    """The second attempt dies as soon as it has saved or deleted something, and a third one comes."""
+    first = scene.waiter()
+    scene.comes("The migration had never run", first)
+    scene.settles()
+    token = scene.retried(first)
+    kill = scene.fault(fault="kill", operation=[*SAVE_CALLS, "dynamodb:DeleteItem"], where="after")
+    with faults.during(kill, label="check-1") as made:
+        scene.comes("A new token of the same execution came", first, token)
+    died = ", and the function died as soon as it had changed the table (fault: kill)" if made.met[0] else ""
+    who = f"A new token of the same execution came{died}; then another one came"
+    scene.comes(who, first, scene.retried(first, dead=token))
+
+
 def is_retried_unseen(scene):
     first = scene.waiter()
     scene.comes("The migration had never run", first)
@@ -268,16 +282,28 @@ def is_retried_unseen(scene):
 
 def ends_after_the_next(scene):
     """The first attempt has looked into the table, or written, and hears of it when the next attempt has ended."""
+    _ends_after_the_next(scene, "The first attempt of an execution was slow (fault: hold)", scene.waiter())
+
+
+def ends_after_the_third(scene):
+    """The second attempt is the slow one: there is an item of its execution when it looks."""
     first = scene.waiter()
+    scene.comes("The migration had never run", first)
+    who = "The second attempt of an execution was slow (fault: hold)"
+    _ends_after_the_next(scene, who, first, scene.retried(first))
+
+
+def _ends_after_the_next(scene, who, waiter, token=None):
+    """token: that of the slow attempt, where it is not the first."""
     gate = scene.fault(fault="hold", operation="dynamodb:*", where="after", seconds=40)
     with faults.during(gate, label="check-1") as made, Pool(1) as pool:
-        running = pool.submit(scene.comes, "The first attempt of an execution was slow (fault: hold)", first)
+        running = pool.submit(scene.comes, who, waiter, token)
         until(lambda: made.records[0].get("held") or running.done(), LONG, "a function to call DynamoDB")
-        token = scene.retried(first)
-        scene.comes("A new token of the same execution came meanwhile", first, token)
+        newest = scene.retried(waiter, dead=token)
+        scene.comes("A new token of the same execution came meanwhile", waiter, newest)
         made.end()
     was_held(made, running.result().error)
-    scene.more["newest"] = token
+    scene.more["newest"] = newest
 
 
 def is_refused_after_the_next(scene):
@@ -355,7 +381,11 @@ def two_find_an_expired_item(scene):
     first, second = scene.waiter(), scene.waiter()
     _left_an_expired_item(scene, f"{first.arn}-of-before")
     who = "Two executions came at the same moment (fault: hold), and found an item that had expired"
-    _at_once(scene, who, first, second)
+    # Where they delete it before they save, the second one does so when the first one has saved.
+    saved = {"operation": SAVE_CALLS, "function": scene.function_name, "resource": scene.arn}
+    slow = scene.fault(fault="hold", operation="dynamodb:DeleteItem", nth=2, until=saved)
+    with faults.during(slow, label="check-1"):
+        _at_once(scene, who, first, second)
 
 
 def finds_an_expired_item(scene):
