@@ -1406,6 +1406,7 @@ FAILURE = (
     "            stepfunctions.send_task_failure("
     'taskToken=token, error="CheckFailed", cause=message["error"]["message"])\n'
 )
+EARLY_BEAT = "        with suppress(stepfunctions.exceptions.TaskTimedOut):\n" + BEAT
 FOR_NOBODY = 'token is None or not message["callback_url"].endswith(f"/{callback_id}")'
 
 STEP_BY_STEP = """%%writefile answer.py
@@ -1653,6 +1654,24 @@ TASK_4 = [
         changes={"return 404": "return 202"},
         says="not yet",
         words="A genuine report about another execution was answered with 202",
+    ),
+    dict(
+        name="progress counts before it is looked at whom it is for",
+        changes={
+            f"    if {FOR_NOBODY}:\n": f"    if token and message['type'] == 'check.progress':\n{EARLY_BEAT}"
+            f"    if {FOR_NOBODY}:\n"
+        },
+        says="not yet",
+        words="Progress about another execution came again and again. HeartbeatSeconds was ",
+    ),
+    dict(
+        name="progress counts before it is looked at whom it is for, and gets 200",
+        changes={
+            f"    if {FOR_NOBODY}:\n": f"    if token and message['type'] == 'check.progress':\n{EARLY_BEAT}"
+            f"        return 200\n    if {FOR_NOBODY}:\n"
+        },
+        says="not yet",
+        words="rogress about another execution was answered with 200",
     ),
     dict(
         name="403 and 410, with a table of what to call",
@@ -2020,6 +2039,30 @@ TASK_5 = [
         changes={ON: ON.replace('" < ', '" + $states.context.Execution.Input.HeartbeatSeconds < ')},
         says="not yet",
         words="worked on and on in silence ended FAILED (NoReport",
+    ),
+    dict(
+        name="goes on for one more silence after its time is over",
+        changes={ON: ON.replace("TimeoutSeconds", "TimeoutSeconds + $states.context.Execution.Input.HeartbeatSeconds")},
+        says="not yet",
+        words="worked on and on in silence had asked, there was no result, and it went back to Check after ",
+    ),
+    dict(
+        name="counts from when it came to decide, in whole seconds",
+        changes={
+            ON: ON.replace(
+                '" + seconds + "',
+                "$floor(($toMillis($states.context.State.EnteredTime) - "
+                "$toMillis($states.context.Execution.StartTime)) / 1000)",
+            )
+        },
+    ),
+    dict(
+        name="goes on while the clock says that there is time left",
+        changes={
+            ON: ON.replace(
+                '" + seconds + "', "$toMillis($now()) - $toMillis($states.context.Execution.StartTime)"
+            ).replace("Input.TimeoutSeconds", "Input.TimeoutSeconds * 1000")
+        },
     ),
     dict(
         name="half of the heartbeat",

@@ -12,7 +12,7 @@ from workshop.checking.messages import Sent, lines_of_request
 from workshop.checking.resources import Invoked
 from workshop.checking.submitting import Submitted
 from workshop.checking.vendors import Order
-from workshop.checks.callback_urls import EXERCISES
+from workshop.checks.callback_urls import EXERCISES, answers
 from workshop.checks.callback_urls import answer_stories as answering
 from workshop.checks.callback_urls import order_stories as ordering
 from workshop.checks.callback_urls.alone import Alone, Called
@@ -463,6 +463,7 @@ ANSWERED = {
     "unanswered": told(Sent("A report", 500), OK, status="SUCCEEDED"),
     "awake": told(OK, OK),
     "asleep": told(OK, Sent("A note", 200, "FAILED"), status="FAILED", error="States.Timeout"),
+    "for another": told(Sent("Progress", 404, "FAILED"), status="FAILED", error="States.Timeout"),
 }
 
 
@@ -537,6 +538,47 @@ def test_what_is_told_by_when_progress_was_sent(end, silence):
     assert _silence(ended("silent", 1.2), [(1, 1.3)]) == pytest.approx(0.2)  # progress made it succeed
 
 
+class Busy:
+    """Waiters on a machine where no execution hears anything in time; if `awake`, but for the first of each three."""
+
+    def __init__(self, awake):
+        self.verirow, self._awake, self._runs = self, awake, -1  # before those three there is one that is told nothing
+
+    def message(self, kind, about, **more):
+        return b"{}"
+
+    def headers(self, body):
+        return {}
+
+    def begin(self, heartbeat=None):
+        self._runs += 1
+        is_awake = self._awake and heartbeat and self._runs % 3 == 1
+        return BusyRun(heartbeat, "RUNNING" if is_awake else "FAILED")
+
+
+@dataclasses.dataclass
+class BusyRun:
+    heartbeat: int | None
+    status: str
+    url: str = "https://callbacks.example/callbacks/1"
+
+    def look(self):
+        return self.status != "RUNNING"
+
+    def seen(self, about, facts):
+        error = "States.Timeout" if self.look() else ""
+        record = ended("silent", self.heartbeat, status=self.status, error=error)
+        return dataclasses.replace(record, about=about, input={"HeartbeatSeconds": self.heartbeat}, facts=facts)
+
+
+@pytest.mark.parametrize("awake, told", [(True, {"asleep"}), (False, set())])
+def test_who_hears_nothing_in_time_is_no_evidence(monkeypatch, awake, told):
+    """Where the machine is too busy to keep an execution awake, one that sleeps shows nothing."""
+    monkeypatch.setattr(answers, "send", lambda *request: 200)
+    monkeypatch.setattr(answers, "LONGER", -answers.HEARTBEATS[0])
+    assert EXERCISES[4]._chats(Busy(awake), ["asleep"]).keys() == told
+
+
 @pytest.mark.parametrize("case", ANSWERED)
 def test_an_answer_that_is_right(case):
     assert said(4, case, ANSWERED[case]) == ""
@@ -575,6 +617,12 @@ ANSWERS_REFUSED = [
     ("malformed", told(Sent("A list", 500)), "needlessly"),
     ("elsewhere", told(Sent("A report", 200, "SUCCEEDED"), status="SUCCEEDED"), "A report got through"),
     ("elsewhere", told(Sent("A report", 202)), "A report was answered with 202"),
+    (
+        "for another",
+        told(Sent("Progress", 404), about=EXERCISES[4].cases["for another"].about),
+        "Progress about another execution came again and again. HeartbeatSeconds was 4, and after 16 seconds the",
+    ),
+    ("for another", told(Sent("Progress", 200)), "Progress was answered with 200"),
     ("expired", told(Sent("A report", 500)), "sends it again needlessly"),
     (
         "outage",
@@ -666,6 +714,9 @@ def test_a_machine_that_is_busy_makes_nothing_wrong():
     limits = {"heartbeatInSeconds": 5, "timeoutInSeconds": 7}
     record = ended("chatty endless", 15, stays=[("Check", 0, 14), ("Ask", 14, 15)], limits=limits, **GAVE_UP)
     assert said(5, "chatty endless", record) == ""
+    # It decided in time, and what came after that took long.
+    stays = [("Check", 0, 4), ("Decide", 4.9, 6), ("Check", 6, 9), ("Decide", 9, 10)]
+    assert said(5, "endless", ended("endless", 10, stays=stays, **GAVE_UP)) == ""
 
 
 @pytest.mark.parametrize(
@@ -690,6 +741,11 @@ WAITS_REFUSED = [
     ("endless", {**GAVE_UP, **NOT_ASKED}, "without asking"),
     ("endless", {**GAVE_UP, "seconds": 2}, "after 2.0 seconds"),
     ("endless", {**GAVE_UP, "seconds": 4.8}, "after 4.8 seconds"),
+    (
+        "endless",
+        {**GAVE_UP, "seconds": 10, "stays": [("Check", 0, 5), ("Decide", 5.2, 5.2), ("Check", 5.2, 8)]},
+        "there was no result, and it went back to Check after 5.2 seconds",
+    ),
     (
         "silent",
         {"status": "RUNNING"},

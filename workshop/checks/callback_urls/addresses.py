@@ -183,7 +183,8 @@ class Address(Ordering):
             )
 
     @contract(
-        "Called again for the same execution, also at the same moment, it returns the same address.",
+        "Called again for the same execution, also at the same moment, it returns the same address. An "
+        "attempt that comes after a later one may raise instead.",
         cases="again, at once, killed, late, overtaken, pair",
     )
     def keeps_the_address(self, seen: Submitted | Story):

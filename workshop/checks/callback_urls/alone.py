@@ -103,7 +103,8 @@ class Alone(Exercise):
                 return "The address that open_callback returned contains the token."
 
     @contract(
-        "Called again for the same execution, also at the same moment, it returns the same address.",
+        "Called again for the same execution, also at the same moment, it returns the same address. An "
+        "attempt that comes after a later one may raise instead.",
         cases="again, at once",
     )
     def keeps_the_address(self, seen: Called):

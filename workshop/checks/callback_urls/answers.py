@@ -22,6 +22,7 @@ from workshop.checks.callback_urls.alone import require_addresses
 from workshop.checks.callback_urls.answer_stories import Story, Trouble
 
 HEARTBEATS = (4, 8, 16)  # seconds: a longer one where a machine is too busy for the one before
+CHATS = ("awake", "asleep", "for another")  # cases in which messages come for longer than that
 LONGER = 12  # seconds after its heartbeat, in which an execution must have ended
 TIMEOUTS = ("States.Timeout", "States.HeartbeatTimeout")
 DENIED, FAULTY = "AccessDeniedException", ("InternalServerError", "ThrottlingException", "ServiceUnavailable")
@@ -80,6 +81,7 @@ def elsewhere(vendor: Vendor):
     its_end = f"{before}/x{own}"
     vendor.sends("A genuine report about a URL with the same end", "check.completed", its_end, report=vendor.report)
     vendor.sends("A genuine failure about another execution", "check.failed", other.url, error=vendor.failure)
+    vendor.sends("Genuine progress about another execution", "check.progress", other.url, percent=50)
     vendor.run.url = f"{before}/{secrets.token_urlsafe(32)}"
     vendor.sends("A genuine report for an address that nobody has", "check.completed", report=vendor.report)
     vendor.sends_progress("Progress for an address that nobody has")
@@ -163,6 +165,7 @@ class Answer(Exercise):
         "another pair": Case("two troubles with a failure", play=stories.goes_through(failed=True), needs_sandbox=True),
         "awake": Case("progress, for longer than the heartbeat"),
         "asleep": Case("messages of other types, for longer than the heartbeat"),
+        "for another": Case("progress about another execution, for longer than the heartbeat"),
     }
     pairs = ("pair", "another pair")
     STORIES = ("refused and retried", *pairs)
@@ -172,7 +175,7 @@ class Answer(Exercise):
         built(lab, "submit"), built(lab, "callback")
         waiters = Waiters(lab)
         try:
-            chatting = [name for name in ("awake", "asleep") if name in cases]
+            chatting = [name for name in CHATS if name in cases]
             failing = [name for name in cases if name in ("outage", "unanswered")]
             # Alone: what a process of the function remembers shows only if the next message meets the same process.
             alone = [name for name in cases if name in ("refused at first", "retried", *self.STORIES)]
@@ -188,11 +191,11 @@ class Answer(Exercise):
                         break
                 return played
 
-            chats, played = side_by_side(lambda: self._chats(waiters, chatting, cases), play_groups)
+            chats, played = side_by_side(lambda: self._chats(waiters, chatting), play_groups)
             records = chats | played
             if self.judge(records):
                 require_addresses(lab, draw)
-            if "awake" in chatting and "awake" not in records and not self.judge(records):
+            if not records.keys() >= {*chatting} and not self.judge(records):
                 raise SandboxProblem(
                     f"This machine is too busy to send progress every {HEARTBEATS[-1]} seconds. Try again later."
                 )
@@ -229,51 +232,51 @@ class Answer(Exercise):
 
         return with_fewest_troubles(Story(seen.about, seen.facts["story"], seen, failed), stories.wrong_in, alone)
 
-    @staticmethod
-    def _chats(waiters, names, cases):
+    def _chats(self, waiters, names):
         """Send messages for longer than a heartbeat, so often that progress keeps an execution awake.
 
         Where it ended all the same, the record of "awake" says in `silence` how many seconds before the last progress
-        had been sent. There is no such record where the machine is too busy to tell.
+        had been sent. Where the machine is too busy to send it in time, there is no record of an execution that heard
+        nothing for too long: that tells nothing, whichever messages it got.
         """
         if not names:
             return {}
         verirow = waiters.verirow
-        kinds = {"awake": ("check.progress", {"percent": 1}), "asleep": ("check.annotated", {"note": "of next year"})}
+        progress = ("check.progress", {"percent": 1})
+        kinds = dict(zip(CHATS, (progress, ("check.annotated", {"note": "of next year"}), progress), strict=True))
+        other = waiters.begin().url
         for heartbeat in HEARTBEATS:
-            # The first one has begun earlier: what does not keep it awake lets it end before the other.
+            # The first one has begun earlier: what does not keep it awake lets it end before the others.
             runs = {name: waiters.begin(heartbeat) for name in kinds}
             until, sent, moments = time.monotonic() + heartbeat + LONGER, {name: [] for name in kinds}, []
 
             def tell(name, until=until, runs=runs, sent=sent, moments=moments):
-                kind, more = kinds[name]
+                (kind, more), about = kinds[name], other if name == "for another" else runs[name].url
+                what = "Progress about another execution" if name == "for another" else f"A message of the type {kind}"
                 while (
                     within_time("an execution to be kept awake")
                     and time.monotonic() < until
-                    and not runs["asleep"].look()
+                    and not all([runs[each].look() for each in CHATS[1:]])
                 ):
-                    body = verirow.message(kind, runs[name].url, **more)
+                    body = verirow.message(kind, about, **more)
                     headers, at = verirow.headers(body), time.time()
                     answer = send(runs[name].url, headers, body)
                     if name == "awake":
                         moments.append((at, time.time()))
                     runs[name].look()
                     request = lines_of_request("POST", headers, body)
-                    sent[name].append(Sent(f"A message of the type {kind}", answer, runs[name].status, request=request))
+                    sent[name].append(Sent(what, answer, runs[name].status, request=request))
                     time.sleep(0.4)
 
             side_by_side(*(lambda name=name: tell(name) for name in kinds))
-            seen = {name: runs[name].seen(cases[name].about, facts={"sent": sent[name]}) for name in names}
-            if "awake" not in seen or not seen["awake"].ended:
-                return seen
-            silence = _silence(seen["awake"], moments)
-            seen["awake"].facts["silence"] = silence
-            if silence is not None:
-                return seen
-            del seen["awake"]
-            if not runs["asleep"].look():
+            seen = {name: runs[name].seen(self.cases[name].about, facts={"sent": sent[name]}) for name in kinds}
+            awake = seen["awake"]
+            silence = awake.facts["silence"] = _silence(awake, moments) if awake.ended else None
+            if not awake.ended or (silence is not None and not _is_silent(silence, heartbeat)):
+                return {name: seen[name] for name in names}
+            if not all([runs[each].look() for each in CHATS[1:]]):
                 break
-        return seen
+        return {name: seen[name] for name in names if seen[name].error not in TIMEOUTS}
 
     @contract(
         "The first `check.completed` gets 2xx, and the execution succeeds with the `report` as its output.",
@@ -339,11 +342,7 @@ class Answer(Exercise):
             if fault := _not_taken(sent):
                 return fault
         if seen.about == self.cases["asleep"].about and not seen.ended:
-            heartbeat = seen.input["HeartbeatSeconds"]
-            return (
-                "Messages of a type that is not on the vendor's page came again and again. HeartbeatSeconds was "
-                f"{heartbeat}, and after {heartbeat + LONGER} seconds the execution {seen.in_words()}."
-            )
+            return _stays_awake(seen, "Messages of a type that is not on the vendor's page came")
 
     @contract(
         "A message without a good signature, a JSON object or a `type` gets a final 4xx, and nothing else happens.",
@@ -358,12 +357,15 @@ class Answer(Exercise):
     @contract(
         "A message for an unknown address, or one whose `callback_url` is not the one that it came by, gets a "
         "final 4xx, and nothing else happens.",
-        cases="elsewhere, pair, another pair",
+        cases="elsewhere, for another, pair, another pair",
     )
     def is_not_for_it(self, seen: Execution | Story):
         if isinstance(seen, Story):
             return _broken(seen, stories.ANOTHER)
-        return _not_turned_away(seen)
+        if fault := _not_turned_away(seen, but_for=TIMEOUTS):
+            return fault
+        if seen.about == self.cases["for another"].about and not seen.ended:
+            return _stays_awake(seen, "Progress about another execution came")
 
     @contract("A message for a token that has expired gets 2xx or a final 4xx.", cases="expired")
     def is_over(self, seen: Execution):
@@ -406,11 +408,24 @@ class Answer(Exercise):
             if fault := _not_taken(sent):
                 return fault
         heartbeat, silence = seen.input["HeartbeatSeconds"], seen.facts.get("silence")
-        if seen.ended and silence < heartbeat - 0.5:
+        if seen.ended and not _is_silent(silence, heartbeat):
             return (
                 f"The vendor sent progress again and again. HeartbeatSeconds was {heartbeat}, and the execution "
                 f"{seen.in_words()}, {silence:.1f} seconds after progress had been sent."
             )
+
+
+def _is_silent(silence, heartbeat):
+    """Whether so many seconds without progress are what a heartbeat ends an execution for."""
+    return silence >= heartbeat - 0.5
+
+
+def _stays_awake(seen, what_came):
+    heartbeat = seen.input["HeartbeatSeconds"]
+    return (
+        f"{what_came} again and again. HeartbeatSeconds was {heartbeat}, and after {heartbeat + LONGER} seconds the "
+        f"execution {seen.in_words()}."
+    )
 
 
 def _broken(story: Story, rule):
@@ -453,9 +468,10 @@ def _not_at_once(seen):
         return _about(sent, observed, slow=True)
 
 
-def _not_turned_away(seen):
+def _not_turned_away(seen, but_for=()):
+    """A Fault where one of them got through, or was not turned away. but_for: errors with which it may have ended."""
     for sent in seen.facts["sent"]:
-        if sent.went_on:
+        if sent.went_on and seen.error not in but_for:
             return _about(sent, f"{sent.what} got through: the execution {seen.in_words()}.")
         if not is_final(sent.answer):
             again = "" if is_success(sent.answer) else ", so the vendor sends it again needlessly"

@@ -1,6 +1,7 @@
 """Exercise 5: executions of the learner's state machine, with vendors that call late or never."""
 
 import datetime
+import itertools
 import json
 import math
 import threading
@@ -303,6 +304,14 @@ class NeverCalls(Exercise):
             return f"{_limits(seen)} {seen}, without asking."
         if seen.history.seconds < seen.input["TimeoutSeconds"] - 0.1:
             return f"{_limits(seen)} {seen}, after {seen.history.seconds:.1f} seconds."
+        visits = seen.history.states()
+        for decides, then in itertools.pairwise(visits):
+            # When it decides is what counts: a machine that is busy lets it come to that late.
+            if decides.name == "Decide" and then.name == "Check" and _is_over(decides.entered, seen):
+                return (
+                    f"{_limits(seen)} The execution of {seen.about} had asked, there was no result, and it went back "
+                    f"to Check after {decides.entered:.1f} seconds."
+                )
 
     @contract(
         "When nothing was heard for `HeartbeatSeconds`, it asks the vendor: `completed` and `failed` end it just as "
@@ -362,6 +371,10 @@ class NeverCalls(Exercise):
         if seen.facts["audits"] != 1:
             audits = many(seen.facts["audits"], "audit")
             return f"In the case of {seen.about}, the vendor made {audits} for one execution."
+
+
+def _is_over(moment, seen):
+    return moment >= seen.input["TimeoutSeconds"] + 0.1
 
 
 def _limits(seen):
