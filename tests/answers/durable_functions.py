@@ -236,6 +236,18 @@ def polled(context, arn, first, longest, most):
     return outcome(arn, task)
 """
 
+LOOKS_TOO_LATE = OWN_STRATEGY.replace(
+    """        if state["task"] and not under_way(state["task"]):
+            return WaitForConditionDecision.stop_polling()
+        if attempt == most:
+            raise GaveUp(attempt)
+""",
+    """        if attempt == most:
+            raise GaveUp(attempt)
+        if state["task"] and not under_way(state["task"]):
+            return WaitForConditionDecision.stop_polling()
+""",
+)
 NO_RETRY = ", config=StepConfig(retry_strategy=RetryPresets.none())"
 BOUND = "max_attempts=most, "
 ASKED = "            return describe(arn)\n        except Throttled:\n            return task\n"
@@ -558,6 +570,35 @@ TASK_1 = [
         changes={BOUND: "max_attempts=most - 1, "},
         says="not yet",
         words="With `most` 2 and a migration that ran for longer, it did not wait to ask a second time",
+    ),
+    dict(
+        name="gives up before it looks at the last answer",
+        text=LOOKS_TOO_LATE,
+        says="not yet",
+        words="A migration that was over at poll 6, the last one: the execution failed",
+    ),
+    dict(
+        name="stopping is an end",
+        changes={
+            "        under_way,": '        lambda task: task["Status"] in ("unknown", "ready", "starting", "running"),'
+        },
+        says="not yet",
+        words="while DMS called it `stopping`, the execution failed: MigrationTimedOut: It is stopping.",
+    ),
+    dict(
+        name="starting is an end",
+        changes={
+            "        under_way,": '        lambda task: task["Status"] in ("unknown", "ready", "running", "stopping"),'
+        },
+        says="not yet",
+        words="It is starting.",
+    ),
+    dict(
+        name="by the names of all statuses that it has while it is under way",
+        changes={
+            "        under_way,": '        lambda task: task["Status"] in '
+            '("unknown", "ready", "starting", "running", "stopping"),'
+        },
     ),
 ]
 
@@ -978,6 +1019,13 @@ TASK_2 = [
         says="not yet",
         words="and StartedBefore is ''",
     ),
+    dict(
+        name="says what was before only when it has started it",
+        changes={SAVES + STARTS: SAVES.replace(", StartedBefore=before", "") + STARTS + SAVES},
+        says="not yet",
+        words="The migration was started, and its item had no StartedBefore yet.",
+    ),
+    dict(name="saves again when it has started it", changes={SAVES + STARTS: SAVES + STARTS + SAVES}),
 ]
 
 # -- task 3 ------------------------------------------------------------------------------------------------------------
@@ -1649,20 +1697,32 @@ TASK_4 = [
         says="not yet",
         words="Mend exercise 3 first",
     ),
+    dict(
+        name="its place is free again after the silence",
+        changes={"save(address, callback_id, seconds": "save(address, callback_id, silence"},
+        says="not yet",
+        words="`seconds` was 86400, and the item that it saved said that it waits for 7200 s.",
+    ),
+    dict(
+        name="its place is free again as soon as it has ordered",
+        changes={"save(address, callback_id, seconds, CheckId": "save(address, callback_id, 0, CheckId"},
+        says="not yet",
+        words="`seconds` was 86400, and the item that it saved said that it waits for 0 s.",
+    ),
 ]
 
 # -- task 5 ------------------------------------------------------------------------------------------------------------
 
 BATCH = '    batch = context.parallel([migration, check], name="both")\n'
 ENDS = '        context.wait(Duration.from_seconds(1), name="branches end")'
-STOPS = '        context.step(lambda _: stop(arn), name="stop")\n'
+STOPS = '        context.step(lambda _: stop(arn), name="stop", config=StepConfig(retry_strategy=while_starting))\n'
 LOOKS_AT_FAILURES = "    if batch.failure_count:\n"
 
 CATCHES_IT = """%%writefile nightly.py
 from aws_durable_execution_sdk_python import ChildContextError, durable_execution
-from aws_durable_execution_sdk_python.config import CompletionConfig, Duration, ParallelConfig
+from aws_durable_execution_sdk_python.config import CompletionConfig, Duration, ParallelConfig, StepConfig
 from reported import checked
-from stopping import stop
+from stopping import stop, while_starting
 from told import migrated
 
 
@@ -1682,7 +1742,7 @@ def lambda_handler(event, context):
         batch.throw_if_error()
     except ChildContextError as error:
         context.wait(Duration(2))
-        context.step(lambda _: stop(arn))
+        context.step(lambda _: stop(arn), config=StepConfig(while_starting))
         raise RuntimeError(f"The night has failed: {error}") from error
     return dict(zip(("Report", "Migration"), batch.get_results()))
 """
@@ -1838,7 +1898,7 @@ TASK_5 = [
         name="stops it outside of a step, where nothing is tried again",
         changes={STOPS: "        stop(arn)\n"},
         says="not yet",
-        words="and the migration was left running",
+        words="the migration was left starting",
     ),
     dict(
         name="what exercise 2 made waits with text for data",
@@ -1851,6 +1911,50 @@ TASK_5 = [
         earlier={4: {"changes": {"CheckFailed(str(error))": 'CheckFailed("It has failed.")'}}},
         says="not yet",
         words="Mend exercise 4 first",
+    ),
+    dict(
+        name="where DMS refuses to stop it, it is let be",
+        changes={
+            STOPS: STOPS.replace("lambda _: stop(arn)", "lambda _: stop_it(arn)"),
+            "@durable_execution\n": "def stop_it(arn):\n    try:\n        stop(arn)\n"
+            "    except Exception as error:\n        print(error)\n\n\n@durable_execution\n",
+        },
+        says="not yet",
+        words="took minutes to start the migration, and the audit failed meanwhile: the migration was left starting",
+    ),
+    dict(
+        name="stops only what runs already",
+        changes={
+            STOPS: STOPS.replace("stop(arn)", 'describe(arn)["Status"] == "running" and stop(arn)'),
+            "from stopping": "from dms_task import describe\nfrom stopping",
+        },
+        says="not yet",
+        words="took minutes to start the migration, and the audit failed meanwhile: the migration was left starting",
+    ),
+    dict(
+        name="tries to stop it as often as a step is tried without a strategy of its own",
+        changes={STOPS: STOPS.replace(", config=StepConfig(retry_strategy=while_starting)", "")},
+        says="not yet",
+        words="took minutes to start the migration, and the audit failed meanwhile: the migration was left starting",
+    ),
+    dict(
+        name="tries it for as long with a strategy of its own, which is a function",
+        changes={
+            "while_starting))": "patiently))",
+            "stop, while_starting": "stop",
+            "@durable_execution\n": "def patiently(error, attempt):\n"
+            "    from aws_durable_execution_sdk_python.retries import RetryDecision\n\n"
+            "    return RetryDecision(should_retry=attempt < 200, delay=Duration.from_seconds(10))\n\n\n"
+            "@durable_execution\n",
+        },
+    ),
+    dict(
+        name="waits until it has started, and then stops it",
+        changes={
+            STOPS: '        while context.step(lambda _: describe(arn)["Status"]) == "starting":\n'
+            "            context.wait(Duration.from_seconds(5))\n" + STOPS,
+            "from stopping": "from dms_task import describe\nfrom stopping",
+        },
     ),
 ]
 
@@ -2041,7 +2145,25 @@ TASK_6 = [
         name="sixty polls, whatever it takes",
         changes={POLLS: POLLS.replace("2000", "60")},
         says="not yet",
-        words="Somebody who approved of a migration of 70 polls: the execution failed",
+        words="Somebody who approved of a migration of 120 polls: the execution failed",
+    ),
+    dict(
+        name="a hundred polls, whatever it takes",
+        changes={POLLS: POLLS.replace("2000", "100")},
+        says="not yet",
+        words="Somebody who approved of a migration of 120 polls: the execution failed",
+    ),
+    dict(
+        name="polls for as long as one may wait for the answer",
+        changes={POLLS: POLLS.replace("2000", "max(seconds // pause, 1)")},
+        says="not yet",
+        words="Somebody who approved of a migration of 120 polls: the execution failed",
+    ),
+    dict(
+        name="as many polls as one may wait seconds for the answer",
+        changes={POLLS: POLLS.replace("2000", "seconds")},
+        says="not yet",
+        words="Somebody who approved of a migration of 120 polls: the execution failed",
     ),
     dict(
         name="two hours at most, whatever is asked for",

@@ -77,6 +77,8 @@ POLL = {
     "throttled on and on": BORE_HOURS,
     **dict.fromkeys(REFUSING, BORE_HOURS),
     "many polls": BORE_HOURS,
+    "each status": BORE_HOURS,
+    "over at last": BORE_HOURS,
     "long pauses": BORE_HOURS,
     "crashes": BORE_ALL,
 }
@@ -210,6 +212,7 @@ CHECK = {
     "awake": checking("RUNNING"),
     "done": checking(output=Check._report, limits=(5, 60), facts={"checks": [{"status": "completed"}]}),
     "failed": checking(**NO_REPORT, limits=(5, 60), facts={"checks": [{"status": "failed"}]}),
+    "kept": BORE_HOURS,
     "silent for hours": BORE_HOURS,
     "works on": BORE_HOURS,
     "done at last": BORE_HOURS,
@@ -234,6 +237,7 @@ NIGHTLY = {
     "check fails": night(cause="No: Half of it.", facts={"message": "Half of it."}),
     "migration fails": night(cause="No: Line 49 is bad.", migration=FAILED),
     "refused at once": night(),
+    "starts for long": BORE_HOURS,
     "outlived": BORE_HOURS,
     "crashes": BORE_ALL,
 }
@@ -279,6 +283,8 @@ JUDGED = {
         [
             ("not begun", {"status": "FAILED"}, "goes_on", "While the migration still ran"),
             ("many polls", BROKE_IN_HOURS, "goes_on", "it waited for 60 s"),
+            ("each status", BROKE_IN_HOURS, "goes_on", "it waited for 60 s"),
+            ("over at last", BROKE_IN_HOURS, "returns_the_outcome", "it waited for 60 s"),
             ("throttled on and on", BROKE_IN_HOURS, "lives_with_throttling", "it waited for 60 s"),
             ("InternalFailure", BROKE_IN_HOURS, "ends_with_other_errors", "it waited for 60 s"),
             ("long pauses", BROKE_IN_HOURS, "waits", "it waited for 60 s"),
@@ -309,6 +315,12 @@ JUDGED = {
         MIGRATE,
         [
             ("watched", has(MIGRATE["watched"], **{"by then": {}}), "saves_first", "not in the table yet"),
+            (
+                "watched",
+                has(MIGRATE["watched"], **{"by then": {"CallbackId": "me"}}),
+                "saves_first",
+                "had no StartedBefore yet",
+            ),
             ("succeeds", {"status": "FAILED", **has(MIGRATE["succeeds"], told=None)}, "saves_first", "before anybody"),
             ("ran before", has(MIGRATE["ran before"], begun=False), "saves_first", "was not started"),
             ("succeeds", has(MIGRATE["succeeds"], item={"CallbackId": "you"}), "saves_first", "'you'"),
@@ -397,6 +409,7 @@ JUDGED = {
             ),
             ("quick", has(CHECK["quick"], answers=[404]), "saves_first", "404"),
             ("quick", {"status": "FAILED"}, "saves_first", "ended FAILED"),
+            ("kept", BROKE_IN_HOURS, "saves_first", "it waited for 60 s"),
             (
                 "refused",
                 has(CHECK["refused"], failures=[("VendorRefused", True)]),
@@ -435,6 +448,7 @@ JUDGED = {
                 "leaves_nothing_running",
                 "was left running",
             ),
+            ("starts for long", BROKE_IN_HOURS, "leaves_nothing_running", "it waited for 60 s"),
             ("outlived", BROKE_IN_HOURS, "leaves_nothing_running", "it waited for 60 s"),
             ("crashes", BROKE, "goes_on_after_crashes", "process crashed, and it broke"),
         ],

@@ -343,6 +343,7 @@ class Check(Durable):
             play=left_in_silence,
             vendor={"silent": True, "seconds": 0, "fails": _words},
         ),
+        "kept": imagined(worlds.Kept),
         "silent for hours": imagined(worlds.SilentForHours),
         "works on": imagined(worlds.WorksOn),
         "done at last": imagined(worlds.DoneAtLast),
@@ -474,8 +475,10 @@ class Check(Durable):
         if any(piece in order for piece in found for order in seen.facts["orders"]):
             return "The vendor's log has your callback ID: it was in the order."
 
-    @contract("It saves first, and then orders.", cases="quick")
-    def saves_first(self, seen: Execution):
+    @contract("It saves first, with `save(address, callback_id, seconds)`, and then orders.", cases="quick, kept")
+    def saves_first(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         wrong = [answer for answer in seen.facts["answers"] if is_final(answer)]
         if wrong:
             return Fault(
@@ -483,7 +486,7 @@ class Check(Durable):
                 "The address leads to the callback ID before the order is on its way.",
             )
         if seen.status != "SUCCEEDED":
-            return f"{seen}."
+            return Fault(f"{seen}.", slow="does not answer" in seen.cause)  # in the two seconds that `order` waits
 
     @contract(
         "`VendorUnavailable` is tried again, `VendorRefused` is not.",

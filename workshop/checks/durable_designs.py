@@ -56,17 +56,18 @@ class Nightly(Durable):
         "lambda branch: migrated(branch, arn, seconds).",
         "The batch has failure_count; get_errors() returns what went wrong, each with a message; get_results() "
         "returns what came out, in the order of the branches.",
-        "What is done when one has failed must be done in a step, too: stop(arn) can fail, and be tried again. Before "
-        "it, a context.wait of a second ends the invocation, and with it whatever the other branch was about to do.",
+        "What is done when one has failed must be done in a step, too: stop(arn) can fail, and be tried again, as "
+        "often as the step's StepConfig says. Before it, a context.wait of a second ends the invocation, and with it "
+        "whatever the other branch was about to do.",
     )
     stretch = True
-    common = {"HeartbeatSeconds": 59, "TimeoutSeconds": 60}
+    common = {"HeartbeatSeconds": 599, "TimeoutSeconds": 600}  # no case waits for them, however busy the machine is
     _words = "Half of it is missing."
     cases = {
         "both": Rehearsed("a night on which all went well", play=both_succeed({"rows": 3})),
         "slowly": Rehearsed(
             "a night on which the report came first",
-            {"HeartbeatSeconds": 49, "TimeoutSeconds": 50},
+            {"HeartbeatSeconds": 499, "TimeoutSeconds": 500},
             "takes a second",
             both_succeed({"rows": 0, "missing": {}}),
         ),
@@ -86,6 +87,7 @@ class Nightly(Durable):
             needs_sandbox=True,
             vendor={**QUIET, "answers": each_of(FINAL, MANY)},
         ),
+        "starts for long": imagined(worlds.StartsForLong),
         "outlived": imagined(worlds.NightOutlived),
         "crashes": CRASHED,
     }
@@ -153,8 +155,8 @@ class Nightly(Durable):
 
     @contract(
         "Before it fails, it makes sure that no migration is left running, not even one whose start was still on its "
-        "way.",
-        cases="check fails, refused at once, outlived",
+        "way, or takes minutes.",
+        cases="check fails, refused at once, starts for long, outlived",
     )
     def leaves_nothing_running(self, seen: Execution | Played):
         if isinstance(seen, Played):
@@ -323,7 +325,8 @@ class Approve(Durable):
             return f"When {mine.about}, the migration was not started, and the durable function {mine.in_words()}."
 
     @contract(
-        "Whatever happens, it succeeds where the state machine would have, and fails where that would have.",
+        "Whatever happens, but for a call that is throttled, it succeeds where the state machine would have, and fails "
+        "where that would have.",
         cases="withdrawn, ran before, fails, sets aside, refused, silent",
     )
     def ends_the_same(self, seen: Pair):

@@ -146,6 +146,8 @@ class Poll(Durable):
         "throttled on and on": imagined(worlds.Busy),
         **{code: imagined(world) for code, world in worlds.REFUSING.items()},
         "many polls": imagined(worlds.ManyPolls),
+        "each status": imagined(worlds.Passing),
+        "over at last": imagined(worlds.OverAtLast),
         "long pauses": imagined(worlds.LongPauses),
         "crashes": CRASHED,
     }
@@ -166,7 +168,7 @@ class Poll(Durable):
 
     @contract(
         "It goes on for as long as the migration is under way.",
-        cases="under way, another pace, steady pace, not begun, many polls",
+        cases="under way, another pace, steady pace, not begun, many polls, each status",
     )
     def goes_on(self, seen: Execution | Played):
         if isinstance(seen, Played):
@@ -233,8 +235,13 @@ class Poll(Durable):
         if seen.status != "FAILED":
             return f"{seen}."
 
-    @contract("When the migration has ended, it returns what `outcome` returns.", cases="finished, throttled at first")
-    def returns_the_outcome(self, seen: Execution):
+    @contract(
+        "When the migration has ended, it returns what `outcome` returns.",
+        cases="finished, throttled at first, over at last",
+    )
+    def returns_the_outcome(self, seen: Execution | Played):
+        if isinstance(seen, Played):
+            return wrong_for_hours(seen)
         if seen.status != "SUCCEEDED":
             return f"{seen}."
         if seen.output != {"ReplicationTaskArn": seen.input["ReplicationTaskArn"]}:
@@ -415,8 +422,14 @@ class Migrate(Durable):
             return Fault(f"{seen}, before anybody had answered.", "It waits for the answer.")
         if not seen.facts["begun"]:
             return f"{seen}, and the migration was not started."
-        if not seen.facts.get("by then", item):
+        by_then = seen.facts.get("by then", item)
+        if not by_then:
             return "The migration was started, and its callback ID was not in the table yet."
+        if by_then.get("CallbackId") in mine and "StartedBefore" not in by_then and "StartedBefore" in item:
+            return Fault(
+                "The migration was started, and its item had no StartedBefore yet.",
+                "save(arn, callback_id, seconds, StartedBefore=before) comes first, with all of that.",
+            )
         if item.get("CallbackId") not in mine:
             kept = f"the CallbackId {shortened(repr(item.get('CallbackId')))}" if item else "no item"
             return Fault(

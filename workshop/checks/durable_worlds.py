@@ -406,6 +406,39 @@ class ManyPolls(Polled):
         return super().wrong(run) if self.status == "running" else None
 
 
+class OverAtLast(Polled):
+    about, lasts = f"a migration that was over at poll {ASKING['MaxPolls']}, the last one", 10**7
+
+    def _described(self):
+        if self.asked == ASKING["MaxPolls"]:
+            self.status = "stopped"
+        return super()._described()
+
+    def wrong(self, run):
+        # Who asks less or more often than that is told so in other cases, in better words.
+        return super().wrong(run) if self.asked == ASKING["MaxPolls"] else None
+
+
+class Passing(Polled):
+    """It is described with each status that it may have while it is under way, three times each; then it is over."""
+
+    about, lasts = (
+        "a migration that DMS called `ready`, `starting`, `running` and `stopping`, one after the other",
+        10**7,
+    )
+    input = {"MaxPolls": 100}
+    statuses = ("ready", "starting", "running", "stopping")
+
+    def _described(self):
+        passed = (self.asked - 1) // 3
+        self.status = self.statuses[passed] if passed < len(self.statuses) else "stopped"
+        return super()._described()
+
+    def wrong(self, run):
+        # What it returns once the migration is over, other cases see, and say in better words.
+        return f"while DMS called it `{self.status}`, {_ended(run)}" if self.status != "stopped" else None
+
+
 class Busy(Polled):
     """DMS refuses many questions in a row; then the migration is over. refused: how many it has refused."""
 
@@ -585,6 +618,38 @@ class LostOrder(Vendor):
     about, loses_order = "an audit that was ordered, and the answer to the order got lost", True
 
 
+class Kept(Vendor):
+    """What its address leads to is looked at when it is ordered, and when it is done. kept: for how long that waits."""
+
+    about = "an audit of an hour, and what its address led to until then"
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def _order(self, key, order):
+        self._look(order)
+        return super()._order(key, order)
+
+    def _done(self, check):
+        self._look(check["order"])
+        super()._done(check)
+
+    def _look(self, order):
+        item = self.items.get(_address_in(order), {})
+        if {"WaitsUntil", "CreatedAt"} <= set(item):
+            self.kept.append(int(item["WaitsUntil"]["N"]) - int(item["CreatedAt"]["N"]))
+
+    def wrong(self, run):
+        # What becomes of the order and of the report, other cases see, and say in better words.
+        wrong = [seconds for seconds in self.kept if seconds != WAITS["TimeoutSeconds"]]
+        if not wrong:
+            return None
+        return (
+            f"`seconds` was {WAITS['TimeoutSeconds']}, and the item that it saved said that it waits for {wrong[0]} s"
+        )
+
+
 class _LeftAlone(Vendor):
     """The vendor does not report. limit: which of the two ends the wait, as the function's parameter is called."""
 
@@ -647,6 +712,16 @@ class CheckFails(Night):
         return _ended_otherwise(run, "FAILED", None, REFUSED)
 
 
+class StartsForLong(CheckFails):
+    """DMS refuses to stop what is starting, and takes longer to start it than a step is tried for by default."""
+
+    about = "a night on which DMS took minutes to start the migration, and the audit failed meanwhile"
+    starts = 240  # seconds; a step's attempts are over after 135 at most, if it has no retry strategy of its own
+
+    def later(self, seconds, what, *args):
+        super().later(self.takes + self.starts if what == self._runs else seconds, what, *args)
+
+
 class MigrationFails(Night):
     about, fails, takes, silent = "a night on which the migration failed while the vendor said nothing", True, 0, True
 
@@ -669,16 +744,17 @@ REQUEST = "explored"
 
 
 class Approved(Migrating):
-    """Somebody answers a request after an hour."""
+    """Somebody answers a request after an hour. after: or after so many seconds."""
 
     about, lasts, told = "somebody who approved", 150, 0
+    after = 3600
     answer = {"Approved": True, "By": "Ana"}
     _looks = False
 
     def call(self, service, operation, parameters):
         if not self._looks:
             self._looks = True
-            self.later(3600, self._answers)
+            self.later(self.after, self._answers)
         return super().call(service, operation, parameters)
 
     def _answers(self):
@@ -704,14 +780,17 @@ class ApprovedAndFails(Approved):
 
 
 class ApprovedForHours(Approved):
-    about, lasts = "somebody who approved of a migration of 70 polls", 70 * 60
+    """Its migration takes more polls than one may wait seconds for the answer."""
+
+    about, lasts, after = "somebody who approved of a migration of 120 polls", 120 * 60, 100
+    input = {"TimeoutSeconds": 110}
 
     def wrong(self, run):
         others = [pause for pause in durable_pauses(run.history) if pause != 60]
         if others:
             return f"with PollSeconds 60 it waited {listed(others)} s between polls"
         # What else it may do wrong, other cases see, and say in better words.
-        return super().wrong(run) if self.times("start") and self.status == "running" else None
+        return super().wrong(run) if self.times("start") and self.status in ("starting", "running") else None
 
 
 class NobodyAnswers(Approved):
