@@ -138,7 +138,33 @@ TASK_1 = [
         says="not yet",
         words="The order was order-1, and it failed: SerDesError",
     ),
+    dict(
+        name="it waits for as many minutes",
+        changes={WAITS: WAITS.replace("from_seconds", "from_minutes")},
+        says="not yet",
+        words="It sent its mail after 3600 s, and Seconds was 60.",
+    ),
+    dict(
+        name="it waits for some days, whatever is said",
+        changes={WAITS: 'context.wait(Duration.from_seconds(200000), name="delivery")'},
+        says="not yet",
+        words="It sent its mail after 200000 s, and Seconds was 60.",
+    ),
+    dict(
+        name="it waits for a while, and then orders",
+        changes={f"number = {ORDERS}": f"context.wait(Duration.from_seconds(30))\n    number = {ORDERS}"},
+        says="not yet",
+        words="It ordered after 30 s",
+    ),
     dict(name="steps without names", changes={', name="order"': "", ', name="mail"': ""}),
+    dict(
+        name="the wait in two parts",
+        changes={
+            WAITS: "first = event['Seconds'] // 2\n"
+            "    context.wait(Duration.from_seconds(first))\n"
+            "    context.wait(Duration.from_seconds(event['Seconds'] - first))"
+        },
+    ),
     dict(
         name="functions for the steps, and a child context",
         changes={
@@ -212,7 +238,25 @@ TASK_2 = [
         name="below the limit only",
         changes={"price <=": "price <"},
         says="not yet",
-        words="The prices that it was told were 100, with a limit of 100, and it ordered 0 times",
+        words="The prices that it was told were 120, with a limit of 120, and it ordered 0 times",
+    ),
+    dict(
+        name="its limit is 100, whatever is said",
+        changes={'event["Limit"]': "100"},
+        says="not yet",
+        words="The prices that it was told were 98, with a limit of 95, and it ordered once",
+    ),
+    dict(
+        name="it asks once more where the price is too high",
+        changes={f"price = {ASKS}": f"price = {ASKS}\n    if price > event['Limit']:\n        price = {ASKS}"},
+        says="not yet",
+        words="The prices that it was told were 98, 90, with a limit of 95, and it ordered once",
+    ),
+    dict(
+        name="it says how often it has ordered, and not whether",
+        changes={'"Ordered": ordered': '"Ordered": int(ordered)'},
+        says="not yet",
+        words='it returned {"Price": 80, "Ordered": 1}',
     ),
     dict(name="it buys what is too dear", changes={"price <=": "price >"}, says="not yet", words="with a limit of"),
     dict(name="it never asks", changes={ASKS: "80"}, says="not yet", words="It never asked"),
@@ -235,6 +279,18 @@ TASK_2 = [
         },
         says="not yet",
         words="and its mail said: airports: 120",
+    ),
+    dict(
+        name="it waits for as many minutes",
+        changes={'from_seconds(event["Seconds"])': 'from_minutes(event["Seconds"])'},
+        says="not yet",
+        words="It sent its mail after 216000 s; Seconds is 3600.",
+    ),
+    dict(
+        name="it waits for a while, and then orders",
+        changes={f"        {BUYS}": f"        context.wait(Duration.from_seconds(30))\n        {BUYS}"},
+        says="not yet",
+        words="It ordered after 30 s",
     ),
     dict(
         name="a step for all of it",
@@ -356,6 +412,21 @@ TASK_3 = [
         words="Its pauses were",
     ),
     dict(
+        name="pauses of an hour, whatever is said",
+        changes={PAUSE: PAUSE.replace('from_seconds(event["Seconds"])', "from_hours(1)")},
+        says="not yet",
+        words="Its pauses were 3600 s, 3600 s; Seconds is 60",
+    ),
+    dict(
+        name="the mail before the last pause",
+        changes={
+            f"    {SENDS}\n": f"    if not event['Tables']:\n        {SENDS}\n",
+            PAUSE: f"if table == event['Tables'][-1]:\n            {SENDS}\n        {PAUSE}",
+        },
+        says="not yet",
+        words="It sent its mail 0 s after the last count; Seconds is 60.",
+    ),
+    dict(
         name="a map",
         changes={
             '    for table in event["Tables"]:\n        total += ' + COUNTS + f"\n        {PAUSE}\n": "\n"
@@ -419,7 +490,16 @@ TASK_4 = [
         name="sorted, as it comes",
         changes={LISTS: "sorted(outside.tables())"},
         says="not yet",
-        words="With a table that is added meanwhile",
+        words="With tables that come and go",
+    ),
+    dict(
+        name="it looks whether a table is still there, and leaves it out where not",
+        changes={
+            "        numbers[table] =": "        listed = context.step(lambda _: outside.tables(), "
+            "name=f'is {table} there')\n        if table not in listed:\n            continue\n        numbers[table] ="
+        },
+        says="not yet",
+        words="At first countries, routes were listed; it ordered countries, and it returned",
     ),
     dict(
         name="a set of what a step has listed",
@@ -467,6 +547,21 @@ TASK_4 = [
         words="its name was 'order airports', and is 'order airlines'",
     ),
     dict(
+        name="pauses of as many minutes",
+        changes={'from_seconds(event["Seconds"])': 'from_minutes(event["Seconds"])'},
+        says="not yet",
+        words="Its pauses were 3600 s, 3600 s, 3600 s; Seconds is 60",
+    ),
+    dict(
+        name="all tables in the name of each step",
+        changes={
+            f"    for table in {LISTS}:": f"    tables = {LISTS}\n    for table in tables:",
+            NAMED: 'name=f"order {tables}"',
+        },
+        says="not yet",
+        words="Its steps were called tables, order [",
+    ),
+    dict(
         name="the list from a child context",
         changes={
             LISTS: "context.run_in_child_context(lambda child: child.step(lambda _: outside.tables()), name='tables')"
@@ -474,6 +569,14 @@ TASK_4 = [
     ),
     dict(name="sorted, from a step", changes={LISTS: f"sorted({LISTS})"}),
     dict(name="numbers in the names, too", changes={NAMED: 'name=f"{len(numbers)}: order of {table}"'}),
+    dict(name="the table alone in the name", changes={NAMED: "name=table"}),
+    dict(
+        name="all tables in the name, after its own",
+        changes={
+            f"    for table in {LISTS}:": f"    tables = {LISTS}\n    for table in tables:",
+            NAMED: 'name=f"{table} of {tables}"',
+        },
+    ),
 ]
 
 # -- task 5 ------------------------------------------------------------------------------------------------------------
@@ -575,9 +678,33 @@ TASK_5 = [
         name="it counts pages",
         changes={"rows += ": "rows.append(1) or "},
         says="not yet",
-        words="There are 3000 rows, and its mail said: 3 rows",
+        words="There are 2997 rows, and its mail said: 3 rows",
+    ),
+    dict(
+        name="it multiplies the rows of a page by the pages",
+        changes={**SMALL, "rows += ": "rows = event['Pages'] * "},
+        says="not yet",
+        words="There are 2997 rows, and its mail said: 2991 rows",
+    ),
+    dict(
+        name="it waits for as many minutes",
+        changes={'from_seconds(event["Seconds"])': 'from_minutes(event["Seconds"])'},
+        says="not yet",
+        words="after 3600 s; Seconds is 60",
     ),
     dict(name="a small result", changes=SMALL),
+    dict(
+        name="a map of pages, one at a time",
+        changes={
+            "    def read(child):\n        rows = []\n"
+            '        for number in range(1, event["Pages"] + 1):\n': "    def read(child, number, *_):\n",
+            f"            rows += {READS}\n            {TELLS}\n        return rows": f"        rows = {READS}\n"
+            f"        {TELLS}\n        return rows",
+            CHILD: 'sum(context.map([*range(1, event["Pages"] + 1)], read, config=ONE).get_results(), [])',
+            "@durable": "ONE = MapConfig(max_concurrency=1)\n\n\n@durable",
+            "import Duration": "import Duration, MapConfig",
+        },
+    ),
     dict(
         name="read and told in one step",
         changes={
@@ -700,6 +827,33 @@ TASK_6 = [
         words="The table was not locked when it was published",
     ),
     dict(
+        name="it waits for as many minutes",
+        changes={'from_seconds(event["Seconds"])': 'from_minutes(event["Seconds"])'},
+        says="not yet",
+        words="It published 216000 s after the order",
+    ),
+    dict(
+        name="publishing is not tried again",
+        changes={
+            'name="publish")': 'name="publish", config=StepConfig(retry_strategy=RetryPresets.none()))',
+            "import Duration\n": "import Duration, StepConfig\n"
+            "from aws_durable_execution_sdk_python.retries import RetryPresets\n",
+        },
+        says="not yet",
+        words="It published 0 times, and it failed",
+    ),
+    dict(
+        name="the step of publishing takes the refusal for its result",
+        changes={
+            "    try:\n": "\n    def publish(_):\n        try:\n            outside.publish(table)\n"
+            "        except PermissionError:\n            return False\n        return True\n\n    try:\n",
+            "        context.step(lambda _: outside.publish(table), ": "        published = context.step(publish, ",
+            f"    {UNLOCKS}": f"    {UNLOCKS}\n    if not published:\n        raise PermissionError(table)",
+        },
+        says="not yet",
+        words="It published 0 times, and it failed",
+    ),
+    dict(
         name="a flag, and finally",
         changes={
             "    try:\n": "    suspended = False\n    try:\n",
@@ -715,6 +869,14 @@ TASK_6 = [
             "    try:\n": "    failure = None\n    try:\n",
             FAILING: f"    except Exception as error:\n        failure = error\n    {UNLOCKS}\n"
             "    if failure:\n        raise failure",
+        },
+    ),
+    dict(
+        name="publishing is tried a few times, with a strategy",
+        changes={
+            'name="publish")': 'name="publish", config=StepConfig(retry_strategy=RetryPresets.transient()))',
+            "import Duration\n": "import Duration, StepConfig\n"
+            "from aws_durable_execution_sdk_python.retries import RetryPresets\n",
         },
     ),
     dict(
@@ -781,6 +943,33 @@ TASK_7 = [
         words="Another execution with the same input gets an order of its own",
     ),
     dict(
+        name="it waits for as many minutes",
+        changes={'from_seconds(event["Seconds"])': 'from_minutes(event["Seconds"])'},
+        says="not yet",
+        words="It was over 3600 s after the order",
+    ),
+    dict(
+        name="a word is the key",
+        changes={KEY: '"audit"'},
+        says="not yet",
+        words="Its key was 'audit', and another execution had the same key",
+    ),
+    dict(
+        name="a hash of the sorted input is the key",
+        changes={
+            "import uuid": "import hashlib\nimport json",
+            KEY: "hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()",
+        },
+        says="not yet",
+        words="Another execution with the same input gets an order of its own",
+    ),
+    dict(
+        name="a UUID of a sentence with the table is the key",
+        changes={KEY: """str(uuid.uuid5(uuid.NAMESPACE_URL, f"audit of {event['Table']}"))"""},
+        says="not yet",
+        words="Another execution with the same input gets an order of its own",
+    ),
+    dict(
         name="no key",
         changes={", key=key": ""},
         says="not yet",
@@ -820,6 +1009,27 @@ TASK_7 = [
     dict(
         name="a random number from a step",
         changes={KEY: 'context.step(lambda _: random.random(), name="key")', "import uuid": "import random"},
+    ),
+    dict(
+        name="a UUID of the execution and of the input",
+        changes={
+            KEY: "str(uuid.uuid5(uuid.NAMESPACE_URL, context.execution_context.durable_execution_arn + event['Table']))"
+        },
+    ),
+    dict(
+        name="the request ID of the first invocation, from a step",
+        changes={KEY: 'context.step(lambda _: context.lambda_context.aws_request_id, name="key")'},
+    ),
+    dict(
+        name="a random number of few digits",
+        changes={KEY: 'context.step(lambda _: random.randrange(10**6), name="key")', "import uuid": "import random"},
+    ),
+    dict(
+        name="at most once in a try, with a key from a step",
+        changes={
+            'name="order")': 'name="order", config=StepConfig(step_semantics=StepSemantics.AT_MOST_ONCE_PER_RETRY))',
+            "import Duration": "import Duration, StepConfig, StepSemantics",
+        },
     ),
 ]
 

@@ -84,9 +84,9 @@ GIVEN = {
     1: {"a minute": "once", "days": "once"},
     2: {"rises": "decides", "falls": "decides", "moves": "mails", "exact": "mails"},
     3: {"two": "mails", "one": "mails", "three": "mails", "none": None},
-    4: {"three": "once", "one": "once", "grows": "once"},
+    4: {"three": "once", "one": "once", "changes": "once"},
     5: {"large": "tells", "small": "crashes", "one": "crashes"},
-    6: {"published": "holds", "another": "holds", "refused": "holds"},
+    6: {"published": "holds", "another": "holds", "refused": "holds", "busy": "holds"},
     7: {"a minute": "crashes", "days": "crashes"},
 }
 

@@ -6,15 +6,21 @@ sentence that is not kept, in the order of the contract. All time in them is the
 """
 
 import contextlib
-import json
 
-from workshop.checking.guessing import computed
 from workshop.checking.outcomes import times
 from workshop.exploring import World
 
+A_CRASH = 60  # seconds that one may add: 5 until the next invocation, and the pause before its step is tried again
+SMALL = 5  # seconds that the code between waits may add, where there are many of them
+
 
 class Outside(World):
-    """What all of them have."""
+    """What all of them have.
+
+    another: the world of another execution with the same input, as that has left it; None where there is none.
+    """
+
+    another = None
 
     def __init__(self, input):
         self.input = input
@@ -41,16 +47,32 @@ class Outside(World):
         """When the effects of that kind happened, in seconds since the execution began."""
         return [time for effect, time in zip(self.effects, self.times, strict=True) if effect[0] == kind]
 
-    def hurries(self, kind, run):
+    def paused_otherwise(self, kind, run):
         """What is wrong with the pauses of Seconds after effects of a kind, in a sentence; None where nothing is."""
-        began, seconds = self.when(kind), self.input["Seconds"]
+        began = self.when(kind)
         pauses = [later - earlier for earlier, later in zip(began, [*began[1:], run.seconds], strict=False)]
-        if any(pause < seconds for pause in pauses):
-            return f"Its pauses were {listed(f'{pause} s' for pause in pauses)}; Seconds is {seconds}."
+        if any(self.not_seconds(pause, run) for pause in pauses):
+            return f"Its pauses were {listed(f'{pause} s' for pause in pauses)}; Seconds is {self.input['Seconds']}."
+        return None
+
+    def not_seconds(self, waited, run):
+        """Whether that is another time than Seconds. On the one clock a wait takes what it says."""
+        return waited < self.input["Seconds"] or late(waited, run, self.input["Seconds"] + SMALL)
+
+    def ordered_late(self, run):
+        """That it has waited before its first order, in a sentence; None where it has not."""
+        after = self.when("order")[:1]
+        if after and (late(after[0], run) or after[0] >= self.input["Seconds"]):
+            return f"It ordered after {after[0]} s."
         return None
 
     def wrong(self, run):
         raise NotImplementedError
+
+
+def late(after, run, seconds=0):
+    """Whether a run has done something later than so many seconds, which its crashes do not account for."""
+    return after > seconds + A_CRASH * run.crashed
 
 
 def listed(texts):
@@ -76,13 +98,13 @@ class Vendor(Outside):
             return "once", f"It ordered {times(len(orders))}."
         if orders and orders != [(table,)]:
             return "once", f"It was to order an audit of {table}, and ordered one of {orders[0][0]}."
-        if orders and self.when("order")[0] >= days:
-            return "once", f"It ordered after {self.when('order')[0]} s."
+        if ordered_late := self.ordered_late(run):
+            return "once", ordered_late
         if len(mails) != 1 and run.status == "SUCCEEDED":
             return "mails", f"It sent {len(mails)} mails."
         if mails and (not self.numbers or self.numbers[0] not in mails[0]):
             return "mails", f"The order was {', '.join(self.numbers) or 'not placed'}, and the mail said: {mails[0]}."
-        if mails and self.when("mail")[0] < days:
+        if mails and self.not_seconds(self.when("mail")[0], run):
             return "mails", f"It sent its mail after {self.when('mail')[0]} s, and Seconds was {days}."
         if run.status != "SUCCEEDED" or run.result != self.numbers[0]:
             return "returns", f"The order was {', '.join(self.numbers) or 'not placed'}, and {run.in_words()}."
@@ -111,13 +133,13 @@ class Prices(Outside):
         failed = run.status != "SUCCEEDED"
         if orders not in ([], [(table,)]):
             return "decides", f"It ordered {times(len(orders))}: {', '.join(each[0] for each in orders)}."
-        if orders and self.when("order")[0] >= self.input["Seconds"]:
-            return "decides", f"It ordered after {self.when('order')[0]} s."
+        if ordered_late := self.ordered_late(run):
+            return "decides", ordered_late
         told = "The prices that it was told were " + ", ".join(map(str, self.told)) if self.told else "It never asked"
         if failed or not first:
             return "decides", f"{told}; {run.in_words()}."
         prices = [price for price in self.told_before or self.told if (price <= limit) == bool(orders)]
-        if not prices:
+        if (self.told[0] <= limit) != bool(orders):
             return "decides", f"{told}, with a limit of {limit}, and it ordered {times(len(orders))}."
         if len(mails) != 1:
             return "mails", f"It sent {len(mails)} mails."
@@ -125,9 +147,10 @@ class Prices(Outside):
         if not said:
             did = f"it ordered when it knew {listed(map(str, self.told_before))}" if orders else "it did not order"
             return "mails", f"{told}; the limit is {limit}; {did}, and its mail said: {mails[0]}."
-        if self.when("mail")[0] < self.input["Seconds"]:
+        if self.not_seconds(self.when("mail")[0], run):
             return "mails", f"It sent its mail after {self.when('mail')[0]} s; Seconds is {self.input['Seconds']}."
-        if run.result != {"Price": said[0], "Ordered": bool(orders)}:
+        returned = {"Price": said[0], "Ordered": bool(orders)}
+        if run.result != returned or run.result["Ordered"] is not returned["Ordered"]:  # 1 is True for Python
             return "returns", f"Its mail said {mails[0]}, and {run.in_words()}."
 
 
@@ -136,7 +159,7 @@ class Rising(Prices):
 
 
 class Falling(Prices):
-    prices = (130, 90, 70, 60)
+    prices = (98, 90, 70, 60)
 
 
 class Moving(Prices):
@@ -146,7 +169,7 @@ class Moving(Prices):
 class Exact(Prices):
     """The first price is the limit of the exercise's case."""
 
-    prices = (100, 60, 140, 100)
+    prices = (120, 60, 140, 120)
 
 
 class Rows(Outside):
@@ -164,20 +187,22 @@ class Rows(Outside):
         total, ended = sum(self.rows_of[table] for table in tables), run.status == "SUCCEEDED"
         if (ended and counted != tables) or len(counted) > len(tables):
             return "counts", f"Tables is {listed(tables)}; it counted {listed(counted)}."
-        if ended and (hurried := self.hurries("count", run)):
-            return "counts", hurried
+        if ended and (paused := self.paused_otherwise("count", run)):
+            return "counts", paused
         if mails and mails[0] != f"{total} rows":
             return "mails", f"There are {total} rows, and its mail said: {mails[0]}."
         if len(mails) > 1 or (ended and not mails):
             return "mails", f"It sent {len(mails)} mails."
+        if mails and counted and (after := self.when("mail")[0] - self.when("count")[-1]) < self.input["Seconds"]:
+            return "mails", f"It sent its mail {after} s after the last count; Seconds is {self.input['Seconds']}."
         if not ended or run.result != {"Rows": total}:
             return "returns", f"There are {total} rows, and {run.in_words()}."
 
 
 class Listed(Outside):
-    """Tables that are listed in another order whenever somebody asks, exercise 4. added: what is listed later, too."""
+    """Tables that are listed in another order whenever somebody asks, exercise 4. later: what is listed later."""
 
-    has, added = ("airports", "countries", "airlines"), ()
+    has = later = ("airports", "countries", "airlines")
 
     def __init__(self, input):
         super().__init__(input)
@@ -185,7 +210,7 @@ class Listed(Outside):
 
     def tables(self):
         self.asked += 1
-        tables = [*self.has, *(self.added if self.asked > 1 else ())]
+        tables = [*(self.later if self.asked > 1 else self.has)]
         turn = -(self.asked - 1) % len(tables)
         return tables[turn:] + tables[:turn]
 
@@ -205,29 +230,32 @@ class Listed(Outside):
                 "once",
                 f"At first {listed(self.has)} were listed; it ordered {listed(ordered)}, and {run.in_words()}.",
             )
-        if hurried := self.hurries("order", run):
-            return "once", hurried
+        if paused := self.paused_otherwise("order", run):
+            return "once", paused
         if run.result != self.numbers:
             return "returns", f"The orders were {self.numbers}, and {run.in_words()}."
         steps = [event.get("Name") or "" for event in run.history if event["EventType"] == "StepStarted"]
-        if any(not any(table in name for name in steps) for table in self.has):
+        names = {table: {name for name in steps if table in name} for table in self.has}
+        if not all(names.values()) or len(set().union(*names.values())) < len(names):
             return "names", f"Its steps were called {listed(filter(None, steps))}."
 
 
 class Single(Listed):
-    has = ("routes",)
+    has = later = ("routes",)
 
 
-class Growing(Listed):
-    has, added = ("countries", "routes"), ("airlines",)
+class Changing(Listed):
+    has, later = ("countries", "routes"), ("airlines", "countries")
 
 
 class Pages(Outside):
-    """A table that is read page by page, exercise 5."""
+    """A table that is read page by page, exercise 5. shorter: by so many rows its last page is."""
+
+    shorter = 3
 
     def page(self, number, kilobytes):
         self.did("read", f"page {number}")
-        return ["x" * 100] * (10 * kilobytes)
+        return ["x" * 100] * (10 * kilobytes - self.shorter * (number == self.input["Pages"]))
 
     def tell(self, text):
         self.did("tell", str(text))
@@ -235,7 +263,7 @@ class Pages(Outside):
     def wrong(self, run):
         pages, mails, ended = self.input["Pages"], self.mails, run.status == "SUCCEEDED"
         wanted = [f"page {number}" for number in range(1, pages + 1)]
-        rows = pages * 10 * self.input["KB"]
+        rows = pages * 10 * self.input["KB"] - self.shorter
         for kind, sentence, word in (("read", "reads", "read"), ("tell", "tells", "told of")):
             got = [page for (page,) in self.of(kind)]
             again = next((page for page in got if got.count(page) > 1), None)
@@ -246,7 +274,7 @@ class Pages(Outside):
         kinds = [effect[0] for effect in self.effects if effect[0] != "mail"]
         if kinds != (["read", "tell"] * pages)[: len(kinds)]:
             return "tells", f"It did, in this order: {listed(map(' '.join, self.effects))}."
-        if mails and (mails[0] != f"{rows} rows" or self.when("mail")[0] < self.input["Seconds"]):
+        if mails and (mails[0] != f"{rows} rows" or self.not_seconds(self.when("mail")[0], run)):
             after = f"after {self.when('mail')[0]} s; Seconds is {self.input['Seconds']}"
             return "mails", f"There are {rows} rows, and its mail said: {mails[0]}, {after}."
         if len(mails) > 1 or (ended and not mails):
@@ -256,13 +284,14 @@ class Pages(Outside):
 
 
 class Locked(Outside):
-    """A table with a lock, exercise 6. refuses: whether it cannot be published."""
+    """A table with a lock, exercise 6. refuses: whether it cannot be published. busy: how often it cannot at first."""
 
-    refuses = False
+    refuses, busy = False, 0
 
     def __init__(self, input):
         super().__init__(input)
         self.is_locked, self.unguarded = False, None
+        self.tried = []  # when somebody published it, or tried to
 
     def lock(self, table):
         self.did("lock", str(table))
@@ -285,14 +314,15 @@ class Locked(Outside):
         self.unguarded = self.unguarded or (None if self.is_locked else "ordered")
 
     def publish(self, table):
-        if self.refuses:
+        self.tried.append(self.now())
+        if self.refuses or len(self.tried) <= self.busy:
             raise PermissionError("This table cannot be published.")
         self.did("publish", str(table))
         self.unguarded = self.unguarded or (None if self.is_locked else "published")
 
     def wrong(self, run):
         kinds = [effect[0] for effect in self.effects]
-        seconds, ended = self.input["Seconds"], run.status in ("SUCCEEDED", "FAILED")
+        ended = run.status in ("SUCCEEDED", "FAILED")
         if self.unguarded:
             return "holds", f"The table was not locked when it was {self.unguarded}."
         if kinds.count("lock") > 1:
@@ -302,8 +332,8 @@ class Locked(Outside):
         for kind, word in (("order", "ordered"), ("publish", "published")):
             if kinds.count(kind) > 1 or (ended and kind not in kinds and not (self.refuses and kind == "publish")):
                 return "works", f"It {word} {times(kinds.count(kind))}, and {run.in_words()}."
-        if "publish" in kinds and self.when("publish")[0] - self.when("order")[0] < seconds:
-            return "works", f"It published {self.when('publish')[0] - self.when('order')[0]} s after the order."
+        if self.tried and "order" in kinds and self.not_seconds(after := self.tried[0] - self.when("order")[0], run):
+            return "works", f"It published {after} s after the order."
         if not self.refuses and (kinds.count("unlock") > 1 or (ended and "unlock" not in kinds)):
             return "unlocks", f"It unlocked the table {times(kinds.count('unlock'))}."
         if not self.refuses and run.status != "SUCCEEDED":
@@ -317,20 +347,18 @@ class Refused(Locked):
     refuses = True
 
 
+class Busy(Locked):
+    busy = 1
+
+
 class Keyed(Outside):
-    """A vendor who knows an order by its key, exercise 7. An order without a key is a new one each time.
-
-    executions: {key: the executions that have used it, worlds}; of the same function with the same input.
-    """
-
-    executions = {}
+    """A vendor who knows an order by its key, exercise 7. An order without a key is a new one each time."""
 
     def __init__(self, input):
         super().__init__(input)
         self.keys = {}
 
     def order(self, table, key=None):
-        self.executions.setdefault(key, []).append(self)
         if key is None or key not in self.keys:
             self.did("order", str(table))
             self.keys[key] = f"order-{len(self.of('order'))}"
@@ -342,16 +370,10 @@ class Keyed(Outside):
             return "orders", f"The table is {table}, and it ordered {listed(each for (each,) in orders)}."
         if run.status != "SUCCEEDED" or not orders or run.result not in self.keys.values():
             return "orders", f"It ordered {times(len(orders))}, and {run.in_words()}."
-        if run.seconds - self.when("order")[0] < self.input["Seconds"]:
-            return "orders", f"It was over {run.seconds - self.when('order')[0]} s after the order."
+        if self.not_seconds(after := run.seconds - self.when("order")[0], run):
+            return "orders", f"It was over {after} s after the order."
         if len(orders) > 1:
             return "once", f"It ordered {times(len(orders))}, with the keys {listed(map(repr, self.keys))}."
-        for key in filter(lambda key: made_of(key, self.input), self.keys):
-            if any(other is not self for other in self.executions[key]):
+        for key in self.keys:
+            if self.another and key is not None and key in self.another.keys:
                 return "own", f"Its key was {key!r}, and another execution had the same key."
-
-
-def made_of(key, input):
-    """Whether a key can be made of an input alone: what is drawn in a step is the same in each execution here, too."""
-    texts = [json.dumps(input), *map(str, input.values())]
-    return any(text in str(key) or any(each in str(key) for each in computed(text)) for text in texts)
