@@ -84,6 +84,12 @@ TASK_1 = [
         "        assert self.end(ValueError('no'), polling.FINISHED).error and len(outside.did) == 1",
     ),
     dict(
+        name="a function that is imported anew for each test",
+        changes={"def test_it_goes_on": "@pytest.fixture(autouse=True)\ndef anew():\n"
+                 "    import importlib, poll, polling\n"
+                 "    importlib.reload(poll)\n    importlib.reload(polling)\ndef test_it_goes_on"},
+    ),
+    dict(
         name="two tests look at what one run has left",
         changes={"def test_it_gives_up_after_so_many_polls():\n    error = polled(RUNNING, polls=3).error\n"
                  '    assert len(outside.did) == 3 and "MigrationFailed" not in error.type\n':
@@ -109,8 +115,43 @@ def then_takes_the_id(waits):
     }
 
 
+def answered_beside(*lines):
+    """Changes by which a test goes on to the end at once, and somebody beside it answers."""
+    beside = "".join(f"    {line}\n" for line in ["import threading, time", *lines])
+    return {
+        "    callback = runner.wait_for_callback(execution)\n"
+        "    runner.send_callback_success(callback, b'{\"Rows\": 3376}')\n": beside,
+        ' and outside.waits["arn:1"] == callback': "",
+    }
+
+
+SAVED = "runner.send_callback_success(outside.waits['arn:1'], b'{\"Rows\": 3376}')"
+
 TASK_2 = [
     dict(name="the solution"),
+    dict(
+        name="a timer answers, with the ID that was saved by then",
+        changes=answered_beside(f"threading.Timer(3, lambda: {SAVED}).start()"),
+        says="not yet",
+        words="test_it_returns_the_answer sleeps for 3 s, and fails where the function begins later than that",
+    ),
+    dict(
+        name="a thread sleeps and answers, with the ID that was saved by then",
+        changes=answered_beside(
+            f"threading.Thread(target=lambda: [time.sleep(3), {SAVED}]).start()",
+        ),
+        says="not yet",
+        words="test_it_returns_the_answer sleeps for 3 s, and fails where the function begins later than that",
+    ),
+    dict(
+        name="a thread that waits for the end is joined for a while, and then it takes the ID that was saved",
+        changes=then_takes_the_id(
+            "waits = threading.Thread(target=runner.wait_for_result, args=(execution,), daemon=True)\n"
+            "    waits.start()\n    waits.join(3)"
+        ),
+        says="not yet",
+        words="test_it_returns_the_answer sleeps for 3 s, and fails where the function begins later than that",
+    ),
     dict(
         name="left alone only while it runs",
         changes={STATUSES: '[("running", "TimedOut")]'},
@@ -157,6 +198,17 @@ TASK_3 = [
 
 # -- task 4 ------------------------------------------------------------------------------------------------------------
 
+HERE_ONLY = (  # a test more, which does this in the account
+    "def test_it_starts_once(runner):\n"
+    "    import outside\n"
+    "    if isinstance(runner, DurableFunctionCloudTestRunner):\n        {}\n"
+    "    outside.did.clear()\n"
+    '    execution = runner.run_async({{"ReplicationTaskArn": "arn:1", "TimeoutSeconds": 60}})\n'
+    "    runner.send_callback_success(runner.wait_for_callback(execution), b'[]')\n"
+    '    assert runner.wait_for_result(execution).result == "[]" and len(outside.did) == 2\n'
+    "def test_left_alone"
+)
+
 TASK_4 = [
     dict(name="the solution"),
     dict(
@@ -164,6 +216,33 @@ TASK_4 = [
         changes={'params=["here", "account"]': 'params=["here"]'},
         says="not yet",
         words="test_it_returns_the_answer uses no DurableFunctionCloudTestRunner.",
+    ),
+    dict(
+        name="one test is left out in the account",
+        changes={"def test_left_alone": HERE_ONLY.format("pytest.skip('There is no outside.')")},
+        says="not yet",
+        words="test_it_starts_once uses no DurableFunctionCloudTestRunner.",
+    ),
+    dict(
+        name="one test does nothing in the account",
+        changes={"def test_left_alone": HERE_ONLY.format("return")},
+        says="not yet",
+        words="test_it_starts_once uses no DurableFunctionCloudTestRunner.",
+    ),
+    dict(
+        name="one runner for all tests",
+        changes={'params=["here", "account"]': 'params=["here", "account"], scope="module"'},
+    ),
+    dict(
+        name="both runners in each test",
+        changes={
+            '@pytest.fixture(params=["here", "account"])\ndef runner(request):\n    if request.param == "here":\n'
+            "        with DurableFunctionTestRunner(migrate.lambda_handler, poll_interval=0.05) as here:\n"
+            "            yield here\n    else:\n        yield ": "@pytest.fixture\ndef runners():\n"
+            "    with DurableFunctionTestRunner(migrate.lambda_handler, poll_interval=0.05) as here:\n"
+            "        yield here, ",
+            "(runner):\n": "(runners):\n  for runner in runners:\n",
+        },
     ),
     dict(
         name="the event is text",

@@ -64,11 +64,11 @@ def test_a_test_that_waits_too_long_or_never_comes_back_is_named(number):
 @NUMBERS
 def test_a_test_that_sleeps_is_refused_where_it_fails_with_a_function_that_begins_later(number):
     slept = Trial({"test_it": Result("passed", slept=0.5, runners=("here", "account"))})
-    late = Trial({"test_it": Result("failed", slept=0.5)})
-    observed, sentence, _ = refused(number, right={ON_RIGHT[0]: slept, "late": late})
-    assert (
-        observed.startswith("test_it sleeps for 0.5 s, and fails where the function begins later") and sentence == QUICK
-    )
+    for limit in (False, True):  # it fails at once, or where nobody has answered
+        late = Trial({"test_it": Result("failed", limit=limit, slept=0.5)})
+        observed, sentence, _ = refused(number, right={ON_RIGHT[0]: slept, "late": late})
+        assert observed.startswith("test_it sleeps for 0.5 s, and fails where the function begins later")
+        assert sentence == QUICK
     assert EXERCISES[number].judge(records(EXERCISES[number], right={ON_RIGHT[0]: slept, "late": slept})) is None
 
 
@@ -99,9 +99,16 @@ def test_a_test_that_catches_nothing_is_named_and_one_that_was_left_out_somewher
 
 
 def test_one_that_runs_with_one_runner_only_is_named():
-    here = Trial({"test_it": Result("passed", runners=("here",))})
-    observed, sentence, _ = refused(4, right=dict.fromkeys(ON_RIGHT[:2], here))
-    assert observed == "test_it uses no DurableFunctionCloudTestRunner." and "both runners" in sentence
+    here, skipped = Result("passed", runners=("here",)), Result("skipped", runners=("account",))
+    for results in ({"test_it": here}, {"test_it[here]": here, "test_it[account]": skipped}):
+        observed, sentence, _ = refused(4, right=dict.fromkeys(ON_RIGHT[:2], Trial(results)))
+        assert observed == "test_it uses no DurableFunctionCloudTestRunner." and "both runners" in sentence
+
+
+def test_what_only_its_time_has_caught_is_told_from_what_a_test_has_seen():
+    cut_off = Result("failed", limit=True)
+    assert Trial({"test_it": cut_off}).cut_off and Trial(hung="test_it").cut_off
+    assert not Trial({"test_it": cut_off, "test_that": FAILED}).cut_off and not Trial({"test_it": PASSED}).cut_off
 
 
 # -- files of tests ----------------------------------------------------------------------------------------------------
@@ -211,6 +218,26 @@ def test_a_sleep_of_whatever_kind_is_noticed_and_tried_with_a_function_that_begi
     )
 
 
+@pytest.mark.parametrize(
+    "lines, slept",
+    [
+        (["asked = threading.Event()", "threading.Timer(0.5, asked.set).start()", "asked.wait(50)"], 0.5),
+        (["other = threading.Thread(target=lambda: time.sleep(0.5))", "other.start()", "other.join()"], 0.5),
+        (["guard = threading.Timer(50, print)", "guard.start()", "guard.cancel()"], 0.0),
+        (["other = threading.Thread(target=time.sleep, args=(0.5,))", "other.start()", "other.join()"], 0.5),
+        (["other = threading.Thread(target=Future().result, daemon=True)", "other.start()", "other.join(0.5)"], 0.5),
+        (["with pytest.raises(queue.Empty):", "    queue.Queue().get(timeout=0.5)"], 0.5),
+        (["with pytest.raises(TimeoutError):", "    Future().result(0.5)"], 0.5),
+        (["came = queue.Queue()", "threading.Thread(target=came.put, args=(1,)).start()", "came.get(timeout=50)"], 0.0),
+    ],
+)
+def test_whatever_waits_in_vain_is_noticed_and_not_a_guard_that_is_called_off(tmp_path, lines, slept):
+    imports = "import pytest, queue, threading, time\nfrom concurrent.futures import Future\n"
+    on_right, _ = played(tmp_path, "\n    ".join([f"{imports}def test_it():", *lines]) + "\n")
+    assert {round(trial.results["test_it"].slept, 1) for trial in on_right.values()} == {slept}
+    assert (LATE in on_right) == bool(slept)
+
+
 def test_a_test_that_waits_for_an_event_that_comes_is_right(tmp_path, monkeypatch):
     monkeypatch.setattr("workshop.checking.trials.LIMIT", 60)  # however busy the machine is
     sets = "lambda arn: outside.did.append('asked') or asked.set() or FINISHED"
@@ -240,6 +267,46 @@ def test_a_function_that_hangs_costs_a_test_its_limit_and_no_more(tmp_path):
     lines = "def test_it():\n    assert polled(RUNNING, polls=2).error\n"
     trial = judged(tmp_path, NAMES + lines, {row.name: broken("poll", row)})[row.name]
     assert trial.caught_by == ["test_it"] and trial.results["test_it"].limit
+
+
+def test_a_second_wait_for_a_result_is_shown_as_it_ends(tmp_path):
+    """The SDK's runner waits no more for an execution for which somebody has waited in vain."""
+    how = ["with pytest.raises(TimeoutError):", "    runner.wait_for_result(execution, timeout=0.5)"]
+    text = "import pytest\n" + waits_for_the_function(how).replace("[FINISHED]", "[RUNNING, FINISHED]")
+    observed, shown = judged(tmp_path, text.replace("lambda_handler)", "lambda_handler, skip_time=False)"))
+    assert observed == "With the right function test_it fails." and "TimeoutError" in shown[-1]
+
+
+def slower(source):
+    """The same function, which takes longer than a test is given for a broken one, at first."""
+    return source.replace("    arn = event[", "    import time; time.sleep(3.5)\n    arn = event[")
+
+
+def test_a_function_is_not_caught_because_it_is_slow(tmp_path):
+    text = f"{NAMES}def test_it():\n    assert polled(FINISHED).result\n"
+    found = judged(tmp_path, text, {"slow": slower(right("poll"))})
+    assert found["slow"].caught_by == [] and found["slow"].results["test_it"].outcome == "passed"
+
+
+def test_a_function_that_is_imported_anew_is_the_broken_one(tmp_path):
+    again = "import importlib, sys, poll, polling\ndef test_it():\n"
+    reload = "    importlib.reload(poll)\n    polling.poll.lambda_handler = poll.lambda_handler\n"
+    anew = "    del sys.modules['poll'], sys.modules['polling']\n    import polling\n"
+    row = next(row for row in POLL if row.name == "It returns nothing")
+    for way in (reload, anew):
+        text = f"{again}{way}    assert polling.polled(polling.FINISHED).result != 'null'\n"
+        assert judged(tmp_path, text, {row.name: broken("poll", row)})[row.name].caught_by == ["test_it"]
+
+
+def test_a_test_that_leaves_a_file_runs_twice(tmp_path):
+    observed, _ = judged(tmp_path, "def test_it():\n    open('known', 'x').close()\n")
+    assert observed == "With the right function test_it fails."
+
+
+def test_what_else_is_in_the_folder_is_there(tmp_path):
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "answer.json").write_text("{}")
+    assert judged(tmp_path, "def test_it():\n    assert open('events/answer.json').read() == '{}'\n") == {}
 
 
 def test_a_test_that_never_comes_back_is_ended_and_named(tmp_path, monkeypatch):

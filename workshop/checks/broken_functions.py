@@ -12,11 +12,15 @@ from workshop.handed_over import source as right
 
 @dataclasses.dataclass(frozen=True)
 class Broken:
-    """A broken function. name: what it does, as in "It polls for ever". hurts: what comes of that in production."""
+    """A broken function. name: what it does, as in "It polls for ever". hurts: what comes of that in production.
+
+    endless: whether a test waits in vain for its end, or for longer than it may: so it is caught, too.
+    """
 
     name: str
     hurts: str
     changes: Mapping[str, str]
+    endless: bool = False
 
 
 def broken(function: str, row: Broken) -> str:
@@ -62,6 +66,7 @@ POLL = [
         "It polls for ever",
         "It asks about a task that hangs until the execution times out, and nobody is told before.",
         {'max_attempts=event["MaxPolls"]': "max_attempts=1_000_000"},
+        endless=True,
     ),
     Broken(
         "It gives up when it is throttled",
@@ -223,6 +228,7 @@ MIGRATE = [
         "It waits for an hour, whatever its event says",
         "A lost event costs an hour instead of five minutes, or the wait ends before the migration.",
         {'Duration.from_seconds(event["TimeoutSeconds"])': "Duration.from_hours(1)"},
+        endless=True,
     ),
     Broken(
         "It waits anew at each timeout, for ever",
@@ -233,6 +239,7 @@ MIGRATE = [
             '                return context.wait_for_callback(submit, name="again", config=config)',
             "import outside\n": "from contextlib import suppress\n\nimport outside\n",
         },
+        endless=True,
     ),
 ]  # fmt: skip
 
@@ -252,6 +259,7 @@ OFFERS = [
         "It asks only the first vendor",
         "One vendor is away, and nobody has asked the other one.",
         {'[*map(asking, event["Vendors"]), deadline]': '[*map(asking, event["Vendors"][:1]), deadline]'},
+        endless=True,
     ),
     Broken(
         "It succeeds when no offer has come",
@@ -279,16 +287,19 @@ OFFERS = [
         "It waits until all vendors have answered",
         "One vendor never does, and the offer of the other is lost.",
         {"CompletionConfig.first_successful()": "CompletionConfig(min_successful=len(branches) - 1)"},
+        endless=True,
     ),
     Broken(
         "It has no deadline",
         "No vendor answers, and it waits until its execution times out.",
         {'event["Vendors"]), deadline]': 'event["Vendors"])]'},
+        endless=True,
     ),
     Broken(
         "It takes the seconds of its deadline for minutes",
         "An offer that was to come within an hour is waited for until Wednesday.",
         {'Duration.from_seconds(event["Seconds"])': 'Duration.from_minutes(event["Seconds"])'},
+        endless=True,
     ),
     Broken(
         "It does not wait for its deadline",

@@ -50,7 +50,8 @@ class Tests(Exercise):
         account = self.account(lab, folder)
         here = [row for row in self.broken if not account or row.name not in account.broken]
         sources = {row.name: broken(self.function, row) for row in here}
-        on_right, on_broken = tried(folder, self.file, self.function, right(self.function), sources, account)
+        endless = {row.name for row in self.broken if row.endless}
+        on_right, on_broken = tried(folder, self.file, self.function, right(self.function), sources, account, endless)
         seen = {"right": Tried(on_right)}
         return seen if self.judge(seen) else {**seen, "broken": Tried(on_broken)}
 
@@ -89,18 +90,20 @@ class Tests(Exercise):
             if trial.hung:
                 always = all(other.hung for other in seen.trials.values())
                 return Fault(f"{trial.hung} does not come back. A wait needs a limit. {ANSWER}", slow=not always)
+            sleeper = next((test for test, result in trial.results.items() if not result.good), None)
+            if name == LATE and sleeper:
+                result = trial.results[sleeper]
+                return Fault(
+                    f"{sleeper} sleeps for {round(result.slept, 2):g} s, and fails where the function begins later "
+                    "than that. wait_for_callback waits until the callback is there.",
+                    slow=result.limit,
+                )
             slow = next((test for test, result in trial.results.items() if result.limit), None)
             if slow:
                 others = [other.results.get(slow) for other in seen.trials.values()]
                 way_out = f"Where time is not skipped, let the event say a few seconds. {ANSWER}"
                 always = all(other and other.limit for other in others)
                 return Fault(f"{slow} was still waiting after {LIMIT} s. {way_out}", slow=not always)
-            sleeper = next((test for test, result in trial.results.items() if not result.good), None)
-            if name == LATE and sleeper:
-                return (
-                    f"{sleeper} sleeps for {trial.results[sleeper].slept:g} s, and fails where the function begins "
-                    "later than that. wait_for_callback waits until the callback is there."
-                )
         return None
 
     @contract(CATCHES, cases="broken")
@@ -206,7 +209,7 @@ class Both(Tests):
         used = {}
         for trial in seen.trials.values():
             for test, result in trial.results.items():
-                used.setdefault(plain(test), set()).update(result.runners)
+                used.setdefault(plain(test), set()).update(result.runners if result.outcome == "passed" else ())
         for test, runners in used.items():
             missing = {"here", "account"} - runners
             if missing:
