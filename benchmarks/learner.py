@@ -31,6 +31,8 @@ SEE_A_TIMEOUT = {
     ("04-durable-functions", 4): ("awake, endless, bounded", "heartbeats of 5 and 6 s, and TimeoutSeconds of 6"),
     ("04-durable-functions", 6): ("silent", "TimeoutSeconds of 2, in which nobody answers"),
     ("06-testing-durable-functions", 1): ("broken", "the limit of a test, with a function that polls for ever"),
+    ("06-testing-durable-functions", 2): ("right, broken", "TimeoutSeconds of 1, which its own tests wait for"),
+    ("06-testing-durable-functions", 3): ("right, broken", "the second after which no offer counts any more"),
     ("06-testing-durable-functions", 4): ("right, broken", "TimeoutSeconds of 1, which its own test waits for"),
 }
 

@@ -77,6 +77,27 @@ def test_no_parameter_is_tried_with_one_value_only(notebook, number, exercise):
             assert len({repr(each[parameter]) for each in inputs if parameter in each}) > 1, parameter
 
 
+# Lab and exercise, parameter: why the cases of one sentence need no second value of a parameter that it names.
+ONE_VALUE = {
+    ("03-5", "TimeoutSeconds"): "two sentences judge the same end, in a case each, of which the values differ",
+}
+
+
+@pytest.mark.parametrize("notebook, number, exercise", EXERCISES)
+def test_no_parameter_that_a_sentence_names_is_tried_with_one_value_only(notebook, number, exercise):
+    """Whether the value makes a difference in those cases it does not show: that is for answers to show."""
+    common = getattr(exercise, "common", {})
+    for sentence in exercise.contract:
+        tried = {}
+        for seed in range(20):
+            for name in sentence.cases:
+                for parameter, value in {**common, **Draw(seed).values(name, exercise.cases[name].input)}.items():
+                    tried.setdefault(parameter, set()).add(repr(value))
+        named = {parameter for parameter in tried if f"`{parameter}`" in sentence.text}
+        once = {parameter for parameter in named if len(tried[parameter]) == 1}
+        assert not {each for each in once if (f"{notebook[:2]}-{number}", each) not in ONE_VALUE}, sentence.text
+
+
 # What a fault says of what a learner's code sees, and not only of how the fault is made.
 OPTIONS = ("code", "reason", "status", "answer")
 
