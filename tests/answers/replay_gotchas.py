@@ -756,19 +756,19 @@ TASK_6 = [
         name="it does not unlock after a failure",
         changes={FAILING: f"    except Exception:\n        raise\n    {UNLOCKS}"},
         says="not yet",
-        words="the table was unlocked 0 times, and it failed",
+        words="The table was unlocked 0 times, and it failed",
     ),
     dict(
         name="it swallows the failure",
         changes={f"        {AFTER}\n        raise\n": "        pass\n"},
         says="not yet",
-        words="The table could not be published; the table was unlocked once, and it returned null",
+        words="The table could not be published. The table was unlocked once, and it returned null",
     ),
     dict(
         name="it unlocks twice after a failure",
         changes={f"        {AFTER}\n        raise\n": f"        {AFTER}\n        {AFTER}\n        raise\n"},
         says="not yet",
-        words="the table was unlocked twice",
+        words="The table was unlocked twice",
     ),
     dict(
         name="the lock outside of a step",
@@ -854,6 +854,29 @@ TASK_6 = [
         words="It published 0 times, and it failed",
     ),
     dict(
+        name="lock and order in one step",
+        changes={
+            f"    {LOCKS}\n    try:\n": "    def begin(_):\n        outside.lock(table)\n"
+            "        outside.order(table)\n\n"
+            "    context.step(begin, name='begin')\n    try:\n",
+            '        context.step(lambda _: outside.order(table), name="order")\n': "",
+        },
+        says="not yet",
+        words="It was locked 6 times.",
+    ),
+    dict(
+        name="only publishing is guarded",
+        changes={
+            "    try:\n": "",
+            '        context.step(lambda _: outside.order(table), name="order")\n'
+            '        context.wait(Duration.from_seconds(event["Seconds"]), name="check")\n': "    "
+            'context.step(lambda _: outside.order(table), name="order")\n'
+            '    context.wait(Duration.from_seconds(event["Seconds"]), name="check")\n    try:\n',
+        },
+        says="not yet",
+        words="No audit could be ordered. The table was unlocked 0 times, and it failed",
+    ),
+    dict(
         name="a flag, and finally",
         changes={
             "    try:\n": "    suspended = False\n    try:\n",
@@ -882,15 +905,6 @@ TASK_6 = [
     dict(
         name="except and else",
         changes={f"        raise\n    {UNLOCKS}": f"        raise\n    else:\n        {UNLOCKS}"},
-    ),
-    dict(
-        name="lock and order in one step",
-        changes={
-            f"    {LOCKS}\n    try:\n": "    def begin(_):\n        outside.lock(table)\n"
-            "        outside.order(table)\n\n"
-            "    context.step(begin, name='begin')\n    try:\n",
-            '        context.step(lambda _: outside.order(table), name="order")\n': "",
-        },
     ),
     dict(
         name="the work in a child context",

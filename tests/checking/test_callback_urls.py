@@ -763,7 +763,7 @@ WAITS_REFUSED = [
     ("calls", {"status": "RUNNING", **NOT_ASKED}, "a vendor that called was still running"),
     ("calls", {}, "it had asked once"),
     ("chatty", {}, "it asks nobody"),
-    ("chatty endless", {"status": "RUNNING"}, "No stay in *Check* is longer than"),
+    ("chatty endless", {"status": "RUNNING"}, "No attempt of *Check* waits longer than"),
     ("long", {"facts": {"answers": [], "asked": 2, "audits": 2}}, "made 2 audits for one execution"),
     (
         "calls",

@@ -86,7 +86,7 @@ GIVEN = {
     3: {"two": "mails", "one": "mails", "three": "mails", "none": None},
     4: {"three": "once", "one": "once", "changes": "once"},
     5: {"large": "tells", "small": "crashes", "one": "crashes"},
-    6: {"published": "holds", "another": "holds", "refused": "holds", "busy": "holds"},
+    6: {"published": "holds", "another": "holds", "refused": "holds", "no audit": "holds", "busy": "holds"},
     7: {"a minute": "crashes", "days": "crashes"},
 }
 

@@ -489,7 +489,7 @@ class Check(Durable):
             return Fault(f"{seen}.", slow="does not answer" in seen.cause)  # in the two seconds that `order` waits
 
     @contract(
-        "`VendorUnavailable` is tried again, `VendorRefused` is not.",
+        "The order is tried again after `VendorUnavailable`, and not after `VendorRefused`.",
         cases="overloaded, unavailable, killed, refused, refused otherwise",
     )
     def tries_again_what_is_worth_it(self, seen: Execution):

@@ -325,8 +325,8 @@ class Approve(Durable):
             return f"When {mine.about}, the migration was not started, and the durable function {mine.in_words()}."
 
     @contract(
-        "Whatever happens, but for a call that is throttled, it succeeds where the state machine would have, and fails "
-        "where that would have.",
+        "Whatever happens, but for a call that is throttled and an answer of another form, it succeeds where the state "
+        "machine would have, and fails where that would have.",
         cases="withdrawn, ran before, fails, sets aside, refused, silent",
     )
     def ends_the_same(self, seen: Pair):

@@ -195,7 +195,7 @@ class Poll(Durable):
             return Fault(f"{_paces(seen)} it waited {waited(seen)} s.", "The first wait is `first` seconds.")
 
     @contract(
-        "Then it waits longer from poll to poll, without jitter, and never longer than `longest`.",
+        "Then it waits longer from poll to poll, without jitter, until it waits `longest`, and never longer than that.",
         cases="under way, another pace, steady pace, long pauses",
     )
     def waits(self, seen: Execution | Played):

@@ -346,7 +346,7 @@ class Loop(Machine):
 
     @contract(
         "It cannot run for ever: it gives up after `MaxPolls` polls, failed ones included, or its definition has a "
-        "`TimeoutSeconds` of a week or less.",
+        "`TimeoutSeconds` of a week or less, which ends it `TIMED_OUT`.",
         cases="two polls, four polls, not told",
     )
     def has_a_bound(self, seen: Execution):
@@ -532,7 +532,8 @@ class Backoff(Loop):
     done = "The waits grow, up to their bound."
 
     @contract(
-        "It waits `PollSeconds` first, then longer from pass to pass, and never longer than `MaxPollSeconds`.",
+        "It waits `PollSeconds` first, then longer from pass to pass until it waits `MaxPollSeconds`, and never longer "
+        "than that.",
         cases="under way, another pace, failed, four polls",
     )
     def waits(self, seen: Execution):

@@ -228,6 +228,7 @@ class Publish(Mended):
             "another table", {"Table": one_of("countries", "routes"), "Seconds": one_of(1, 86_400)}, world="Locked"
         ),
         "refused": In("a table that cannot be published", {"Table": "airlines", "Seconds": 60}, world="Refused"),
+        "no audit": In("a table of which no audit can be ordered", {"Table": "airports", "Seconds": 90}, world="NoOrder"),
         "busy": In("a table that is published at the second try", {"Table": "routes", "Seconds": 600}, world="Busy"),
     }
     promises = {
@@ -235,9 +236,9 @@ class Publish(Mended):
         "function sleeps.",
         "works": "It orders one audit of the table, waits for Seconds, and publishes the table once.",
         "unlocks": "Then it unlocks the table, once, and succeeds.",
-        "fails": "When publishing fails for good, it unlocks the table too, and fails.",
+        "fails": "When the order or publishing fails for good, it unlocks the table too, and fails.",
     }
-    done = "The lock holds while the function sleeps, and it is gone at the end, also when publishing fails."
+    done = "The lock holds while the function sleeps, and it is gone at the end, also when something fails."
 
 
 class OrderByKey(Mended):

@@ -6,6 +6,7 @@ sentence that is not kept, in the order of the contract. All time in them is the
 """
 
 import contextlib
+import itertools
 
 from workshop.checking.outcomes import times
 from workshop.exploring import World
@@ -283,10 +284,16 @@ class Pages(Outside):
             return "returns", f"There are {rows} rows, and {run.in_words()}."
 
 
-class Locked(Outside):
-    """A table with a lock, exercise 6. refuses: whether it cannot be published. busy: how often it cannot at first."""
+_REFUSALS = {"order": "No audit could be ordered.", "publish": "The table could not be published."}
 
-    refuses, busy = False, 0
+
+class Locked(Outside):
+    """A table with a lock, exercise 6. refused: what cannot be done, if anything. busy: how often it cannot at first.
+
+    Both are of what is done between locking and unlocking.
+    """
+
+    refused, busy = None, 0
 
     def __init__(self, input):
         super().__init__(input)
@@ -310,41 +317,49 @@ class Locked(Outside):
             self.unlock(table)
 
     def order(self, table):
+        if self.refused == "order":
+            raise PermissionError(_REFUSALS["order"])
         self.did("order", str(table))
         self.unguarded = self.unguarded or (None if self.is_locked else "ordered")
 
     def publish(self, table):
         self.tried.append(self.now())
-        if self.refuses or len(self.tried) <= self.busy:
-            raise PermissionError("This table cannot be published.")
+        if self.refused == "publish" or len(self.tried) <= self.busy:
+            raise PermissionError(_REFUSALS["publish"])
         self.did("publish", str(table))
         self.unguarded = self.unguarded or (None if self.is_locked else "published")
 
     def wrong(self, run):
         kinds = [effect[0] for effect in self.effects]
-        ended = run.status in ("SUCCEEDED", "FAILED")
+        ended, works = run.status in ("SUCCEEDED", "FAILED"), {"order": "ordered", "publish": "published"}
+        possible = [*itertools.takewhile(lambda kind: kind != self.refused, works)]
         if self.unguarded:
             return "holds", f"The table was not locked when it was {self.unguarded}."
         if kinds.count("lock") > 1:
-            return "holds", f"It was locked {times(kinds.count('lock'))}, and was open in between."
+            between = ", and was open in between" * ("unlock" in kinds)
+            return "holds", f"It was locked {times(kinds.count('lock'))}{between}."
         if any(effect[1] != self.input["Table"] for effect in self.effects):
             return "works", f"The table is {self.input['Table']}, and it did: {listed(map(' '.join, self.effects))}."
-        for kind, word in (("order", "ordered"), ("publish", "published")):
-            if kinds.count(kind) > 1 or (ended and kind not in kinds and not (self.refuses and kind == "publish")):
+        for kind, word in works.items():
+            if kinds.count(kind) > 1 or (ended and kind in possible and kind not in kinds):
                 return "works", f"It {word} {times(kinds.count(kind))}, and {run.in_words()}."
         if self.tried and "order" in kinds and self.not_seconds(after := self.tried[0] - self.when("order")[0], run):
             return "works", f"It published {after} s after the order."
-        if not self.refuses and (kinds.count("unlock") > 1 or (ended and "unlock" not in kinds)):
+        if self.refused and (kinds.count("unlock") != 1 or run.status != "FAILED"):
+            unlocked = f"The table was unlocked {times(kinds.count('unlock'))}"
+            return "fails", f"{_REFUSALS[self.refused]} {unlocked}, and {run.in_words()}."
+        if not self.refused and (kinds.count("unlock") > 1 or (ended and "unlock" not in kinds)):
             return "unlocks", f"It unlocked the table {times(kinds.count('unlock'))}."
-        if not self.refuses and run.status != "SUCCEEDED":
+        if not self.refused and run.status != "SUCCEEDED":
             return "unlocks", f"It was to succeed, and {run.in_words()}."
-        if self.refuses and (kinds.count("unlock") != 1 or run.status != "FAILED"):
-            unlocked = f"the table was unlocked {times(kinds.count('unlock'))}"
-            return "fails", f"The table could not be published; {unlocked}, and {run.in_words()}."
 
 
 class Refused(Locked):
-    refuses = True
+    refused = "publish"
+
+
+class NoOrder(Locked):
+    refused = "order"
 
 
 class Busy(Locked):

@@ -173,8 +173,8 @@ class Start(Exercise):
         return _started_twice(again) or _wrong_times(again)
 
     @contract(
-        "An attempt that ends after the next one leaves the item of the next one alone: it neither puts its dead token "
-        "back nor deletes the new one.",
+        "An attempt that has read the table before the next one came, and ends after it, leaves the item of the next "
+        "one alone: it neither puts its dead token back nor deletes the new one.",
         cases="late, second late, late and refused",
     )
     def leaves_the_newest_token(self, seen: Starts):
