@@ -568,6 +568,14 @@ TASK_4 = [
         },
     ),
     dict(name="sorted, from a step", changes={LISTS: f"sorted({LISTS})"}),
+    dict(
+        name="a step records a set, in the order that it has there",
+        changes={LISTS: LISTS.replace("outside.tables()", "tuple(set(outside.tables()))")},
+    ),
+    dict(
+        name="a step records keys",
+        changes={LISTS: LISTS.replace("outside.tables()", "dict.fromkeys(set(outside.tables()))")},
+    ),
     dict(name="numbers in the names, too", changes={NAMED: 'name=f"{len(numbers)}: order of {table}"'}),
     dict(name="the table alone in the name", changes={NAMED: "name=table"}),
     dict(

@@ -165,8 +165,8 @@ def explored_in(
         observed = f"Exploring {lab.name(thing)} met a call that its world does not have: {report['unknown']}."
         raise NotYet(observed, "A function that acts on the world through what is given, and through nothing else.")
     found = {name: Explored(**each) for name, each in report["found"].items()}
-    for name, here in report["orders"].items():
-        if not found[name].broken and (wrong := _exchanged(here, elsewhere["orders"].get(name, here))):
+    for name, wrong in _exchanged_by_case(report, elsewhere):
+        if not found[name].broken:
             found[name] = Explored(cases[name]["about"], "replays", wrong)
     return found
 
@@ -175,16 +175,27 @@ def each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside=
     """Explore the function in this folder; returns two reports, that of the exploration and one of another process.
 
     In the other one the function is played without a crash, and sets of texts have another order. Those are in one
-    process all the same, so that no crash shows it.
+    process all the same, so that no crash shows it. What a step has recorded has the order of the first process there.
     """
     task = {"worlds": worlds, "cases": cases, "inside": sorted(inside), "seed": seed}
     options = {"tell": tell, "patience": PATIENCE + seconds, "seconds": seconds}
     here = functools.partial(_reported, "_explore_each", folder, environment, hash_seed="1", **options, **task)
     there = functools.partial(_reported, "_explore_each", folder, environment, hash_seed="2", seconds=None, **task)
     if tell is None:
-        return side_by_side(here, there)
-    elsewhere = there()
-    return here(), elsewhere  # by the thread that called, whose notebook shows what is told
+        report, elsewhere = side_by_side(here, there)
+    else:  # by the thread that called, whose notebook shows what is told
+        elsewhere, report = there(), here()
+    if report and elsewhere and any(_exchanged_by_case(report, elsewhere)):
+        recorded = {name: told["results"] for name, told in report["orders"].items()}
+        elsewhere = there(recorded=recorded)  # it may be what a step has recorded, which a new process reads
+    return report, elsewhere
+
+
+def _exchanged_by_case(report, elsewhere):
+    """(name, what is done in another order there) of the cases of which anything is."""
+    for name, here in report["orders"].items():
+        if wrong := _exchanged(here, elsewhere["orders"].get(name, here)):
+            yield name, wrong
 
 
 def _exchanged(here, there):
@@ -419,7 +430,7 @@ def _turn_of(found):
     return found.turn if found.run.crashed > 1 else None
 
 
-def _explore_each(worlds, cases, folder, inside, seed, seconds, told=None):
+def _explore_each(worlds, cases, folder, inside, seed, seconds, told=None, recorded=None):
     from workshop.checking.stand_ins import in_place
     from workshop.exploring import play
 
@@ -428,7 +439,8 @@ def _explore_each(worlds, cases, folder, inside, seed, seconds, told=None):
     with in_place() as unknown:
         for left, (name, case) in zip(range(len(cases), 0, -1), cases.items(), strict=True):
             world = functools.partial(getattr(module, case["world"]), case["input"])
-            run = play(source, case["input"], world=world, draws="another ")
+            results = (recorded or {}).get(name, {})
+            run = play(source, case["input"], world=world, draws="another ", recorded=results)
             orders[name] = _orders(run)
             if run.status == "HANGS":  # what hangs goes on in this process, and each one more makes it slower
                 told = Explored(case["about"], "replays", run.faults[0], story=run.tell().splitlines(), hangs=True)
@@ -450,14 +462,19 @@ def _beside(world, another):
 
 
 def _orders(run):
-    """In which order it comes to operations and does what it does: {place: name} of each, whatever is side by side."""
+    """In which order it comes to operations and does what it does: {place: name} of each, whatever is side by side.
+
+    And the results of its steps, {id: text}.
+    """
     events = [event for event in run.history if not event["EventType"].startswith(("Execution", "Invocation"))]
     operations = {event["Id"]: event.get("Name") or "" for event in events}
     effects = sorted(
         enumerate(zip(run.branches, run.effects, strict=True)), key=lambda each: (each[1][0] or "", each[0])
     )
     named = {str(nth): " ".join(map(str, effect)) for nth, (_, (_, effect)) in enumerate(effects)}
-    return {"operations": operations, "effects": named}
+    ended = {event["Id"]: event["StepSucceededDetails"] for event in events if event["EventType"] == "StepSucceeded"}
+    results = {id: details["Result"]["Payload"] for id, details in ended.items() if details.get("Result")}
+    return {"operations": operations, "effects": named, "results": results}
 
 
 def _explore_one(source, world, case, how):

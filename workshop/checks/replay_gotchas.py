@@ -228,7 +228,9 @@ class Publish(Mended):
             "another table", {"Table": one_of("countries", "routes"), "Seconds": one_of(1, 86_400)}, world="Locked"
         ),
         "refused": In("a table that cannot be published", {"Table": "airlines", "Seconds": 60}, world="Refused"),
-        "no audit": In("a table of which no audit can be ordered", {"Table": "airports", "Seconds": 90}, world="NoOrder"),
+        "no audit": In(
+            "a table of which no audit can be ordered", {"Table": "airports", "Seconds": 90}, world="NoOrder"
+        ),
         "busy": In("a table that is published at the second try", {"Table": "routes", "Seconds": 600}, world="Busy"),
     }
     promises = {

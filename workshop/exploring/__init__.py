@@ -131,27 +131,29 @@ def explore(
     return search.go(crashes, seconds, seed, progress or (lambda found: None))
 
 
-def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None, draws=""):
+def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None, draws="", recorded=None):
     """Play a handler once, and let it crash where the schedule says; returns a Run.
 
     schedule: a list of Crash, in the order in which they happen. Those that come to nothing are not counted in
-        run.crashed. draws: a text; with another one, steps draw other values with `random`. The rest is as for explore.
+        run.crashed. draws: a text; with another one, steps draw other values with `random`. recorded: {id of a step: its
+        result, as text}, of a play in another process; where nothing but an order differs from that, such as the order
+        of what was a set, it is the one that was recorded. The rest is as for explore.
     Raises ValueError where there is no such place.
     """
-    search = _Search(handler, event, world, None, inside, timeout, draws=draws)
+    search = _Search(handler, event, world, None, inside, timeout, draws=draws, recorded=recorded)
     with search.ready() as call:
         return call(search.play, next(iter(search.worlds)), tuple(schedule))
 
 
 class _Search:
-    def __init__(self, handler, event, world, intended, inside, timeout, strict=True, draws=""):
+    def __init__(self, handler, event, world, intended, inside, timeout, strict=True, draws="", recorded=None):
         from workshop.exploring import comparing, plays, programs
 
         self._plays, self._differs = plays, comparing.difference
         self._program, self._event = programs.program_of(handler), event
         self.worlds = world if isinstance(world, dict) else {"": world}
         self._intended, self._inside, self._timeout, self._strict = intended, inside, timeout, strict
-        self._draws = draws
+        self._draws, self._recorded = draws, recorded or {}
         self._references = {}
         self._played, self._known = {}, {}
 
@@ -169,7 +171,7 @@ class _Search:
 
     def play(self, world, schedule):
         made = self.worlds[world]()
-        how = (world, schedule, self._inside, self._timeout, self._draws)
+        how = (world, schedule, self._inside, self._timeout, self._draws, self._recorded)
         return self._plays.Play(self._program, self._event, made, *how).run()
 
     def go(self, crashes, seconds, seed, progress):

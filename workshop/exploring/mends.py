@@ -64,7 +64,9 @@ def mended():
 
         def watched(*arguments, **named):
             with _within(process, operation_identifier):
-                return wrapped(*arguments, **named)
+                result = wrapped(*arguments, **named)
+                is_step = operation_identifier.type is OperationType.STEP
+                return process.watcher.step_ends(operation_identifier, result) if is_step else result
 
         return watched
 
