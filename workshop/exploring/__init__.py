@@ -135,9 +135,9 @@ def play(handler, event, *, world=World, schedule=(), inside=True, timeout=None,
     """Play a handler once, and let it crash where the schedule says; returns a Run.
 
     schedule: a list of Crash, in the order in which they happen. Those that come to nothing are not counted in
-        run.crashed. draws: a text; with another one, steps draw other values with `random`. recorded: {id of a step: its
-        result, as text}, of a play in another process; where nothing but an order differs from that, such as the order
-        of what was a set, it is the one that was recorded. The rest is as for explore.
+        run.crashed. draws: a text; with another one, steps draw other values with `random`. recorded: {id of a step:
+        its result, as text}, of a play in another process. A step whose result differs from it in nothing but an order,
+        such as that of a set, has the recorded one. The rest is as for explore.
     Raises ValueError where there is no such place.
     """
     search = _Search(handler, event, world, None, inside, timeout, draws=draws, recorded=recorded)

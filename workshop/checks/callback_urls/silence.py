@@ -350,7 +350,8 @@ class NeverCalls(Exercise):
         return _not_as_it_should_end(seen) or _other_wait(seen)
 
     @contract(
-        "No attempt of *Check* waits longer than `TimeoutSeconds`. After that it asks, too, whatever signs of life came.",
+        "No attempt of *Check* waits longer than `TimeoutSeconds`. After that it asks, too, whatever signs of life "
+        "came.",
         cases="chatty endless",
     )
     def has_a_limit(self, seen: Execution):
