@@ -536,6 +536,13 @@ TASK_1 = [
         name="prints the address and the attempt",
         changes={"    return callback_id": "    print('waits:', callback_id, attempt)\n    return callback_id"},
     ),
+    dict(
+        name="a keyed hash of the ARN, whose key is the table's name",
+        changes=id_is("blake2b(execution.encode(), key=os.environ['TABLE'].encode()[:64]).hexdigest()", "os")
+        | {"from boto3": "from hashlib import blake2b\n\nfrom boto3"},
+        says="not yet",
+        words="each time to a table with nothing in it, it got the same address each time",
+    ),
 ]
 
 # -- task 2 ------------------------------------------------------------------------------------------------------------
@@ -992,7 +999,7 @@ TASK_2 = [
         name="half an answer is not thought of",
         changes={"(OSError, HTTPException, ValueError) as error": "(OSError, ValueError) as error"},
         says="not yet",
-        words="a vendor whose answer broke off in the middle, submit failed with IncompleteRead",
+        words="a vendor whose answer broke off in the middle, a 202 and then a 503, submit failed with IncompleteRead",
     ),
     dict(
         name="half an answer is one that is shorter than it says",
@@ -1023,6 +1030,15 @@ TASK_2 = [
     dict(
         name="with what goes wrong in a place of its own",
         text=IN_A_PLACE_OF_ITS_OWN,
+    ),
+    dict(
+        name="reads the refusal's body for its message",
+        changes={
+            "        again = error.code": "        why = error.read().decode()\n        again = error.code",
+            'answered {error.code}."': 'answered {error.code}: {why}"',
+        },
+        says="not yet",
+        words="a 202 and then a 503, submit failed with IncompleteRead",
     ),
 ]
 

@@ -1269,6 +1269,12 @@ TASK_3 = [
         says="not yet",
         words="Mend exercise 2 first",
     ),
+    dict(
+        name="a failure without a message is a sign of life",
+        changes={"if failure:": "if failure and failure[1]:"},
+        says="not yet",
+        words="was still running",
+    ),
 ]
 
 # -- task 4 ------------------------------------------------------------------------------------------------------------
@@ -1785,7 +1791,7 @@ TASK_5 = [
         name="stops it in the same invocation",
         changes={ENDS: ""},
         says="not yet",
-        words="DMS took two seconds to start the migration, and the vendor refused the order at once (",
+        words="DMS took four seconds to start the migration, and the vendor refused the order at once (",
     ),
     dict(
         name="looks again and again, in the same invocation, for a second",
@@ -1929,7 +1935,7 @@ TASK_5 = [
             "from stopping": "from dms_task import describe\nfrom stopping",
         },
         says="not yet",
-        words="took minutes to start the migration, and the audit failed meanwhile: the migration was left starting",
+        words="the migration was left ",
     ),
     dict(
         name="tries to stop it as often as a step is tried without a strategy of its own",
@@ -1955,6 +1961,12 @@ TASK_5 = [
             "            context.wait(Duration.from_seconds(5))\n" + STOPS,
             "from stopping": "from dms_task import describe\nfrom stopping",
         },
+    ),
+    dict(
+        name="sleeps in a step until the branches should have ended",
+        changes={ENDS: '        import time\n\n        context.step(lambda _: time.sleep(2), name="branches end")'},
+        says="not yet",
+        words="and the migration was left running",
     ),
 ]
 
@@ -2191,6 +2203,17 @@ TASK_6 = [
         earlier={1: {"changes": {"**delays": "initial_delay=Duration.from_minutes(1)"}}},
         says="not yet",
         words="Mend exercise 1 first",
+    ),
+    dict(
+        name="what runs already is not started, but waited for",
+        changes={
+            "from dms_task import start": "from dms_task import describe, start",
+            'context.step(lambda _: start(arn, again=False), name="start")': "context.step("
+            "lambda _: None if describe(arn)['Status'] in ('starting', 'running') else start(arn, again=False), "
+            "name='start')",
+        },
+        says="not yet",
+        words="When somebody approves of a migration that somebody else has started, the state machine ended FAILED",
     ),
 ]
 

@@ -65,6 +65,7 @@ ONE = {
         "facts": {"invoked": Invoked("ParamValidationError: ... taskToken, value: None", raised_in=("callback.py",))},
     },
     "by its name": {"status": "RUNNING", "answer": None},
+    "twice anew": {"orders": [], "facts": {"drawn": ADDRESSES[:2]}},
 }
 
 
@@ -117,6 +118,7 @@ ADDRESSES_REFUSED = [
     ),
     ("nobody", {"facts": {"invoked": Invoked("InvalidToken: Invalid Token")}}, "did not return None"),
     ("by its name", {"status": "SUCCEEDED"}, "does not know its address"),
+    ("twice anew", {"facts": {"drawn": [ADDRESSES[0]] * 2}}, "it got the same address each time: "),
     ("late", {"logged": ["submit"]}, "in the log of submit"),
     ("late", {"status": "RUNNING"}, "only if its attempt is later"),
     ("late", {"orders": [order(ADDRESSES[0]), order(ADDRESSES[1])]}, "2 addresses for one execution"),
@@ -155,7 +157,7 @@ ORDERS = {
     "at once": {"orders": [ORDER] * 2, "invoked": [Invoked(None)] * 2},
     "killed": {**TWICE, "invoked": [Invoked("Runtime.ExitError: killed"), Invoked(None)]},
     "unreachable": {**TWICE, "orders": [ORDER]},
-    "breaks off": {**TWICE, "orders": [ORDER]},
+    "breaks off": {**TWICE, "orders": [ORDER], "invoked": [UNAVAILABLE, UNAVAILABLE, Invoked(None)]},
     "is half": {**TWICE, "orders": [ORDER]},
 }
 
@@ -177,19 +179,27 @@ ORDERS_REFUSED = [
         "submit failed with KeyError: 'x' (callbacks.py, line 3",
     ),
     ("takes a second", {"invoked": [UNAVAILABLE]}, "answered after a second, and submit failed"),
-    ("is slow", {"invoked": [Invoked(None)]}, "almost three seconds, submit ended without an error"),
-    ("closes", {"invoked": [FAILED]}, "closed the connection without an answer, submit failed with KeyError"),
+    ("is slow", {"invoked": [Invoked(None)] * 2}, "almost three seconds, submit ended without an error"),
+    (
+        "closes",
+        {"invoked": [FAILED, Invoked(None)]},
+        "closed the connection without an answer, submit failed with KeyError",
+    ),
     (
         "unreachable",
-        {"invoked": [Invoked("URLError: refused")]},
+        {"invoked": [Invoked("URLError: refused"), Invoked(None)]},
         "could not be reached, submit failed with URLError",
     ),
     (
         "breaks off",
-        {"invoked": [Invoked("IncompleteRead: 18")]},
-        "in the middle, submit failed with Incomp",
+        {"invoked": [UNAVAILABLE, Invoked("IncompleteRead: 18"), Invoked(None)]},
+        "in the middle, a 202 and then a 503, submit failed with Incomp",
     ),
-    ("is half", {"invoked": [Invoked("JSONDecodeError: x")]}, "had not said its length, submit failed with JSON"),
+    (
+        "is half",
+        {"invoked": [Invoked("JSONDecodeError: x"), Invoked(None)]},
+        "had not said its length, submit failed with JSON",
+    ),
     ("refuses", {"invoked": [UNAVAILABLE]}, "answered 400, and submit failed with VendorUnavailable"),
     ("refuses", {"orders": [ORDER] * 3}, "invoked once, and the vendor got 3 orders"),
     ("loses the answer", {"audits": [*TAKEN["audits"]] * 2}, "makes 2 audits for one execution"),

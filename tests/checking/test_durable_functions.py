@@ -154,6 +154,7 @@ TELL = {
     "text": said({"success": "done"}, output='"done"'),
     "failure": said({"failure": ["A", "b"]}, "FAILED", {"ErrorType": "A", "ErrorMessage": "b"}),
     "odd failure": said({"failure": ["A", "b"]}, "FAILED", {"ErrorType": "A", "ErrorMessage": "b"}),
+    "bare failure": said({"failure": ["A", ""]}, "FAILED", {"ErrorType": "A", "ErrorMessage": ""}),
     "awake": said({}, "RUNNING"),
     **{case: Telling("it", ALL) for case in ("succeeded", "failed", "expired", "stopped", "deleted")},
     **{
@@ -258,6 +259,7 @@ APPROVE = {
     "fails": pair("FAILED", error="MigrationFailed", cause="Line 49."),
     "sets aside": pair("FAILED", error="MigrationFailed", cause="Line 49."),
     "ran before": pair("FAILED", begun=False, error="States.TaskFailed"),
+    "runs already": pair("FAILED", error="States.TaskFailed"),
     "refused": pair(output={"Moved": False, "By": "Cem"}, begun=False),
     "withdrawn": pair("FAILED", begun=False, error="Withdrawn"),
     "silent": pair(output={"Moved": False, "By": "nobody"}, begun=False),
@@ -382,6 +384,7 @@ JUDGED = {
             ("small data", {"execution": execution("SUCCEEDED", output="")}, "answers_success", "sent nothing"),
             ("failure", {"execution": execution("SUCCEEDED")}, "answers_failure", "ended SUCCEEDED"),
             ("odd failure", {"error": {"ErrorMessage": "b"}}, "answers_failure", "ErrorMessage"),
+            ("bare failure", {"execution": execution()}, "answers_failure", "was still running"),
             ("awake", {"execution": execution("FAILED")}, "keeps_awake", "every second"),
             ("deleted", {"raised": {**ALL, "success": "ResourceNotFound"}}, "lets_be", "ResourceNotFound"),
             ("expired", {"raised": {**ALL, "a sign of life": "TimedOut"}}, "lets_be", "a sign of life"),
@@ -471,6 +474,7 @@ JUDGED = {
                 "FAILED",
             ),
             ("ran before", mine("ran before", status="SUCCEEDED"), "ends_the_same", "durable function ended SUCCEEDED"),
+            ("runs already", mine("runs already", status="RUNNING", pauses=[1]), "ends_the_same", "was still running"),
             ("withdrawn", mine("withdrawn", status="SUCCEEDED"), "ends_the_same", "state machine ended FAILED"),
             ("withdrawn", mine("withdrawn", status="RUNNING"), "ends_the_same", "was still running"),
             ("fails", mine("fails", status="RUNNING"), "ends_the_same", "was still running"),
@@ -513,9 +517,10 @@ def test_a_start_that_is_refused_may_end_the_execution():
     assert Migrate().judge({"not ready": gave_up}) is None
 
 
-def test_who_still_tries_to_start_what_is_not_started_has_failed_as_well():
-    seen = dataclasses.replace(APPROVE["ran before"].mine, about=Approve.cases["ran before"].about, status="RUNNING")
-    assert Approve().judge({"ran before": dataclasses.replace(APPROVE["ran before"], mine=seen)}) is None
+@pytest.mark.parametrize("case", ["ran before", "runs already"])
+def test_who_still_tries_to_start_what_is_not_started_has_failed_as_well(case):
+    seen = dataclasses.replace(APPROVE[case].mine, about=Approve.cases[case].about, status="RUNNING", pauses=[])
+    assert Approve().judge({case: dataclasses.replace(APPROVE[case], mine=seen)}) is None
 
 
 @pytest.mark.parametrize("seed", range(20))

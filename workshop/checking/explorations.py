@@ -171,6 +171,16 @@ def explored_in(
     return found
 
 
+def drawn_again(lab, thing: str, event: Mapping, world: str) -> tuple[str, str] | None:
+    """What the function lab.name(thing) makes of an event in two worlds that have nothing yet: what should be random.
+
+    world: the name of a class in durable_worlds.py, whose `random` tells it. None where the function calls what such a
+    world does not have, or does not come to its end.
+    """
+    with code_of(lab, thing) as (folder, environment):
+        return _reported("_draw_again", folder, environment, event=event, world=world)
+
+
 def each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside=(), tell=None):
     """Explore the function in this folder; returns two reports, that of the exploration and one of another process.
 
@@ -368,6 +378,19 @@ def _guessed(source, how, play):
     finally:
         execution.uuid4 = arn
     return one if one == other else ""
+
+
+def _draw_again(folder, event, world):
+    from workshop.checking.stand_ins import in_place
+    from workshop.checks import durable_worlds
+    from workshop.exploring import play
+
+    with in_place() as unknown:
+        runs = [
+            play(Path(folder) / "lambda_function.py", event, world=getattr(durable_worlds, world)) for _ in range(2)
+        ]
+    drawn = [run.acted_on.random for run in runs]
+    return drawn if all(drawn) and not unknown else None
 
 
 def _with_crashes(explore, source, how, worlds, seed, seconds, unknown, told):

@@ -90,6 +90,7 @@ class Tell(Exercise):
         "odd failure": Case(
             "an odd failure", {"failure": ["Cancelled", "Ana said “no”.\n" + 40 * "Nobody asked her. "]}, play=tells
         ),
+        "bare failure": Case("a failure without a message", {"failure": ["CheckFailed", ""]}, play=tells),
         "awake": Case("signs of life", play=keeps_awake),
         "succeeded": Case("a callback that had been answered with success", play=tells_nobody(succeeded)),
         "failed": Case("a callback that had been answered with failure", play=tells_nobody(failed)),
@@ -217,7 +218,9 @@ class Tell(Exercise):
                 f"{call} sent {sent}.", f"It answers success, with JSON text: {json.dumps(seen.told['success'])}"
             )
 
-    @contract("With `failure`, a pair `(type, message)`, it answers failure.", cases="failure, odd failure")
+    @contract(
+        "With `failure`, a pair `(type, message)`, it answers failure.", cases="failure, odd failure, bare failure"
+    )
     def answers_failure(self, seen: Telling):
         [(call, raised)] = seen.raised.items()
         if raised:

@@ -38,6 +38,7 @@ from workshop.checks.durable_plays import (
     both_succeed,
     check_fails,
     each_of,
+    failed_or_waits,
     migration_fails,
     paused_twice,
     refused_at_once,
@@ -46,6 +47,7 @@ from workshop.checks.durable_plays import (
     without_events,
 )
 from workshop.checks.durable_waits import Migrate, Poll
+from workshop.migrations import Migration
 
 
 class Nightly(Durable):
@@ -80,10 +82,10 @@ class Nightly(Durable):
             play=migration_fails,
         ),
         "refused at once": Rehearsed(
-            "a night on which DMS took two seconds to start the migration, and the vendor refused the order at once",
+            "a night on which DMS took four seconds to start the migration, and the vendor refused the order at once",
             migration="is slow",
             play=refused_at_once,
-            calls=({"fault": "slow", "operation": STARTS, "seconds": 2},),
+            calls=({"fault": "slow", "operation": STARTS, "seconds": 4},),
             needs_sandbox=True,
             vendor={**QUIET, "answers": each_of(FINAL, MANY)},
         ),
@@ -235,6 +237,12 @@ class Approve(Durable):
             before=ran_before,
             play=approval({"Approved": True, "By": "Dua"}, enough=tried_to_start),
         ),
+        "runs already": Case(
+            "somebody approves of a migration that somebody else has started",
+            migration="is slow",
+            before=Migration.start,
+            play=approval({"Approved": True, "By": "Ina"}, enough=failed_or_waits),
+        ),
         "refused": Case("somebody does not approve", play=approval({"Approved": False, "By": "Cem"})),
         "withdrawn": Case("somebody withdraws the request, as a failure", play=approval(Answer(failure=WITHDRAWN))),
         "silent": Case("nobody answers for two seconds", {"TimeoutSeconds": 2}, play=approval(None)),
@@ -327,12 +335,13 @@ class Approve(Durable):
     @contract(
         "Whatever happens, but for a call that is throttled and an answer of another form, it succeeds where the state "
         "machine would have, and fails where that would have.",
-        cases="withdrawn, ran before, fails, sets aside, refused, silent",
+        cases="withdrawn, ran before, runs already, fails, sets aside, refused, silent",
     )
     def ends_the_same(self, seen: Pair):
         theirs, mine = seen.theirs, seen.mine
         # Nobody waits until it has tried often enough to start what DMS does not start.
-        still_tries = mine.about == self.cases["ran before"].about and not mine.ended
+        unstarted = (self.cases[name].about for name in ("ran before", "runs already"))
+        still_tries = mine.about in unstarted and not mine.ended and not mine.pauses
         if mine.status != theirs.status and not still_tries:
             return f"When {mine.about}, the state machine {theirs.in_words()}. The durable function {mine.in_words()}."
 

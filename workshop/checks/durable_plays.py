@@ -616,6 +616,12 @@ def paused_twice(scene: Scene) -> bool:
     return not isinstance(run, DurableRun) or len(run.pauses(run.events())) > 1
 
 
+def failed_or_waits(scene: Scene) -> bool:
+    """Whether a durable function has failed to do something, or waits for its migration."""
+    run = scene.run
+    return isinstance(run, DurableRun) and bool(run.failures() or run.pauses(run.events()))
+
+
 def tried_to_start(scene: Scene) -> bool:
     """Whether it has started its migration, or failed to."""
     failed = isinstance(scene.run, DurableRun) and scene.run.failures()

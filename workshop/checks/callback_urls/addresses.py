@@ -11,6 +11,7 @@ import urllib.parse
 
 from workshop.checking.attacks import in_words, report
 from workshop.checking.exercises import Case, Fault, contract
+from workshop.checking.explorations import drawn_again
 from workshop.checking.guessing import computed, random_bits
 from workshop.checking.outcomes import listed
 from workshop.checking.resources import Invoked, invoke
@@ -67,6 +68,9 @@ class Address(Ordering):
         "pair": Case("two things that happened to one execution", needs_sandbox=True),
         "nobody": Case("an address that nobody has", play=lambda scene: None),
         "by its name": Case("an execution whose ARN and name came in place of its address", play=once),
+        "twice anew": Case(
+            "an execution that came twice, each time to a table with nothing in it", play=lambda scene: None
+        ),
     }
     pairs = ("pair",)
     OF_A_PAIR = (  # two of them, by chance
@@ -77,7 +81,7 @@ class Address(Ordering):
         stories.TWICE,
         stories.KILLED_OPENING,
     )
-    UNREPORTED = ("second", "third", "namesake", "nobody", "by its name")
+    UNREPORTED = ("second", "third", "namesake", "nobody", "by its name", "twice anew")
     # So that one process of the function `callback` gets all that is sent.
     ALONE = ("called meanwhile", *pairs)
     done = "The address is random and leads to the token of the latest attempt; the token stays at home."
@@ -110,6 +114,15 @@ class Address(Ordering):
         super().play(lab, scenes)
         if "nobody" in scenes:
             scenes["nobody"].facts["invoked"] = _called(lab, secrets.token_urlsafe(32))
+        if "twice anew" in scenes:
+            scene = scenes["twice anew"]
+            event = {
+                "Execution": scene.run.arn,
+                "TaskToken": secrets.token_urlsafe(64),
+                "Attempt": "",
+                "Table": scene.table,
+            }
+            scene.facts["drawn"] = drawn_again(lab, "submit", event, "Silent")
         if "by its name" in scenes:
             run = scenes["by its name"].run
             for named in (run.arn, run.arn.rpartition(":")[2]):
@@ -158,9 +171,17 @@ class Address(Ordering):
     @contract(
         "`open_callback` returns an address for an execution: letters, digits, `-` and `_`, with at least 100 random "
         "bits, and another one for each execution.",
-        cases="first, second, third, namesake",
+        cases="first, second, third, namesake, twice anew",
     )
     def is_random(self, seen: Submitted):
+        if seen.about == self.cases["twice anew"].about:
+            one, other = seen.facts.get("drawn") or ("", None)
+            if one != other:
+                return None
+            return Fault(
+                f"In the case of {seen.about}, it got the same address each time: {one[:90]}.",
+                f"It has at least {FEWEST_BITS} random bits. What is computed has none, whatever it is computed with.",
+            )
         addresses = seen.facts["addresses"]
         if len(addresses) < seen.facts["executions"]:
             return Fault("Two executions got the same address.", "Each execution has an address of its own.")

@@ -5,6 +5,7 @@ Cases in which two things go wrong: `order_stories.py`.
 
 import dataclasses
 import http.server
+import itertools
 import threading
 
 from workshop import clients, deploy, faults
@@ -84,24 +85,28 @@ def unreachable(scene: Scene):
     _tries_at("http://127.0.0.1:9", scene)  # the port "discard", where nobody is
 
 
-def broken_off(answers):
-    """Somebody answers at the vendor's address who ends in the middle of it; then the state is tried again."""
+def broken_off(*answers):
+    """Somebody answers at the vendor's address who ends in the middle of it, an attempt for each of these answers.
+
+    Then the state is tried again as ever.
+    """
 
     def play(scene: Scene):
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), answers) as server:
+        left = itertools.chain(answers, itertools.repeat(answers[-1]))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *request: next(left)(*request)) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            _tries_at(f"http://127.0.0.1:{server.server_port}", scene)
+            _tries_at(f"http://127.0.0.1:{server.server_port}", scene, len(answers))
             server.shutdown()
 
     return play
 
 
 class HalfAnAnswer(http.server.BaseHTTPRequestHandler):
-    length = 40
+    status, length = 202, 40
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(202)
+        self.send_response(self.status)
         if self.length:
             self.send_header("Content-Length", str(self.length))
         self.end_headers()
@@ -111,17 +116,20 @@ class HalfAnAnswer(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class HalfAnError(HalfAnAnswer):
+    status = 503
+
+
 class HalfOfAnyLength(HalfAnAnswer):
     """It has not said how long its answer is, so that the half looks like all of it."""
 
     length = None
 
 
-def _tries_at(url, scene):
-    """An attempt for which the vendor is elsewhere, and one as ever."""
+def _tries_at(url, scene, attempts=1):
+    """So many attempts for which the vendor is elsewhere, and one as ever."""
     name, client = scene.name("submit"), clients.of("lambda")
     before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    attempt = scene.attempt()
 
     def set_to(variables):
         deploy.patiently(client.update_function_configuration, FunctionName=name, Environment={"Variables": variables})
@@ -129,7 +137,8 @@ def _tries_at(url, scene):
 
     set_to({**before, "VENDOR_URL": url})
     try:
-        scene.submit(attempt)
+        for _ in range(attempts):
+            scene.submit(scene.attempt())
         scene.facts.pop("busy", None)  # it took long since its process is new, and not since the vendor was slow
     finally:
         set_to(before)
@@ -186,7 +195,9 @@ class OrderOnce(Ordering):
         ),
         "unreachable": Case("a vendor that could not be reached", play=unreachable),
         "breaks off": Case(
-            "a vendor whose answer broke off in the middle", play=broken_off(HalfAnAnswer), needs_sandbox=True
+            "a vendor whose answer broke off in the middle, a 202 and then a 503",
+            play=broken_off(HalfAnAnswer, HalfAnError),
+            needs_sandbox=True,
         ),
         "is half": Case(
             "a vendor whose answer broke off in the middle, and had not said its length",
@@ -294,16 +305,18 @@ class OrderOnce(Ordering):
     def waits_two_seconds(self, seen: Submitted | Story):
         if isinstance(seen, Story):
             return _broken(seen, stories.NO_ANSWER)
-        first = seen.invoked[0]
         if seen.about == self.cases["takes a second"].about:
-            if first.error:
+            [only] = seen.invoked
+            if only.error:
                 return Fault(
-                    f"The vendor answered after a second, and submit {first.in_words()}.",
+                    f"The vendor answered after a second, and submit {only.in_words()}.",
                     "It waits two seconds for an answer.",
                     slow=True,
                 )
-        elif not is_unavailable(first):
-            return Fault(f"In the case of {seen.about}, submit {first.in_words()}.", slow=first.error is None)
+            return None
+        wrong = next((each for each in seen.invoked[:-1] if not is_unavailable(each)), None)
+        if wrong:
+            return Fault(f"In the case of {seen.about}, submit {wrong.in_words()}.", slow=wrong.error is None)
 
     @contract("Where the vendor answers with any other 4xx, it raises `VendorRefused`.", cases="refuses")
     def gives_up(self, seen: Submitted):
