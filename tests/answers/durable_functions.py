@@ -2134,8 +2134,8 @@ TASK_6 = [
     dict(
         name="the start in a step that finds out whether it was started",
         changes={
-            STARTS_IT: "        from dms_task import describe\n        from runs import begun\n\n"
-            '        before = context.step(lambda _: describe(arn)["Started"], name="look")\n'
+            STARTS_IT: "        from dms_task import describe\n        from runs import begun, last_start\n\n"
+            '        before = context.step(lambda _: last_start(describe(arn)), name="look")\n'
             "        context.step(lambda _: begun(describe(arn), before) or start(arn, again=False), name='start')\n"
         },
     ),
