@@ -30,7 +30,7 @@ class Answer:
 @dataclasses.dataclass(frozen=True)
 class Exercise:
     """lab: "02"; number; before: the sources of the code cells since the check before; answer; after: the sources
-    of the cells from there to the check, which is the last of them."""
+    of the cells from there to the check, which is the last of them, but for those that only run the answer."""
 
     lab: str
     number: int
@@ -47,8 +47,8 @@ def exercises_of(path):
     """The exercises of the solution in that file, in the order of its cells. Each begins where the last one ends."""
     found, cells, answer, number = [], [], None, None
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type != "code":
-            continue
+        if cell.cell_type != "code" or (answer and cell.id.endswith("-run")):
+            continue  # what a learner runs to look at it makes nothing that a check needs
         tags = set(cell.metadata.get("tags", []))
         if "answer" in tags:
             answer, before, cells = answer_of(cell.source), tuple(cells), []
