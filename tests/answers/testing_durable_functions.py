@@ -127,6 +127,9 @@ def answered_beside(*lines):
 
 SAVED = "runner.send_callback_success(outside.waits['arn:1'], b'{\"Rows\": 3376}')"
 
+RETURNS = '    assert json.loads(runner.wait_for_result(execution).result) == {"Rows": 3376}\n'
+DID = '    assert outside.did == [("save", "arn:1"), ("start", "arn:1")] and outside.waits["arn:1"] == callback\n'
+
 TASK_2 = [
     dict(name="the solution"),
     dict(
@@ -151,6 +154,14 @@ TASK_2 = [
         ),
         says="not yet",
         words="test_it_returns_the_answer sleeps for 3 s, and fails where the function begins later than that",
+    ),
+    dict(
+        name="looks at what was done before it waits for the end",
+        changes={
+            f"{RETURNS}{DID}": f"{DID}{RETURNS}",
+        },
+        says="not yet",
+        words="With the right function test_it_returns_the_answer fails where its steps take a moment longer",
     ),
     dict(
         name="left alone only while it runs",
