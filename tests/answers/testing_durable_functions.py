@@ -161,7 +161,7 @@ TASK_2 = [
             f"{RETURNS}{DID}": f"{DID}{RETURNS}",
         },
         says="not yet",
-        words="With the right function test_it_returns_the_answer fails where its steps take a moment longer",
+        words="They catch 15 of 16 broken functions. One that gets away: It starts the migration again when",
     ),
     dict(
         name="left alone only while it runs",

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.answers import cells
-from workshop.checking.trials import LATE, LIMIT, ON_RIGHT, SLOWLY, Result, Trial, tried
+from workshop.checking.trials import LATE, LIMIT, ON_RIGHT, Result, Trial, tried
 from workshop.checks.broken_functions import HERE, MIGRATE, OFFERS, POLL, broken, right
 from workshop.checks.testing_durable_functions import ANSWER, CATCHES, EXERCISES, PASSES, QUICK, USEFUL, Tried
 
@@ -43,8 +43,6 @@ def test_a_test_that_fails_with_the_right_function_is_shown_as_pytest_shows_it(n
     assert observed == "With the right function test_that fails, where the tests run in the other order."
     observed, *_ = refused(number, right={ON_RIGHT[2]: trial})
     assert observed.endswith("where the tests run in another order, every second one first.")
-    observed, *_ = refused(number, right={SLOWLY: trial})
-    assert observed.endswith("fails where its steps take a moment longer: it looks before they have ended.")
 
 
 @NUMBERS

@@ -29,17 +29,16 @@ from workshop.checking.outcomes import SandboxProblem, TooBusy
 from workshop.checking.waiting import side_by_side
 
 LIMIT = 5  # seconds for which a test may wait or sleep where the function is right
-OTHER_WAY, SLOWLY, LATE, AGAIN = "the other way round", "slowly", "late", "again"
+OTHER_WAY, LATE, AGAIN = "the other way round", "late", "again"
 # In the last two, of three tests or more, none comes after the one that it comes after as written.
 ORDERS = {
     OTHER_WAY: lambda tests: tests[::-1],
     "every second one first": lambda tests: [*tests[1::2], *tests[::2]],
     "every second one last": lambda tests: [*tests[::2], *tests[1::2]],
 }
-ALWAYS = ("as written", *ORDERS, SLOWLY)
-ON_RIGHT = (*ALWAYS, *(f"time {nth}" for nth in range(len(ALWAYS) + 1, 9)))  # each in a process of its own
-A_MOMENT, MOMENTS = 0.15, 10  # seconds by which a step takes longer in the run "slowly"; how many of them, in each test
+ON_RIGHT = ("as written", *ORDERS, *(f"time {nth}" for nth in range(5, 9)))  # each in a process of its own
 EACH = 2  # broken functions for a process: it mostly waits
+A_MOMENT, MOMENTS = 0.02, 3  # seconds by which an invocation begins later; how many of them, in each test
 STALLS = 20  # seconds after which a test does not come back
 PATIENCE = 60  # seconds, for one process
 LONGER = 2  # how many times as long a test gets with a function that is looked at again
@@ -125,8 +124,7 @@ def tried(
     folder: where the file is, with what it imports. module: what the tests import the function from. right, broken:
     sources; {name: source}. account: where the tests use functions in the account, too; against each broken one those
     are left out that use only the other runner. Against a broken function a test runs for as long as it has caught
-    none; then only where no other test catches. In the run "slowly" the steps of the function take a moment longer: a
-    test passes all the same, unless it looks before something has happened.
+    none; then only where no other test catches.
     endless: the names of those for whose end a test waits in vain. Where a test is cut off with another one, all of
     them are tried again with that, and have longer.
     Returns two dicts of trials: those with the right function, by ON_RIGHT, and those with broken ones by name; these
@@ -141,22 +139,20 @@ def tried(
         for name, function in account.broken.items():
             where = {"environment": {account.variable: function}, "without": "here"}
             runs.append({"name": f"{_BROKEN}{name}", "source": right, **where})
-    shares, processes = [], ON_RIGHT[: max(len(ALWAYS), math.ceil(len(runs) / EACH))]
+    shares, processes = [], ON_RIGHT[: max(1 + len(ORDERS), math.ceil(len(runs) / EACH))]
     for nth, name in enumerate(processes):
         first = {"name": name, **on_right, "order": name}
-        if name == SLOWLY:
-            first |= {"moments": MOMENTS, "limit": LIMIT + MOMENTS * A_MOMENT}
         shares.append([first, *runs[nth :: len(processes)]])
     trials = _side_by_side(folder, file, module, shares)
     well = {name: trials[name] for name in processes}
+    if not all(trial.good for trial in well.values()):
+        return well, {}
     results = [each for trial in well.values() for each in trial.results.items()]
     slept = {name: result.slept for name, result in results if result.slept}
-    if slept and all(trial.good for name, trial in well.items() if name != SLOWLY):
+    if slept:
         late = max(slept.values()) + 1
         run = {"name": LATE, **on_right, "limit": LIMIT + late, "late": late, "only": [*map(plain, slept)]}
         well |= _tried(folder, file, module, [run])
-    if not all(trial.good for name, trial in well.items() if name != LATE):
-        return well, {}
     undecided = [run for run in runs if trials[run["name"]].cut_off and _name(run) not in endless]
     trials |= _looked_again(folder, file, module, on_right, undecided)
     return well, {_name(run): trials[run["name"]] for run in runs}
@@ -248,7 +244,7 @@ class _Tests:
         self.run, self._folder, self._tell, self._known = run, folder, tell, known
         self.uncollected, self._caught, self._now = "", False, {}
         self.well, self.limited, self.longest = False, False, 0.0
-        self._moments = 0  # by which the steps of the function may still take longer in this test
+        self._moments = 0  # by which invocations may still begin later in this test
 
     def pytest_collectreport(self, report):
         if report.failed:
@@ -269,7 +265,7 @@ class _Tests:
         if self._caught and _name_of(item) in self._known.catchers:
             return True  # this function is caught; only a test that has caught none yet is run all the same
         self._tell(began=_name_of(item))
-        self._moments = self.run.get("moments", 0)
+        self._moments = MOMENTS
         self._now = {"outcome": "passed", "said": "", "limit": False, "waited": 0.0, "slept": 0.0, "runners": []}
         return None
 
@@ -335,7 +331,7 @@ class _Tests:
             now["slept"] = min(self.run["limit"], now["slept"] + seconds)
 
     def takes_a_moment(self, sleep):
-        """A step of the function begins."""
+        """An invocation begins. What a test does at once it does before that, so that nothing is caught by chance."""
         if self._moments:
             self._moments -= 1
             sleep(A_MOMENT)
@@ -372,28 +368,11 @@ def _name_of(item):
 
 @contextlib.contextmanager
 def _watched(tests, folder) -> Iterator[None]:
-    """The SDK's test runners wait no longer than the limit, and begin late, or not at all, where the run says so.
-
-    Steps take longer where it says so.
-    """
-    from aws_durable_execution_sdk_python.lambda_service import OperationType
-    from aws_durable_execution_sdk_python.state import ExecutionState
+    """The SDK's test runners wait no longer than the limit, and begin a moment late, or later where the run says so."""
     from aws_durable_execution_sdk_python_testing import DurableFunctionCloudTestRunner, DurableFunctionTestRunner
 
     sleep, wait, late = time.sleep, threading.Event.wait, tests.run.get("late", 0)
     wait_for, join, make_timer = threading.Condition.wait, threading.Thread.join, threading.Timer.__init__
-
-    wrap = ExecutionState.wrap_user_function
-
-    def wrap_with_a_moment(self, user_function, operation_identifier, *more, **options):
-        wrapped = wrap(self, user_function, operation_identifier, *more, **options)
-
-        def body(*arguments, **named):
-            if operation_identifier.type is OperationType.STEP:
-                tests.takes_a_moment(sleep)
-            return wrapped(*arguments, **named)
-
-        return body
 
     def is_learners(frame):
         """Whether the learner's code waits there, itself or by what Python has for it; or a thread of nothing else."""
@@ -447,7 +426,6 @@ def _watched(tests, folder) -> Iterator[None]:
             (threading.Condition, "wait", wait_for_in_test),
             (threading.Thread, "join", join_in_test),
             (threading.Timer, "__init__", make_timer_in_test),
-            (ExecutionState, "wrap_user_function", wrap_with_a_moment),
         ):
             stack.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, instead)
@@ -458,8 +436,8 @@ def _watch(tests, name, kind, late, sleep):
     made, begin, result, callback = kind.__init__, kind.run_async, kind.wait_for_result, kind.wait_for_callback
 
     def make(self, function, *arguments, **named):
-        begins_late = late and name == "here"
-        made(self, _begins_late(function, late, sleep) if begins_late else function, *arguments, **named)
+        begins_late = _begins_late(function, late, tests, sleep) if name == "here" else function
+        made(self, begins_late, *arguments, **named)
 
     def run_async(self, *arguments, **named):
         tests.uses(name)
@@ -499,11 +477,12 @@ def _no_longer(call):
     return limited
 
 
-def _begins_late(handler, seconds, sleep):
+def _begins_late(handler, seconds, tests, sleep):
     begun = []
 
     def late(event, context):
-        if not begun:
+        tests.takes_a_moment(sleep)
+        if seconds and not begun:
             begun.append(True)
             sleep(seconds)
         return handler(event, context)

@@ -12,7 +12,7 @@ from workshop import deploy, handed_over, scratch
 from workshop.checking import resources
 from workshop.checking.exercises import Case, Exercise, Fault, contract
 from workshop.checking.outcomes import NotAttempted, listed
-from workshop.checking.trials import LATE, LIMIT, ORDERS, OTHER_WAY, SLOWLY, Account, Trial, plain, tried
+from workshop.checking.trials import LATE, LIMIT, ORDERS, OTHER_WAY, Account, Trial, plain, tried
 from workshop.checking.waiting import side_by_side
 from workshop.checks.broken_functions import HERE, IN_ACCOUNT, MIGRATE, OFFERS, POLL, broken, right
 
@@ -75,14 +75,11 @@ class Tests(Exercise):
             if not trial.results and not trial.hung:
                 return f"pytest finds no test in {self.file}: the name of a test begins with test_."
             failed = [test for test, result in trial.results.items() if result.outcome == "failed" and not result.limit]
-            sleeps = LATE in seen.trials and not seen.trials[LATE].good  # that is what is wrong, and asked below
-            if failed and name != LATE and not (name == SLOWLY and sleeps):
+            if failed and name != LATE:
                 test, others = failed[0], [other.results.get(failed[0]) for other in seen.trials.values()]
                 always = all(other and other.outcome == "failed" for other in others)
                 way = "in the other order" if name == OTHER_WAY else f"in another order, {name}"
                 how = f", where the tests run {way}" if name in ORDERS and not always else ""
-                if name == SLOWLY and not always:
-                    how = " where its steps take a moment longer: it looks before they have ended"
                 said = _shown(trial.results[test].said)
                 return Fault(f"With the right function {test} fails{how}.", events=said, slow=not always, whole=True)
         return None
