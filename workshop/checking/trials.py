@@ -436,8 +436,8 @@ def _watch(tests, name, kind, late, sleep):
     made, begin, result, callback = kind.__init__, kind.run_async, kind.wait_for_result, kind.wait_for_callback
 
     def make(self, function, *arguments, **named):
-        begins_late = _begins_late(function, late, tests, sleep) if name == "here" else function
-        made(self, begins_late, *arguments, **named)
+        handler = _begins_late(function, late, tests, sleep) if name == "here" else function
+        made(self, handler, *arguments, **named)
 
     def run_async(self, *arguments, **named):
         tests.uses(name)
