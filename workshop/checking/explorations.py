@@ -177,8 +177,10 @@ def drawn_again(lab, thing: str, event: Mapping, world: str) -> tuple[str, str] 
     world: the name of a class in durable_worlds.py, whose `random` tells it. None where the function calls what such a
     world does not have, or does not come to its end.
     """
+    told = clients.of("lambda").get_function_configuration(FunctionName=function(lab, thing))
+    main = f"{told['Handler'].rpartition('.')[0]}.py"
     with code_of(lab, thing) as (folder, environment):
-        return _reported("_draw_again", folder, environment, event=event, world=world)
+        return _reported("_draw_again", folder, environment, main=main, event=event, world=world)
 
 
 def each_in_a_process(worlds, cases, folder, environment, seed, seconds, inside=(), tell=None):
@@ -380,15 +382,13 @@ def _guessed(source, how, play):
     return one if one == other else ""
 
 
-def _draw_again(folder, event, world):
+def _draw_again(folder, main, event, world):
     from workshop.checking.stand_ins import in_place
     from workshop.checks import durable_worlds
     from workshop.exploring import play
 
     with in_place() as unknown:
-        runs = [
-            play(Path(folder) / "lambda_function.py", event, world=getattr(durable_worlds, world)) for _ in range(2)
-        ]
+        runs = [play(Path(folder) / main, event, world=getattr(durable_worlds, world)) for _ in range(2)]
     drawn = [run.acted_on.random for run in runs]
     return drawn if all(drawn) and not unknown else None
 
